@@ -1,0 +1,65 @@
+# `make demo` and `make test` need Python >= 3.11 (with venv), Node >= 20 with npm, and g++. They set up the rest.
+
+PYTHON ?= python3
+WORKERS ?= 2
+
+BIN := .venv/bin
+SETUP := .venv/.installed node_modules/.package-lock.json
+NATIVE := CMakeLists.txt $(wildcard circuits/kernels/*)
+
+# pip hands the pins to the isolated environment that builds the native code, too (the second name is newer pips').
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) \
+	  | while read -r name what; do printf 'make %-10s %s\n' "$$name" "$$what"; done
+
+.PHONY: demo
+demo: $(SETUP) ## the main job on a real model: compile, prove, verify here and on a local chain
+	$(BIN)/verinfer demo
+
+.PHONY: test
+test: $(SETUP) ## the tests that every change must pass
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: test-long
+test-long: $(SETUP) ## the tests that take minutes each
+	$(BIN)/python -m pytest -m long
+
+.PHONY: fuzz
+fuzz: $(SETUP) ## search at random for inputs that break an invariant
+	$(BIN)/python -m pytest -n $(WORKERS) -m fuzz --hypothesis-profile=fuzz
+
+.PHONY: lint
+lint: $(SETUP) ## ruff, and mypy in strict mode
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(SETUP) ## the backends side by side
+	$(BIN)/verinfer bench
+
+.PHONY: contracts
+contracts: $(SETUP) ## compile the contracts to contracts/artifacts, bit for bit as committed
+	$(BIN)/python -m contracts.build
+
+.PHONY: docs
+docs: $(SETUP) ## regenerate docs/operators.md
+	$(BIN)/python -m circuits.operators_table
+
+.PHONY: setup
+setup: $(SETUP) ## what the others do first: .venv with Verinfer (editable), node_modules
+
+.venv/.installed: pyproject.toml constraints.txt $(NATIVE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Verinfer needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci
+	touch $@

@@ -1,0 +1,64 @@
+// Keccak-f[1600] over a machine word or over a vector of independent states, and Keccak-256 of one short message.
+//
+// FIPS 202, section 3.2, with Ethereum's original padding byte 0x01 in place of SHA-3's 0x06. A state is 25 lanes of 64
+// bits, lane (x, y) at index x + 5y. One round is
+//
+//   theta   C[x] = A[x,0] ^ ... ^ A[x,4],  A[x,y] ^= C[x-1] ^ rotl(C[x+1], 1)
+//   rho, pi B[y, 2x+3y] = rotl(A[x,y], r[x,y])
+//   chi     A[x,y] = B[x,y] ^ (~B[x+1,y] & B[x+2,y])
+//   iota    A[0,0] ^= RC[round]
+//
+// `Lane` is uint64_t, or a GCC vector of n of them, which computes n permutations at once.
+
+#pragma once
+
+#include <cstdint>
+
+namespace verinfer {
+
+#define VERINFER_INLINE inline __attribute__((always_inline))
+
+inline constexpr std::uint64_t kRoundConstants[24] = {
+    0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000, 0x000000000000808b,
+    0x0000000080000001, 0x8000000080008081, 0x8000000000008009, 0x000000000000008a, 0x0000000000000088,
+    0x0000000080008009, 0x000000008000000a, 0x000000008000808b, 0x800000000000008b, 0x8000000000008089,
+    0x8000000000008003, 0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
+    0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008};
+
+inline constexpr int kRotations[25] = {0,  1, 62, 28, 27, 36, 44, 6,  55, 20, 3,  10, 43,
+                                       25, 39, 41, 45, 15, 21, 8,  18, 2,  61, 56, 14};
+
+template <class Lane>
+VERINFER_INLINE Lane rotate_left(Lane x, int bits) {
+    return bits == 0 ? x : (x << bits) | (x >> (64 - bits));
+}
+
+// Permutes the 25 lanes of `a` in place.
+template <class Lane>
+VERINFER_INLINE void keccak_f1600(Lane *a) {
+    for (int round = 0; round < 24; ++round) {
+        Lane c[5], b[25];
+#pragma GCC unroll 5
+        for (int x = 0; x < 5; ++x) c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
+#pragma GCC unroll 5
+        for (int x = 0; x < 5; ++x) {
+            const Lane d = c[(x + 4) % 5] ^ rotate_left(c[(x + 1) % 5], 1);
+#pragma GCC unroll 5
+            for (int y = 0; y < 5; ++y) {
+                b[y + 5 * ((2 * x + 3 * y) % 5)] = rotate_left(a[x + 5 * y] ^ d, kRotations[x + 5 * y]);
+            }
+        }
+#pragma GCC unroll 5
+        for (int y = 0; y < 5; ++y) {
+#pragma GCC unroll 5
+            for (int x = 0; x < 5; ++x) {
+                a[x + 5 * y] = b[x + 5 * y] ^ (~b[(x + 1) % 5 + 5 * y] & b[(x + 2) % 5 + 5 * y]);
+            }
+        }
+        a[0] ^= kRoundConstants[round];
+    }
+}
+
+#undef VERINFER_INLINE
+
+}  // namespace verinfer
