@@ -69,8 +69,8 @@ NB_MODULE(_kernels, module) {
                "The instruction sets that the kernels are compiled for and this processor has, fastest first.");
     module.def("hash_leaves", &hash<verinfer::kLeafBytes, verinfer::hash_leaves>, "leaves"_a, nb::kw_only(),
                "threads"_a = 1, "instruction_set"_a = nb::none(),
-               "keccak256(0x00 || leaf) of every row of a C-contiguous uint8 array [n, 128], as uint8 [n, 32].");
+               "keccak256(0x00 || leaf) of every row of a contiguous uint8 array [n, 128], as uint8 [n, 32].");
     module.def("hash_pairs", &hash<verinfer::kPairBytes, verinfer::hash_pairs>, "pairs"_a, nb::kw_only(),
                "threads"_a = 1, "instruction_set"_a = nb::none(),
-               "keccak256(0x01 || left || right) of every row of a C-contiguous uint8 array [n, 64], as uint8 [n, 32].");
+               "keccak256(0x01 || left || right) of every row of a contiguous uint8 array [n, 64], as uint8 [n, 32].");
 }

@@ -1,0 +1,1 @@
+"""Reads an ONNX model, safely, into a float graph."""
