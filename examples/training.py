@@ -1,4 +1,4 @@
-"""What the PyTorch examples share: a deterministic training loop, the ONNX export, and the score of the exported file.
+"""What the PyTorch examples share: a deterministic training loop, the ONNX export, the exported file's score.
 
 PyTorch is needed to train again and for nothing else; see the README of each example.
 """
@@ -20,10 +20,11 @@ OPSET = 17
 def fit(
     model: nn.Module, images: Tensor, labels: Tensor, epochs: int, learning_rate: float, shift: bool
 ) -> nn.Module:
-    """Train `model` on float32 images [samples, 1, 8, 8] and int64 labels [samples], and leave it in eval mode.
+    """Train `model` on float32 images [samples, 1, 8, 8] and int64 labels [samples]; leave it in eval mode.
 
-    With `shift`, every batch is moved by up to one pixel in each direction: a digit stays the same digit, and 1,347
-    samples are few. A convolution gains from it; a small dense model spends its few parameters on it and loses.
+    With `shift`, every batch is moved by up to one pixel in each direction: a digit stays the same digit, and
+    1,347 samples are few. A convolution gains from it; a small dense model spends its few parameters on it and
+    loses.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
     batch = 64
@@ -57,7 +58,7 @@ def deterministic(seed: int) -> None:
 
 
 def export(model: nn.Module, path: Path, symbolic_batch: bool) -> None:
-    """Write `model` as ONNX with one input `image` [batch or 1, 1, 8, 8] and one output `logits` [batch or 1, 10]."""
+    """Write `model` as ONNX: `image` [n, 1, 8, 8] to `logits` [n, 10], where n is symbolic or 1."""
     torch.onnx.export(
         model,
         (torch.zeros(1, 1, 8, 8),),
@@ -78,6 +79,6 @@ def correct_answers(path: Path, images: NDArray[np.float32], labels: NDArray[np.
 
 
 def write_accuracy(folder: Path, correct: Mapping[str, int], samples: int) -> None:
-    """Write `accuracy.json`: for each model file, how many of the held-out samples it classifies correctly."""
+    """Write `accuracy.json`: how many of the held-out samples each model file classifies correctly."""
     claims = {name: {"correct": count, "samples": samples} for name, count in correct.items()}
     (folder / "accuracy.json").write_text(json.dumps(claims, indent=2) + "\n")
