@@ -3,9 +3,9 @@
     leaf hash  = keccak256(0x00 || leaf)
     inner node = keccak256(0x01 || left || right)
 
-The number of leaves is padded to a power of two with empty leaves: 128 zero bytes, or empty records. A tree of
-one leaf has depth 0 and is its leaf's hash; no leaves at all count as one empty leaf. The two prefixes keep an
-inner node from being passed off as a leaf.
+The number of leaves is padded to a power of two with empty leaves: 128 zero bytes, or empty records. A tree
+of one leaf has depth 0 and is its leaf's hash; no leaves at all count as one empty leaf. The two prefixes
+keep an inner node from being passed off as a leaf.
 """
 
 from collections.abc import Sequence
@@ -60,8 +60,8 @@ class MerkleTree:
             raise InputError(f"leaf hashes must be uint8 [n, {HASH_BYTES}], not {found}")
         self.leaf_count = len(leaf_hashes)
         self.depth = max(self.leaf_count - 1, 0).bit_length()
-        # Level h holds the 2^(depth-h) nodes of height h, less those to the right that cover padding alone: these
-        # are all equal, and stand once in _padding[h].
+        # Level h holds the 2^(depth-h) nodes of height h, less those to the right that cover padding alone:
+        # these are all equal, and stand once in _padding[h].
         self._levels = [np.ascontiguousarray(leaf_hashes)]
         self._padding = [padding]
         for _ in range(self.depth):
@@ -121,8 +121,8 @@ class MerkleTree:
 def verify_opening(root: bytes, depth: int, index: int, leaf_hash: bytes, siblings: Sequence[bytes]) -> bool:
     """Whether `siblings` lead from the hash of leaf `index` to the root of a tree of this depth.
 
-    `depth` comes from the circuit's header, never from whoever made the opening: an opening of another length, or
-    of a leaf outside the tree, is false.
+    `depth` comes from the circuit's header, never from whoever made the opening: an opening of another
+    length, or of a leaf outside the tree, is false.
     """
     if len(siblings) != depth or not 0 <= index < 1 << depth:
         return False

@@ -23,8 +23,8 @@ def fit(
     """Train `model` on float32 images [samples, 1, 8, 8] and int64 labels [samples]; leave it in eval mode.
 
     With `shift`, every batch is moved by up to one pixel in each direction: a digit stays the same digit, and
-    1,347 samples are few. A convolution gains from it; a small dense model spends its few parameters on it and
-    loses.
+    1,347 samples are few. A convolution gains from it; a small dense model spends its few parameters on it
+    and loses.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
     batch = 64

@@ -1,7 +1,6 @@
-// Keccak-f[1600] over a machine word or over a vector of independent states, and Keccak-256 of one short message.
+// The permutation Keccak-f[1600], of one state or of several independent ones side by side.
 //
-// FIPS 202, section 3.2, with Ethereum's original padding byte 0x01 in place of SHA-3's 0x06. A state is 25 lanes of 64
-// bits, lane (x, y) at index x + 5y. One round is
+// FIPS 202, section 3.2. A state is 25 lanes of 64 bits, lane (x, y) at index x + 5y. One round is
 //
 //   theta   C[x] = A[x,0] ^ ... ^ A[x,4],  A[x,y] ^= C[x-1] ^ rotl(C[x+1], 1)
 //   rho, pi B[y, 2x+3y] = rotl(A[x,y], r[x,y])

@@ -1,5 +1,5 @@
-// Both messages fit one block of Keccak-256 (136 bytes), prefix and padding included: one permutation a hash, whose
-// lanes are independent from message to message. So 8 (AVX-512) or 4 (AVX2) messages are hashed side by side.
+// A leaf or a pair of nodes, its prefix and the padding (Keccak's 0x01 ... 0x80, not SHA-3's 0x06) fit one
+// block of Keccak-256, 136 bytes: one permutation a hash. 8 (AVX-512) or 4 (AVX2) are computed side by side.
 
 #include "merkle_hash.hpp"
 
@@ -14,7 +14,7 @@
 namespace verinfer {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "Keccak lanes are read from memory as little-endian words");
+static_assert(std::endian::native == std::endian::little, "Keccak's lanes are little-endian words");
 
 using u64 = std::uint64_t;
 typedef u64 u64x4 __attribute__((vector_size(32)));
@@ -25,9 +25,10 @@ constexpr std::size_t kHashWords = kHashBytes / 8;
 
 // Hashes sizeof(Lane) / 8 messages of `Bytes` bytes, back to back, each behind the byte `Prefix`.
 template <class Lane, std::size_t Bytes, unsigned Prefix>
-inline __attribute__((always_inline)) void hash_side_by_side(const std::uint8_t *messages, std::uint8_t *hashes) {
+inline __attribute__((always_inline)) void hash_side_by_side(const std::uint8_t *messages,
+                                                             std::uint8_t *hashes) {
     constexpr std::size_t lanes = sizeof(Lane) / sizeof(u64);
-    constexpr std::size_t last = Bytes / 8;  // the word that holds the last byte: the prefix shifts all bytes by one
+    constexpr std::size_t last = Bytes / 8;  // the word of the last byte, all being shifted by the prefix
     static_assert(Bytes % 8 == 0 && last < kRateWords);
 
     alignas(64) u64 words[25][lanes] = {};
@@ -65,7 +66,8 @@ void hash_portable(const std::uint8_t *messages, std::size_t count, std::uint8_t
 #if defined(__x86_64__)
 
 template <std::size_t Bytes, unsigned Prefix>
-__attribute__((target("avx2"))) void hash_avx2(const std::uint8_t *messages, std::size_t count, std::uint8_t *hashes) {
+__attribute__((target("avx2"))) void hash_avx2(const std::uint8_t *messages, std::size_t count,
+                                               std::uint8_t *hashes) {
     std::size_t i = 0;
     for (; i + 4 <= count; i += 4) {
         hash_side_by_side<u64x4, Bytes, Prefix>(messages + i * Bytes, hashes + i * kHashBytes);
@@ -102,7 +104,7 @@ void hash_range(const std::uint8_t *messages, std::size_t count, std::uint8_t *h
 template <std::size_t Bytes, unsigned Prefix>
 void hash_all(const std::uint8_t *messages, std::size_t count, std::uint8_t *hashes, InstructionSet set,
               unsigned threads) {
-    constexpr std::size_t worth_a_thread = 4096;  // half a millisecond of work: several times the cost of a thread
+    constexpr std::size_t worth_a_thread = 4096;  // half a millisecond, many times the cost of a thread
     const std::size_t workers = std::clamp<std::size_t>(count / worth_a_thread, 1, std::max(threads, 1u));
     const std::size_t share = count / workers / 8 * 8;  // whole groups of 8: only the last share has a tail
     const auto hash_share = [=](std::size_t worker) {

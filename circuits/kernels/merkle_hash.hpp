@@ -1,4 +1,4 @@
-// Keccak-256 of many equally long messages with a one-byte prefix: the leaves and the inner nodes of a Merkle tree.
+// Keccak-256 of many leaves, or of many pairs of nodes, of a Merkle tree.
 
 #pragma once
 
@@ -16,8 +16,8 @@ enum class InstructionSet { portable, avx2, avx512f };
 // Whether this processor can run the code compiled for `set`.
 bool supports(InstructionSet set);
 
-// Writes the hashes of `count` leaves (128 bytes each, back to back) to `hashes` (32 bytes each), on up to `threads`
-// threads, with the code compiled for `set`, which the processor must support.
+// Writes the hashes of `count` leaves (128 bytes each, back to back) to `hashes` (32 bytes each), on up to
+// `threads` threads, with the code compiled for `set`, which the processor must support.
 void hash_leaves(const std::uint8_t *leaves, std::size_t count, std::uint8_t *hashes, InstructionSet set,
                  unsigned threads);
 

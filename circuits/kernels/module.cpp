@@ -1,4 +1,4 @@
-// The Python module `circuits._kernels`: NumPy arrays in, NumPy arrays out, the interpreter's lock released in between.
+// The Python module `circuits._kernels`: NumPy arrays in and out, the interpreter's lock released in between.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -44,11 +44,12 @@ InstructionSet choose(const std::optional<std::string> &wanted) {
     for (const auto &[name, set] : kFastestFirst) {
         if (verinfer::supports(set) && (!wanted || *wanted == name)) return set;
     }
-    throw std::invalid_argument("instruction set '" + *wanted + "' is not one of instruction_sets() on this processor");
+    throw std::invalid_argument("instruction set '" + *wanted + "' is not one of instruction_sets()");
 }
 
 template <std::size_t Bytes, HashAll hash_all>
-Hashes hash(const Messages<Bytes> &messages, unsigned threads, const std::optional<std::string> &instruction_set) {
+Hashes hash(const Messages<Bytes> &messages, unsigned threads,
+            const std::optional<std::string> &instruction_set) {
     const InstructionSet set = choose(instruction_set);
     const std::size_t count = messages.shape(0);
     auto hashes = std::make_unique<std::uint8_t[]>(count * verinfer::kHashBytes);
@@ -66,11 +67,11 @@ Hashes hash(const Messages<Bytes> &messages, unsigned threads, const std::option
 NB_MODULE(_kernels, module) {
     module.doc() = "Native kernels of the circuits room: batched Keccak-256 for Merkle trees.";
     module.def("instruction_sets", &instruction_sets,
-               "The instruction sets that the kernels are compiled for and this processor has, fastest first.");
+               "The instruction sets of this processor that the kernels are compiled for, fastest first.");
     module.def("hash_leaves", &hash<verinfer::kLeafBytes, verinfer::hash_leaves>, "leaves"_a, nb::kw_only(),
                "threads"_a = 1, "instruction_set"_a = nb::none(),
-               "keccak256(0x00 || leaf) of every row of a contiguous uint8 array [n, 128], as uint8 [n, 32].");
+               "keccak256(0x00 || row) of every row of a contiguous uint8 [n, 128], as uint8 [n, 32].");
     module.def("hash_pairs", &hash<verinfer::kPairBytes, verinfer::hash_pairs>, "pairs"_a, nb::kw_only(),
                "threads"_a = 1, "instruction_set"_a = nb::none(),
-               "keccak256(0x01 || left || right) of every row of a contiguous uint8 array [n, 64], as uint8 [n, 32].");
+               "keccak256(0x01 || row) of every row of a contiguous uint8 [n, 64], as uint8 [n, 32].");
 }

@@ -1,7 +1,8 @@
 """scikit-learn's handwritten digits, split once and for all: three quarters to train on, one held out.
 
 The images are real: 1,797 scans of 8x8 pixels in 17 grey levels, from the UCI "Optical Recognition of
-Handwritten Digits" set, shipped inside scikit-learn. Grey levels are divided by 16, so every pixel lies in [0, 1].
+Handwritten Digits" set, shipped inside scikit-learn. Grey levels are divided by 16, so every pixel lies in
+[0, 1].
 """
 
 from dataclasses import dataclass

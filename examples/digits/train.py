@@ -25,7 +25,7 @@ def mlp() -> nn.Module:
 
 
 def cnn() -> nn.Module:
-    """Two 3x3 convolutions of 8 and 16 channels, max and average pooling, one linear layer: 1,898 parameters."""
+    """3x3 convolutions of 8 and 16 channels, max and average pooling, one linear layer: 1,898 parameters."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1),
         nn.ReLU(),
