@@ -1,4 +1,4 @@
-"""Train tree ensembles on scikit-learn's breast-cancer data, and write the models and the data beside this file.
+"""Train tree ensembles on scikit-learn's breast-cancer data; write models and data beside this file.
 
 Run from the repository's root, in an environment with Verinfer's development extras:
 
