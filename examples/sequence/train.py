@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 
 class RowLstm(nn.Module):
-    """An LSTM layer of 24 units over the eight rows of pixels, top to bottom; the last state is classified."""
+    """An LSTM layer of 24 units over the rows of pixels, top to bottom; the last state is classified."""
 
     def __init__(self) -> None:
         super().__init__()
