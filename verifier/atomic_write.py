@@ -1,7 +1,7 @@
 """Writing a file wholly or not at all.
 
-The bytes go to a temporary file in the same folder, are flushed to the disk, and only then take the final name. A
-reader never sees half a file, and a full disk leaves what was there before.
+The bytes go to a temporary file in the same folder, are flushed to the disk, and only then take the final
+name. A reader never sees half a file, and a full disk leaves what was there before.
 """
 
 import contextlib
@@ -27,20 +27,21 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> N
     Raises
     ------
     InputError
-        If the folder is missing or not writable, or the disk is full. Nothing is left behind, and an existing file
-        keeps its contents.
+        If the folder is missing or not writable, or the disk is full. Nothing is left behind, and an existing
+        file keeps its contents.
     """
     target = Path(path)
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
         temporary = None
         _sync_folder(target.parent)
     except OSError as error:
@@ -48,12 +49,14 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> N
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
 
 
 def _cause(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"no space left for it ({os.strerror(error.errno)}); nothing was written. Free some space and try again"
+        return (
+            f"no space left ({os.strerror(error.errno)}); nothing was written. Free some space and try again"
+        )
     if error.errno == errno.ENOENT:
         return "its folder does not exist. Create the folder first"
     return f"{os.strerror(error.errno) if error.errno else error}; nothing was written"

@@ -1,11 +1,16 @@
 """BN254 (alt_bn128): encodings of points, checks that they are what they claim, and the pairing check.
 
-G1: y^2 = x^3 + 3 over F_p, of prime order r, so every point on the curve is in the group.
-G2: y^2 = x^3 + 3/(9 + u) over F_p[u]/(u^2 + 1), whose order is a multiple of r: a point on the curve may lie outside the
-group, and is refused.
+::
 
-Points are affine tuples of integers. Encodings are those of the EVM's precompiles (EIP-196, EIP-197): 32-byte big-endian
-words, for an element a + b*u of F_p^2 first b, then a. The point at infinity is never valid where a point is decoded.
+    G1: y^2 = x^3 + 3            over F_p
+    G2: y^2 = x^3 + 3 / (9 + u)  over F_p^2 = F_p[u] / (u^2 + 1)
+
+G1 has prime order r, so every point on the curve is in the group. The order of G2's curve is a multiple of r: a
+point on it may lie outside the group, and is refused.
+
+Points are affine tuples of integers. Encodings are those of the EVM's precompiles (EIP-196, EIP-197):
+32-byte big-endian words, for an element a + b*u of F_p^2 first b, then a. The point at infinity is never
+valid where a point is decoded.
 """
 
 from collections.abc import Iterable
@@ -54,7 +59,7 @@ def on_g1(point: G1Point) -> bool:
 
 
 def on_g2(point: G2Point) -> bool:
-    """Tell whether all coordinates are canonical and the point is on the twist and in the group of order r."""
+    """Tell whether all coordinates are canonical and the point is on the twist and of order r."""
     x, y = point
     if not all(0 <= c < BASE_FIELD for c in (*x, *y)):
         return False
@@ -97,8 +102,8 @@ def decode_g2(data: bytes) -> G2Point:
     Raises
     ------
     FormatError
-        If the length is wrong, a coordinate is not canonical, or the point is at infinity, off the curve or outside
-        the group.
+        If the length is wrong, a coordinate is not canonical, or the point is at infinity, off the curve or
+        outside the group.
     """
     if len(data) != G2_BYTES:
         raise FormatError(f"a point of G2 has {G2_BYTES} bytes, not {len(data)}")

@@ -10,11 +10,11 @@ followed by one entry of 72 bytes for each input and then each output::
     rank u8 | width u8 | reserved u16 = 0 | reserved u32 = 0 | shape 8 x u32 (unused = 0) | lo i64 | hi i64
     | offset u64 | elements u64
 
-Shapes are those of one sample. `width` is the number of bytes of an element, the smallest of 1, 2, 4, 8 that holds
-[lo, hi]. `offset` is an input's first leaf in the input tree, or the index of an output's op record.
+Shapes are those of one sample. `width` is the number of bytes of an element, the smallest of 1, 2, 4, 8 that
+holds [lo, hi]. `offset` is an input's first leaf in the input tree, or the index of an output's op record.
 
-The header is hashed into the circuit's id, so all that is read here is bound by the id. It is checked for internal
-consistency nonetheless: a circuit's author may be hostile.
+The header is hashed into the circuit's id, so all that is read here is bound by the id. It is checked for
+internal consistency nonetheless: a circuit's author may be hostile.
 """
 
 import struct
@@ -121,9 +121,7 @@ def parse_header(data: bytes) -> CircuitHeader:
         _refuse("it has no outputs")
     expected = _FIXED.size + (n_inputs + n_outputs) * _PORT.size
     if len(data) != expected:
-        _refuse(
-            f"it has {len(data)} bytes and should have {expected} for {n_inputs} inputs and {n_outputs} outputs"
-        )
+        _refuse(f"it has {len(data)} bytes not {expected} for {n_inputs} inputs and {n_outputs} outputs")
     for tree, depth, leaves in (
         ("trace", trace_depth, trace_leaves),
         ("weights", weights_depth, weights_leaves),

@@ -9,26 +9,26 @@
     sections         the bytes of each section, in the header's order, back to back
     digest           32 bytes  keccak256 of everything before it
 
-Integers are big-endian. Canonical JSON is UTF-8 with sorted keys and no spaces, so there is one encoding of a given
-content: a reader re-encodes the header and compares the bytes. Field values are strings, integers or booleans. Sections
-are listed in strictly rising order of their names. The fields of a kind of file are fixed: a missing or an unknown one
-is an error, and so is a single byte too few or too many.
+Integers are big-endian. Canonical JSON is UTF-8 with sorted keys and no spaces, so there is one encoding of
+a given content: a reader re-encodes the header and compares the bytes. Field values are strings, integers or
+booleans. Sections are listed in strictly rising order of their names. The fields of a kind of file are fixed:
+a missing or an unknown one is an error, and so is a single byte too few or too many.
 
-The digest finds damage; it is not a signature. A field element or a curve point inside a section is checked by the
-module that gives the section its meaning.
+The digest finds damage; it is not a signature. A field element or a curve point inside a section is checked
+by the module that gives the section its meaning.
 """
 
 import json
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
 from eth_hash.auto import keccak
 
-from circuits.errors import FormatError, InputError
+from circuits.errors import FormatError
+from verifier.input_file import InputFile
 
 Field = str | int | bool
 
@@ -71,7 +71,8 @@ def encode(kind: FileKind, fields: Mapping[str, Field], sections: Mapping[str, b
     Raises
     ------
     FormatError
-        If the fields are not those of the kind, a section's name is malformed, or the file would be too large.
+        If the fields are not those of the kind, a section's name is malformed, or the file would be too
+        large.
     """
     checked = _check_fields(kind, dict(fields))
     names = sorted(sections)
@@ -116,7 +117,8 @@ def decode(kind: FileKind, data: bytes) -> tuple[dict[str, Field], dict[str, byt
     Raises
     ------
     FormatError
-        If the file is of another kind or version, truncated, altered, or not the canonical encoding of its content.
+        If the file is of another kind or version, truncated, altered, or not the canonical encoding of its
+        content.
     """
     if len(data) > kind.max_bytes:
         _refuse(
@@ -162,23 +164,13 @@ def read(kind: FileKind, path: str | os.PathLike[str]) -> bytes:
     FormatError
         If it is larger than such a file may be.
     """
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"cannot read {os.fspath(path)}: it is not a regular file")
-        if status.st_size > kind.max_bytes:
+    with InputFile(path) as file:
+        if file.size > kind.max_bytes:
             raise FormatError(
-                f"{os.fspath(path)} is not a valid {kind.name}: it has {status.st_size:,} bytes, "
+                f"{file.path} is not a valid {kind.name}: it has {file.size:,} bytes, "
                 f"more than the {kind.max_bytes:,} that such a file may have"
             )
-        with open(path, "rb") as file:
-            data = file.read(status.st_size + 1)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise InputError(f"cannot read {os.fspath(path)}: {reason}") from error
-    if len(data) != status.st_size:
-        raise InputError(f"cannot read {os.fspath(path)}: it changed while it was read")
-    return data
+        return file.read(file.size)
 
 
 def _refuse(kind: FileKind, reason: str) -> NoReturn:

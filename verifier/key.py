@@ -1,7 +1,8 @@
 """The file of a verifying key: which circuit, which SRS, and the backend's own parts.
 
-A verifier trusts its key: whoever wants to know that a key is right makes it anew from the circuit and the SRS, which
-always gives the same bytes, or takes its digest from a registry. From there on the key's digest names everything.
+A verifier trusts its key: whoever wants to know that a key is right makes it anew from the circuit and the
+SRS, which always gives the same bytes, or takes its digest from a registry. From there on the key's digest
+names everything.
 """
 
 import math
@@ -57,7 +58,8 @@ class VerifyingKey:
     scales_hash
         keccak256 of `scales` as big-endian IEEE-754 float64, 32 bytes.
     scales
-        The real value of one unit of each port, inputs then outputs; for showing values, never for checking them.
+        The real value of one unit of each port, inputs then outputs; for showing values, never for checking
+        them.
     srs
         The head of the SRS that the key was made with. Backends take the points of the pairing from here.
     insecure_srs
@@ -68,8 +70,8 @@ class VerifyingKey:
     Raises
     ------
     FormatError
-        If a field is not of its type, the parts contradict each other or the circuit's id, or the development SRS is
-        not marked as insecure.
+        If a field is not of its type, the parts contradict each other or the circuit's id, or the development
+        SRS is not marked as insecure.
     """
 
     backend: str

@@ -1,7 +1,8 @@
 """The Merkle trees of Verinfer, as a contract computes them.
 
-A leaf is 128 bytes. leaf hash = keccak256(0x00 || leaf), inner node = keccak256(0x01 || left || right); the number of
-leaves is padded to a power of two with leaves of 128 zero bytes. A tree of one leaf is its leaf's hash.
+A leaf is 128 bytes. leaf hash = keccak256(0x00 || leaf), inner node = keccak256(0x01 || left || right); the
+number of leaves is padded to a power of two with leaves of 128 zero bytes. A tree of one leaf is its leaf's
+hash.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     if not level:
         level = [padding]
     while len(level) > 1:
-        # Padding to a power of two, one level at a time: `padding` is the root of an all-zero subtree of this height.
+        # Padding to a power of two, one level at a time: `padding` is the root of an all-zero subtree of
+        # this height.
         if len(level) % 2:
             level.append(padding)
         level = [keccak(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level), 2)]

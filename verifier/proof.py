@@ -1,4 +1,4 @@
-"""The file of a proof: the statement, the names of the key and the backend that settle it, and the backend's own parts."""
+"""The file of a proof: the statement, the key and the backend that settle it, and the backend's own parts."""
 
 import os
 import struct

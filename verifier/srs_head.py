@@ -1,9 +1,10 @@
 """The head of a structured reference string: [1]_1, [tau]_1, [1]_2, [tau]_2, and the SRS's id.
 
-srs_id = keccak256(keccak256("verinfer srs v1") || [1]_1 || [tau]_1 || [1]_2 || [tau]_2), points as the EVM encodes them.
+srs_id = keccak256(keccak256("verinfer srs v1") || [1]_1 || [tau]_1 || [1]_2 || [tau]_2), points as the EVM
+encodes them.
 
-The head says which tau an SRS holds the powers of, so all files of one ceremony, of whatever size or format, share one
-id. It is also all of the SRS that a verifier computes with.
+The head says which tau an SRS holds the powers of, so all files of one ceremony, of whatever size or format,
+share one id. It is also all of the SRS that a verifier computes with.
 """
 
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ class SrsHead:
         Raises
         ------
         FormatError
-            If the length is wrong, a point is invalid, or the first power in a group is not the standard generator.
+            If the length is wrong, a point is invalid, or the first power in a group is not the standard
+            generator.
         """
         if len(data) != HEAD_BYTES:
             raise FormatError(f"the head of an SRS has {HEAD_BYTES} bytes, not {len(data)}")

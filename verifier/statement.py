@@ -1,9 +1,11 @@
-"""The statement that every tier settles: `outputs = circuit(inputs)` for the circuit with a given id.
+"""The statement that every tier settles: `outputs = circuit(inputs)` for the circuit with a given id::
 
-circuit_id = keccak256(tag || keccak256(header) || opsRoot || weightsRoot || scalesHash), tag = keccak256("verinfer circuit v1").
-Inputs and outputs are signed integers, flat and row-major, the circuit's ports in order. A signed integer n enters
-BN254's scalar field as n, or as r + n if it is negative; two integers that differ by a multiple of r would become one,
-so the bounds are checked on the integers, before any embedding.
+    circuit_id = keccak256(tag || keccak256(header) || opsRoot || weightsRoot || scalesHash)
+    tag        = keccak256("verinfer circuit v1")
+
+Inputs and outputs are signed integers, flat and row-major, the circuit's ports in order. A signed integer n
+enters BN254's scalar field as n, or as r + n if it is negative; two integers that differ by a multiple of r
+would become one, so the bounds are checked on the integers, before any embedding.
 """
 
 from collections.abc import Sequence
@@ -38,7 +40,7 @@ class Statement:
     outputs: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Raise FormatError if a field is not of the declared type or length, or an integer exceeds 64 bits."""
+        """Raise FormatError if a field is not of its type or length, or an integer exceeds 64 bits."""
         check_hash("circuit_id", self.circuit_id)
         check_int64("inputs", self.inputs)
         check_int64("outputs", self.outputs)

@@ -1,8 +1,8 @@
 """Checking a proof against a verifying key.
 
-All that does not depend on the proof system is checked here, first: that proof and key speak of the same backend,
-circuit, key and SRS, and that every public value is, as a signed integer, within its declared bounds. The rest is the
-backend's.
+All that does not depend on the proof system is checked here, first: that proof and key speak of the same
+backend, circuit, key and SRS, and that every public value is, as a signed integer, within its declared
+bounds. The rest is the backend's.
 """
 
 from collections.abc import Callable
