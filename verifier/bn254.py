@@ -5,8 +5,8 @@
     G1: y^2 = x^3 + 3            over F_p
     G2: y^2 = x^3 + 3 / (9 + u)  over F_p^2 = F_p[u] / (u^2 + 1)
 
-G1 has prime order r, so every point on the curve is in the group. The order of G2's curve is a multiple of r: a
-point on it may lie outside the group, and is refused.
+G1 has prime order r, so every point on the curve is in the group. The order of G2's curve is a multiple of r:
+a point on it may lie outside the group, and is refused.
 
 Points are affine tuples of integers. Encodings are those of the EVM's precompiles (EIP-196, EIP-197):
 32-byte big-endian words, for an element a + b*u of F_p^2 first b, then a. The point at infinity is never
