@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from circuits.circuit import Kind
 from circuits.errors import CircuitError, ModelError
+from circuits.layout import rewritten
 from circuits.ops import op
 from circuits.real_ops import apply
 from circuits.tensor import MAX_RANK, Operand, Shape
@@ -118,6 +119,11 @@ class GraphBuilder:
         self.graph.constants[value.id] = array
         return value
 
+    def value(self, i: int) -> Value:
+        """Tensor i of the graph."""
+        node = self.graph.nodes[i]
+        return Value(i, node.shape, node.kind)
+
     def value_of(self, value: Value) -> NDArray[Any] | None:
         """The array of a constant, or None for a tensor that depends on an input."""
         return self.graph.constants.get(value.id)
@@ -147,6 +153,9 @@ class GraphBuilder:
         if all(v.id in self.graph.constants for v in inputs):
             arrays = [self.graph.constants[v.id][None] for v in inputs]
             return self.constant(apply(name, arrays, attrs, shape)[0], kind)
+        better = rewritten(self, name, inputs, kind, attrs)
+        if better is not None:
+            return better
         key = (name, ids, kind, repr(sorted(attrs.items())))
         if key not in self._seen:
             self._seen[key] = self._append(name, ids, attrs, shape, kind)

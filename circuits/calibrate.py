@@ -1,0 +1,126 @@
+"""Which range each tensor of a float graph takes on sample data, and the scale that represents it best.
+
+Scales are powers of two wherever the compiler is free to choose, so that bringing one scale to another is a shift and never
+rounds a multiplier. Among the powers at and below the one that holds the whole range, the one with the least squared error on
+the samples is kept: it may clip a few outliers to represent the many finely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from circuits.errors import InputError, ModelError
+from circuits.evaluate import evaluate
+from circuits.graph import Graph
+from circuits.tensor import FloatArray
+
+SAMPLE_SIZE = 2048
+"""Values kept of each tensor to weigh clipping against resolution."""
+CHUNK_ELEMENTS = 1 << 22
+"""Samples are evaluated so many at a time that one input chunk has at most about this many values."""
+MASK = -9e3
+"""Values at or below this are taken for attention masks: they mean minus infinity, not a magnitude."""
+MASK_DEPTH = 16.0
+"""How far below all other values a mask must lie to vanish in a softmax: exp(-16) is 1e-7."""
+CLIP_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a tensor took: extremes and a sample."""
+
+    lo: float
+    hi: float
+    sample: FloatArray
+
+    @property
+    def magnitude(self) -> float:
+        """The largest absolute value."""
+        return max(abs(self.lo), abs(self.hi))
+
+    def scale(self, bits: int) -> float:
+        """The power of two that represents the range best with signed integers of `bits` bits."""
+        if self.magnitude == 0:
+            return 1.0
+        top = (1 << (bits - 1)) - 1
+        widest = math.floor(math.log2(top / self.magnitude))
+        best, least = widest, math.inf
+        for exponent in range(widest, widest + CLIP_STEPS + 1):
+            scale = 2.0**-exponent
+            rounded = np.clip(np.rint(self.sample / scale), -top, top) * scale
+            error = float(np.mean((rounded - self.sample) ** 2))
+            if error < least:
+                best, least = exponent, error
+        return 2.0**-best
+
+
+def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
+    """The range of every tensor of the graph over a batch of samples, shaped (batch, *input's shape).
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or one is not finite.
+    ModelError
+        If a tensor is never finite.
+    """
+    if not inputs or inputs[0].shape[0] == 0:
+        raise InputError("the calibration data holds no samples")
+    for port, array in zip(graph.inputs, inputs, strict=True):
+        if not np.isfinite(array).all():
+            raise InputError(f"the calibration data for {port.name!r} holds NaN or infinity")
+    collectors = [_Collector() for _ in graph.nodes]
+    step = max(1, CHUNK_ELEMENTS // max(1, sum(math.prod(x.shape[1:]) for x in inputs)))
+    for start in range(0, inputs[0].shape[0], step):
+        chunk = [x[start : start + step] for x in inputs]
+        evaluate(graph, chunk, lambda i, value: collectors[i].see(value))
+    ranges = []
+    for node, collector in zip(graph.nodes, collectors, strict=True):
+        if collector.lo > collector.hi:
+            raise ModelError(f"{node.op} in {node.label!r} yields no finite value on the calibration data")
+        ranges.append(collector.range())
+    return ranges
+
+
+class _Collector:
+    """Gathers the range of one tensor over several chunks."""
+
+    def __init__(self) -> None:
+        self.lo, self.hi = math.inf, -math.inf
+        self.masked = False
+        self.parts: list[FloatArray] = []
+
+    def see(self, value: FloatArray) -> None:
+        """Take in a chunk; masks and values without a finite magnitude are set apart."""
+        lo, hi = float(value.min()), float(value.max())
+        if not (math.isfinite(lo) and math.isfinite(hi)) or lo <= MASK:
+            masked = value <= MASK
+            kept = value[np.isfinite(value) & ~masked]
+            if kept.size and masked.any() and not np.isfinite(value[masked]).any() or _looks_masked(value, masked):
+                self.masked = True
+                value = kept
+            else:
+                value = value[np.isfinite(value)]
+            if value.size == 0:
+                return
+            lo, hi = float(value.min()), float(value.max())
+        self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
+        flat = value.reshape(-1)
+        self.parts.append(flat[:: max(1, flat.size // SAMPLE_SIZE)].copy())
+
+    def range(self) -> Range:
+        """The range over all chunks; a masked tensor reaches far enough down for its mask to vanish in a softmax."""
+        lo = self.lo - MASK_DEPTH if self.masked else self.lo
+        values = np.concatenate(self.parts)
+        values = values[:: max(1, values.size // SAMPLE_SIZE)]
+        return Range(lo, self.hi, np.append(values, [lo, self.hi]))
+
+
+def _looks_masked(value: FloatArray, masked: np.ndarray) -> bool:
+    """Whether the values at or below MASK stand so far from all others that they must be a mask."""
+    rest = value[~masked & np.isfinite(value)]
+    return bool(masked.any() and rest.size and float(np.abs(rest).max()) < -MASK / 8 and float(value[masked].max()) <= MASK)

@@ -1,0 +1,130 @@
+"""The way from an ONNX file to a circuit: load, import, calibrate, quantise, measure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from circuits.calibrate import calibrate
+from circuits.circuit import Circuit
+from circuits.data import match, read_arrays
+from circuits.errors import ModelError
+from circuits.fidelity import Fidelity, FloatGraph, OnnxRuntime, Reference, measure
+from circuits.graph import Graph
+from circuits.importer.importer import import_model
+from circuits.importer.load import check_model, load_model
+from circuits.quantise import Options, quantise
+
+Progress = Callable[[str], None]
+ASSUMED_SAMPLES = 32
+ASSUMPTION = (
+    "no calibration data was given: reals were assumed uniform in [-1, 1], integers in the range they index or [0, 127]; "
+    "give --calibration DATA for a faithful circuit"
+)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A circuit, how faithful it is, and what was assumed where nothing was known."""
+
+    circuit: Circuit
+    fidelity: Fidelity
+    notes: list[str] = field(default_factory=list)
+
+
+def compile_file(
+    path: str | os.PathLike[str],
+    calibration: str | os.PathLike[str] | None = None,
+    options: Options | None = None,
+    dims: Mapping[str, int] | None = None,
+    progress: Progress = lambda step: None,
+) -> Compiled:
+    """Compile an ONNX file.
+
+    Parameters
+    ----------
+    calibration
+        A data file with samples of the model's inputs.
+    dims
+        Sizes for symbolic dimensions.
+    progress
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    ModelError, UnsupportedError, InputError, BoundError
+    """
+    progress("loading")
+    model = load_model(path)
+    with open(path, "rb") as file:
+        source = hashlib.file_digest(file, "sha256").hexdigest()
+    if calibration is None:
+        return compile_model(model, None, options, dims, progress, source)
+    arrays, names, integers = read_arrays(calibration)
+    del integers  # a graph has no integers of its own yet: plain numbers either way
+    return compile_model(model, (arrays, names, str(calibration)), options, dims, progress, source)
+
+
+def compile_model(
+    model: onnx.ModelProto,
+    calibration: tuple[Sequence[NDArray[Any]], Sequence[str] | None, str] | None = None,
+    options: Options | None = None,
+    dims: Mapping[str, int] | None = None,
+    progress: Progress = lambda step: None,
+    source: str = "",
+) -> Compiled:
+    """Compile a loaded model; `calibration` is arrays, their names or None, and what to call them in messages."""
+    options = options or Options()
+    check_model(model, "the model")
+    progress("importing")
+    graph = import_model(model, dims)
+    notes = []
+    if calibration is None:
+        samples = assumed_samples(graph)
+        notes.append(ASSUMPTION)
+    else:
+        ports = [(port.name, port.value.shape) for port in graph.inputs]
+        samples = match(*calibration[:2], ports, calibration[2])
+    progress("calibrating")
+    ranges = calibrate(graph, samples)
+    progress("quantising")
+    info: dict[str, Any] = {"bits": options.bits, "model_sha256": source}
+    circuit = quantise(graph, ranges, options, info)
+    progress("measuring fidelity")
+    try:
+        reference: Reference = OnnxRuntime(model, graph.inputs)
+        fidelity = measure(circuit, reference, samples)
+    except ModelError as error:
+        notes.append(f"fidelity was measured against our own float64 evaluation, since {error}")
+        fidelity = measure(circuit, FloatGraph(graph), samples)
+    info["fidelity"] = fidelity.as_dict()
+    circuit = Circuit(circuit.nodes, circuit.constants, circuit.inputs, circuit.outputs, info)
+    return Compiled(circuit, fidelity, notes)
+
+
+def assumed_samples(graph: Graph) -> list[NDArray[Any]]:
+    """Made-up inputs for a model without calibration data; the same ones each time."""
+    random = np.random.default_rng(0)
+    samples: list[NDArray[Any]] = []
+    for port in graph.inputs:
+        shape = (ASSUMED_SAMPLES if np.prod(port.value.shape) < 1 << 14 else 1, *port.value.shape)
+        if port.value.kind == "real":
+            samples.append(random.uniform(-1, 1, shape).astype(np.float32))
+        else:
+            samples.append(random.integers(0, 2 if port.value.kind == "bool" else _index_range(graph, port.value.id), shape))
+    count = min(x.shape[0] for x in samples)
+    return [x[:count] for x in samples]
+
+
+def _index_range(graph: Graph, i: int) -> int:
+    for node in graph.nodes:
+        if node.op == "gather" and node.inputs[1] == i:
+            return graph.nodes[node.inputs[0]].shape[node.attrs["axis"]]
+    return 128

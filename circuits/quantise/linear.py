@@ -1,0 +1,75 @@
+"""Rules for sums and products: exact on the integers they get."""
+
+from __future__ import annotations
+
+import math
+
+from circuits.graph import GraphNode
+from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule
+
+
+@rule("add", "sub")
+def add(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """Both sides at the finer scale."""
+    ids, scale = q.aligned(node.inputs, i)
+    return Quantised(q.op(node.op, ids), scale)
+
+
+@rule("mul")
+def mul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """Scales multiply. A scalar that is a power of two, or that gives integers a scale (dequantisation), costs nothing."""
+    a, b = node.inputs
+    if q.constant_of(a) is not None:
+        a, b = b, a
+    factor = q.constant_of(b)
+    if factor is not None and factor.size == 1:
+        relabelled = _relabelled(q, i, node, a, float(factor.reshape(-1)[0]))
+        if relabelled is not None:
+            return relabelled
+    if node.kind != "real":
+        ids = [q.tensor(a).id, q.tensor(b).id]
+        return Quantised(q.op("mul", ids), 1.0)
+    x = q.narrowed(a)
+    y = x if a == b else q.narrowed(b) if factor is None else q.constant(b, q.weight_scale(b))
+    return Quantised(q.op("mul", [x.id, y.id]), x.scale * y.scale)
+
+
+def _relabelled(q: Quantiser, i: int, node: GraphNode, x: int, factor: float) -> Quantised | None:
+    """x times a positive scalar as the same integers with another scale, where that keeps later operations exact."""
+    if node.kind != "real" or factor <= 0 or not math.isfinite(factor):
+        return None
+    rounded_next = any(n.op == "round" and n.inputs[0] == i for n in q.graph.nodes)
+    if math.frexp(factor)[0] == 0.5 or q.graph.nodes[x].kind != "real" or rounded_next:
+        tensor = q.tensor(x)
+        out = q.op("reshape", [tensor.id], shape=list(node.shape))
+        return Quantised(out, tensor.scale * factor)
+    return None
+
+
+@rule("matmul")
+def matmul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """Narrow operands; a constant one is quantised with its output channels in view."""
+    a, b = node.inputs
+    left = q.narrowed(a) if q.constant_of(a) is None else q.constant(a, q.weight_scale(a, len(q.shape(a)) - 2))
+    right = q.narrowed(b) if q.constant_of(b) is None else q.constant(b, q.weight_scale(b, len(q.shape(b)) - 1))
+    return Quantised(q.op("matmul", [left.id, right.id]), left.scale * right.scale)
+
+
+@rule("conv")
+def conv(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """Narrow operands; constant weights are quantised with their output channels in view."""
+    x, w = node.inputs
+    weights = q.narrowed(w) if q.constant_of(w) is None else q.constant(w, q.weight_scale(w, 0))
+    data = q.narrowed(x)
+    attrs = {name: value if name == "groups" else list(value) for name, value in node.attrs.items()}
+    return Quantised(q.op("conv", [data.id, weights.id], **attrs), data.scale * weights.scale)
+
+
+@rule("reduce_sum")
+def reduce_sum(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """Exact; narrowed first only where the sum would outgrow exact arithmetic."""
+    x = q.tensor(node.inputs[0])
+    terms = math.prod(q.shape(node.inputs[0])[axis] for axis in node.attrs["axes"])
+    if q.operand(x).magnitude * terms >= 1 << WIDE:
+        x = q.narrowed(node.inputs[0], 8)
+    return Quantised(q.op("reduce_sum", [x.id], axes=list(node.attrs["axes"])), x.scale)

@@ -1,0 +1,196 @@
+"""Rules that round: clips, tables, quotients, roundings."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from circuits.functions import STEEP, function
+from circuits.graph import GraphNode
+from circuits.ops.narrowing import MAX_TABLE_ROWS
+from circuits.quantise.quantiser import Quantised, Quantiser, rule
+from circuits.tensor import FloatArray
+
+TABLE_EXTRA_BITS = 1
+"""A table reads its input one bit finer than activations are kept."""
+STEEP_BITS = 15
+QUOTIENT_BITS = 60
+
+
+@rule("clip")
+def clip(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """A clamp, in the same rescale that narrows the tensor where it is wide."""
+    x, (lo, hi) = q.tensor(node.inputs[0]), (node.attrs["lo"], node.attrs["hi"])
+    if node.kind != "real":
+        bound = q.operand(x)
+        low = None if lo is None or math.ceil(lo) <= bound.lo else math.ceil(lo)
+        high = None if hi is None or math.floor(hi) >= bound.hi else math.floor(hi)
+        if low is None and high is None:
+            return x
+        return Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=low, hi=high), x.scale)
+    return q.narrow(x, i, 0, lo, hi)
+
+
+@rule("function")
+def unary(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """A table over the input's bound, narrowed first to what a table can hold."""
+    name, params = node.attrs["name"], node.attrs["params"]
+    source = node.inputs[0]
+    if name == "abs":
+        x = q.tensor(source)
+        return Quantised(q.op("max", [x.id, q.op("sub", [q.number(0), x.id])]), x.scale)
+    if name == "sqrt" and q.graph.nodes[source].kind == "real":
+        return square_root(q, i, source)
+    x = q.tensor(source)
+    bound = q.operand(x)
+    if bound.hi - bound.lo >= 1 << (q.bits(node) + TABLE_EXTRA_BITS):
+        extra = STEEP_BITS - q.bits(node) if name in STEEP else TABLE_EXTRA_BITS
+        limit = min(q.bits(node) + extra, STEEP_BITS)
+        x = q.narrow(x, source, extra, limit=limit)
+        bound = q.operand(x)
+        if bound.hi - bound.lo >= MAX_TABLE_ROWS:
+            edge = (1 << STEEP_BITS) - 1
+            x = Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=-edge, hi=edge), x.scale)
+            bound = q.operand(x)
+    kernel = function(name, params)
+    scale = q.target(i)
+    rows = kernel(np.arange(bound.lo, bound.hi + 1) * x.scale)
+    return Quantised(look_up(q, x.id, rows / scale, 1 << (q.bits(node) - 1 + q.options.headroom)), scale)
+
+
+def look_up(q: Quantiser, x: int, rows: FloatArray, edge: int) -> int:
+    """A table whose first row stands for x's lower bound; rows without a value repeat their nearest neighbour's."""
+    finite = np.isfinite(rows)
+    if not finite.all() and finite.any():
+        known = np.flatnonzero(finite)
+        after = np.searchsorted(known, np.arange(rows.size)).clip(0, known.size - 1)
+        before = (after - 1).clip(0)
+        nearer = np.abs(known[before] - np.arange(rows.size)) < np.abs(known[after] - np.arange(rows.size))
+        rows = rows[np.where(nearer, known[before], known[after])]
+    values = np.clip(np.rint(np.nan_to_num(rows)), -edge, edge).astype(np.int64)
+    table = q.circuit.constant(values)
+    return q.op("table", [x, table], lo=q.circuit.operands[x].lo)
+
+
+def square_root(q: Quantiser, i: int, source: int) -> Quantised:
+    """A table for the first guess and two Newton steps, y <- (y + z / y) / 2: near full relative precision over the wide range
+    that variances have, which no table alone gives."""
+    x = q.tensor(source)
+    bits = q.bits(q.graph.nodes[i]) + 2
+    scale = q.ranges[i].scale(bits)
+    z = q.rescaled(x, scale * scale)
+    if q.operand(z).lo < 0:
+        z = Quantised(q.op("max", [z.id, q.number(0)]), z.scale)
+    high = q.operand(z).hi
+    shift = max(0, high.bit_length() - 16)
+    head = q.op("rescale", [z.id], mul=1, shift=shift, lo=None, hi=None) if shift else z.id
+    if q.circuit.operands[head].hi >= MAX_TABLE_ROWS:
+        head = q.op("rescale", [head], mul=1, shift=0, lo=None, hi=MAX_TABLE_ROWS - 1)
+    rows = np.sqrt(np.arange(q.circuit.operands[head].lo, q.circuit.operands[head].hi + 1) * 2.0**shift)
+    if shift:
+        rows[0] = math.sqrt(2.0**shift / 4)
+        y = look_up(q, head, np.maximum(rows, 1), 1 << 31)
+        for _ in range(2):
+            y = q.op("add", [y, q.op("floor_divide", [z.id, y])])
+            y = q.op("rescale", [y], mul=1, shift=1, lo=1, hi=None)
+    else:
+        y = look_up(q, head, rows, 1 << 31)
+    return Quantised(y, scale)
+
+
+@rule("divide")
+def divide(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """round(x / d) at the calibrated scale: floor((2 * x * 2^m + d) / (2 * d)), the sign of d moved to x first."""
+    x, d = node.inputs
+    constant = q.constant_of(d)
+    if constant is not None:
+        return _times_reciprocal(q, i, x, constant)
+    denominator = q.tensor(d)
+    if q.operand(denominator).magnitude >= 1 << 30:
+        denominator = q.narrow(denominator, d, 12)
+    scale = q.target(i, 2)
+    if q.constant_of(x) is not None:
+        numerator = q.constant(x, denominator.scale * scale)
+    else:
+        numerator = q.tensor(x)
+        room = QUOTIENT_BITS - math.ceil(math.log2(max(numerator.scale / (denominator.scale * scale), 1)))
+        if q.operand(numerator).magnitude.bit_length() > room:
+            numerator = q.narrow(numerator, x, 8)
+    num, den = _positive(q, numerator.id, denominator, q.ranges[d].lo, node.attrs["at_least"])
+    m = max(0, math.ceil(math.log2(numerator.scale / (denominator.scale * scale))))
+    doubled = q.op("mul", [num, q.number(2 << m)])
+    quotient = q.op("floor_divide", [q.op("add", [doubled, den]), q.op("mul", [den, q.number(2)])])
+    return Quantised(quotient, numerator.scale / denominator.scale / (1 << m))
+
+
+def _times_reciprocal(q: Quantiser, i: int, x: int, divisor: FloatArray) -> Quantised:
+    """x divided by a constant: a product with its reciprocal."""
+    reciprocal = 1.0 / divisor.astype(np.float64)
+    left = q.narrowed(x)
+    top = (1 << (q.bits(q.graph.nodes[i]) - 1)) - 1
+    scale = 2.0 ** -math.floor(math.log2(top / np.abs(reciprocal).max()))
+    right = q.integers(np.rint(reciprocal / scale), q.graph.nodes[i].label)
+    return Quantised(q.op("mul", [left.id, right]), left.scale * scale)
+
+
+def _positive(q: Quantiser, num: int, d: Quantised, seen: float, at_least: float | None) -> tuple[int, int]:
+    """Numerator and denominator with the denominator at least 1, or at least half of the least that calibration saw."""
+    den = d.id
+    if q.operand(d).lo < 0 and seen < 0:
+        negative = q.op("greater", [q.number(0), den])
+        num = q.op("where", [negative, q.op("sub", [q.number(0), num]), num])
+        den = q.op("max", [den, q.op("sub", [q.number(0), den])])
+        seen = 0.0
+    floor = max(1, math.floor((at_least if at_least is not None else max(seen, 0.0) / 2) / d.scale))
+    if q.circuit.operands[den].lo < floor:
+        den = q.op("max", [den, q.number(floor)])
+    return num, den
+
+
+@rule("round")
+def rounding(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """A real becomes the integer below, above, nearest (ties to even) or towards zero."""
+    x = q.tensor(node.inputs[0])
+    mode = node.attrs["mode"]
+    if x.scale == round(x.scale):
+        return Quantised(q.rescaled(x, 1.0).id, 1.0)
+    bound = q.operand(x)
+    if bound.hi - bound.lo < MAX_TABLE_ROWS:
+        kernel = {"floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "even": np.rint}[mode]
+        rows = kernel(np.arange(bound.lo, bound.hi + 1) * x.scale)
+        return Quantised(look_up(q, x.id, rows, 1 << 62), 1.0)
+    if mode == "floor":
+        return Quantised(_floor(q, x), 1.0)
+    minus = Quantised(q.op("sub", [q.number(0), x.id]), x.scale)
+    if mode == "even":  # ties are as rare as one in 2^16 here; they go up
+        return q.rescaled(x, 1.0)
+    ceiling = q.op("sub", [q.number(0), _floor(q, minus)])
+    if mode == "ceil":
+        return Quantised(ceiling, 1.0)
+    below_zero = q.op("greater", [q.number(0), x.id])
+    return Quantised(q.op("where", [below_zero, ceiling, _floor(q, x)]), 1.0)
+
+
+def _floor(q: Quantiser, x: Quantised) -> int:
+    """floor(scale * x) by a rescale whose rounding half is taken off first; exact for scales that are powers of two."""
+    shift = -round(math.log2(x.scale))
+    exact = Quantised(q.rescaled(x, 2.0**-shift).id, 2.0**-shift) if 2.0**-shift != x.scale else x
+    lowered = q.op("sub", [exact.id, q.number(1 << (shift - 1))])
+    return q.op("rescale", [lowered], mul=1, shift=shift, lo=None, hi=None)
+
+
+@rule("int_divide")
+def int_divide(q: Quantiser, i: int, node: GraphNode) -> Quantised:
+    """Integer division towards minus infinity or towards zero; a divisor of either sign."""
+    x, d = (q.tensor(source) for source in node.inputs)
+    num, den = x.id, d.id
+    if q.operand(d).lo < 1:
+        negative = q.op("greater", [q.number(0), den])
+        num = q.op("where", [negative, q.op("sub", [q.number(0), num]), num])
+        den = q.op("max", [q.op("max", [den, q.op("sub", [q.number(0), den])]), q.number(1)])
+    quotient = q.op("floor_divide", [num, den])
+    if node.attrs["mode"] == "floor" or q.circuit.operands[num].lo >= 0:
+        return Quantised(quotient, 1.0)
+    minus = q.op("sub", [q.number(0), q.op("floor_divide", [q.op("sub", [q.number(0), num]), den])])
+    return Quantised(q.op("where", [q.op("greater", [q.number(0), num]), minus, quotient]), 1.0)
