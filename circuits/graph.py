@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ class GraphBuilder:
         """The array of a constant, or None for a tensor that depends on an input."""
         return self.graph.constants.get(value.id)
 
-    def add(self, name: str, inputs: Sequence[Value], kind: Kind | None = None, **attrs: Any) -> Value:
+    def add(self, name: str, inputs: Sequence[Value], /, kind: Kind | None = None, **attrs: Any) -> Value:
         """Add an operation. The result's kind is that of the widest input unless stated.
 
         Raises
@@ -160,6 +160,10 @@ class GraphBuilder:
         if key not in self._seen:
             self._seen[key] = self._append(name, ids, attrs, shape, kind)
         return self._seen[key]
+
+    def retyped(self, value: Value, kind: Kind) -> Value:
+        """The same tensor read as another kind: a truth value is an integer, an integer is an exact real."""
+        return replace(value, kind=kind)
 
     def output(self, name: str, value: Value, dtype: np.dtype[Any]) -> None:
         """Declare a model output."""
