@@ -1,5 +1,7 @@
-"""The handlers of all ONNX operators, one family a module; importing the package registers them."""
+"""The handlers of all ONNX operators, one family a module; importing the package imports and so registers them all."""
 
-from circuits.importer.operators import elementwise, linear, movement
+import pkgutil
+from importlib import import_module
 
-__all__ = ["elementwise", "linear", "movement"]
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
