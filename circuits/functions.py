@@ -38,6 +38,20 @@ def softplus(x: FloatArray) -> FloatArray:
     return np.logaddexp(0.0, x)
 
 
+def minifloat(x: FloatArray, mantissa: float, least_exponent: float, largest: float) -> FloatArray:
+    """The nearest number of a small float format, ties to even, saturated; below the least exponent steps are even."""
+    exponent = np.maximum(np.frexp(x)[1] - 1, least_exponent)
+    step = np.exp2(exponent - mantissa)
+    return np.clip(np.rint(x / step) * step, -largest, largest)
+
+
+def power_of_two(x: FloatArray, mode: float) -> FloatArray:
+    """The power of two nearest to x > 0 (mode 0), at or above it (1), at or below it (2), within 2^-127 and 2^127."""
+    fraction, exponent = np.frexp(x)  # x = fraction * 2^exponent with 0.5 <= fraction < 1
+    up = {0: fraction >= 0.75, 1: fraction > 0.5, 2: False}[int(mode)]
+    return np.exp2(np.clip(np.where(x > 0, exponent - 1 + np.where(up, 1, 0), -127), -127, 127))
+
+
 FUNCTIONS: dict[str, Callable[..., FloatArray]] = {
     "abs": np.abs,
     "acos": np.arccos,
@@ -58,9 +72,11 @@ FUNCTIONS: dict[str, Callable[..., FloatArray]] = {
     "hard_swish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "leaky_relu": lambda x, alpha: np.where(x >= 0, x, alpha * x),
     "log": np.log,
+    "minifloat": minifloat,
     "mish": lambda x: x * np.tanh(softplus(x)),
     "pow": lambda x, exponent: np.power(x, exponent),
     "exp_base": lambda x, base: np.power(base, x),
+    "power_of_two": power_of_two,
     "reciprocal": lambda x: 1 / x,
     "selu": lambda x, alpha, gamma: gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
     "shrink": lambda x, bias, lambd: np.where(x < -lambd, x + bias, np.where(x > lambd, x - bias, 0)),

@@ -86,7 +86,7 @@ def kind_of(dtype: np.dtype[Any], name: str) -> Kind:
         return "bool"
     if dtype.kind in "iu":
         return "int"
-    if dtype.kind == "f" or dtype.name in ("bfloat16",) or dtype.name.startswith(("float8", "float4")):
+    if dtype.kind == "f" or dtype.name in ("bfloat16",) or dtype.name.startswith(("float8", "float6", "float4")):
         return "real"
     if dtype.name in ("int4", "uint4", "int2", "uint2"):
         return "int"
