@@ -1,0 +1,1 @@
+"""Verifiable inference: compile a model to an integer circuit, prove its answers, check the proofs anywhere."""

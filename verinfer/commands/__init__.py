@@ -1,0 +1,1 @@
+"""One command a module, each with a click command called `command`."""

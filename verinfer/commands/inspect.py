@@ -1,0 +1,96 @@
+"""verinfer inspect: the graph of a circuit with shapes, bounds and cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from circuits import cost
+from circuits.circuit import Circuit
+from circuits.drawing import draw
+from circuits.file import load
+from prover import backends
+from verinfer.console import emit, json_option
+
+
+def row(circuit: Circuit, i: int) -> dict[str, Any]:
+    """What is shown of one node."""
+    node = circuit.nodes[i]
+    own = cost.cost_of(circuit, node)
+    return {
+        "id": i,
+        "op": node.op,
+        "label": node.label,
+        "inputs": list(node.inputs),
+        "shape": list(node.shape),
+        "bound": [node.lo, node.hi],
+        "bits": max(node.lo.bit_length() if node.lo >= 0 else (-node.lo - 1).bit_length(), node.hi.bit_length()) + (node.lo < 0),
+        "macs": own.macs,
+        "witness_elements": own.witness,
+    }
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("--svg", type=click.Path(path_type=Path), help="Also draw the graph to this file.")
+@json_option
+def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
+    """Show the graph of CIRCUIT with shapes, bounds and cost, and what proving it would take."""
+    loaded = load(circuit)
+    rows = [row(loaded, i) for i in range(len(loaded.nodes))]
+    whole = cost.total(loaded)
+    estimates = {name: backend.estimate(loaded).as_dict() for name, backend in backends().items()}
+    result = {
+        "circuit_id": "0x" + loaded.circuit_id.hex(),
+        "parameters": loaded.parameters,
+        "macs": whole.macs,
+        "witness_elements": whole.witness,
+        "inputs": [port_row(loaded, port.node, port.name, port.scale) for port in loaded.inputs],
+        "outputs": [port_row(loaded, port.node, port.name, port.scale) for port in loaded.outputs],
+        "nodes": rows,
+        "estimates": estimates,
+        "fidelity": loaded.info.get("fidelity"),
+    }
+    if svg is not None:
+        svg.write_text(draw(loaded), "utf-8")
+    emit(as_json, result, node_table(rows), summary(result), estimate_table(estimates))
+
+
+def port_row(circuit: Circuit, node: int, name: str, scale: float) -> dict[str, Any]:
+    """What is shown of an input or output."""
+    tensor = circuit.nodes[node]
+    return {"name": name, "shape": list(tensor.shape), "scale": scale, "bound": [tensor.lo, tensor.hi]}
+
+
+def node_table(rows: list[dict[str, Any]]) -> Table:
+    """The nodes for people, constants left to the operations that read them."""
+    table = Table(box=None, header_style="bold")
+    for heading, justify in (("", "right"), ("operation", "left"), ("reads", "left"), ("shape", "left"), ("bits", "right"), ("bound", "right"), ("MACs", "right"), ("witness", "right"), ("from", "left")):
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for r in rows:
+        if r["op"] == "constant":
+            continue
+        table.add_row(
+            str(r["id"]), r["op"], " ".join(map(str, r["inputs"])), "x".join(map(str, r["shape"])), str(r["bits"]),
+            f"{r['bound'][0]:,} .. {r['bound'][1]:,}", f"{r['macs']:,}" if r["macs"] else "", f"{r['witness_elements']:,}" if r["witness_elements"] else "", r["label"],
+        )
+    return table
+
+
+def summary(result: dict[str, Any]) -> str:
+    """One line on the whole circuit."""
+    return f"{result['parameters']:,} parameters, {result['macs']:,} MACs, {result['witness_elements']:,} witness elements"
+
+
+def estimate_table(estimates: dict[str, dict[str, Any]]) -> Table:
+    """What each backend would take."""
+    table = Table(box=None, header_style="bold")
+    keys = sorted({key for estimate in estimates.values() for key in estimate})
+    for heading in ("backend", *keys):
+        table.add_column(heading)
+    for name, estimate in estimates.items():
+        table.add_row(name, *(str(estimate.get(key, "")) for key in keys))
+    return table
