@@ -188,7 +188,8 @@ class Importer:
         body = self._specified_body(node, domain, given)
         if body is None:
             raise UnsupportedError(f"the operator {node.op_type} is not supported: docs/operators.md lists those that are")
-        self._run_function(body, node)
+        defaults = defs.get_schema(node.op_type, self.opsets[domain], domain).attributes.values()
+        self._run_function(body, node, [a.default_value for a in defaults if a.default_value.type])
 
     def _view(
         self,
@@ -285,10 +286,12 @@ class Importer:
         body.ParseFromString(schema.get_context_dependent_function(node.SerializeToString(), types))
         return body if body.node else None
 
-    def _run_function(self, function: onnx.FunctionProto, node: onnx.NodeProto) -> None:
+    def _run_function(
+        self, function: onnx.FunctionProto, node: onnx.NodeProto, defaults: Sequence[onnx.AttributeProto] = ()
+    ) -> None:
         """Import a function's body in a scope of its own, its attributes replaced by the caller's."""
         given = [self.lookup(name) if name else None for name in node.input]
-        attributes = {a.name: a for a in (*function.attribute_proto, *node.attribute)}
+        attributes = {a.name: a for a in (*defaults, *function.attribute_proto, *node.attribute)}
         outer, outer_opsets = self.scopes, self.opsets
         self.scopes = [{}]
         self.opsets = outer_opsets | {("" if o.domain == "ai.onnx" else o.domain): o.version for o in function.opset_import}
