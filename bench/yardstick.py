@@ -114,8 +114,8 @@ def imported(case: Case) -> tuple[Graph, list[NDArray[Any]]]:
         from circuits.errors import UnsupportedError
 
         raise UnsupportedError("sequences and optionals have no meaning here")
-    whole = [i for i, x in enumerate(case.inputs) if np.asarray(x).dtype.kind in "iub" and i > 0]
-    attempts: list[list[int]] = [[], whole, list(range(1, len(case.inputs)))]
+    whole = [i for i, x in enumerate(case.inputs) if np.asarray(x).dtype.kind in "iub"]
+    attempts: list[list[int]] = [[], [i for i in whole if i > 0], whole, list(range(1, len(case.inputs)))]
     first: VerinferError | None = None
     for which in attempts:
         try:

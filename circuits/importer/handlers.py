@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import onnx
@@ -18,15 +18,25 @@ from numpy.typing import NDArray
 from circuits.errors import UnsupportedError
 from circuits.graph import GraphBuilder, Value
 
-Outputs = Value | Sequence[Value | None]
+
+@dataclass(frozen=True)
+class TensorList:
+    """An ONNX sequence: how many tensors it holds, and which, is known when compiling."""
+
+    items: tuple[Value, ...]
+
+
+Tensors = Value | TensorList
+Outputs = Tensors | Sequence[Tensors | None]
 Handler = Callable[..., Outputs]
+H = TypeVar("H", bound=Handler)
 
 
 class Scope(Protocol):
     """What a handler with subgraphs may ask of the importer."""
 
-    def run(self, graph: onnx.GraphProto, bindings: Mapping[str, Value]) -> list[Value]:
-        """Import a subgraph with its inputs bound; outer names stay visible."""
+    def run(self, graph: onnx.GraphProto, bindings: Mapping[str, Tensors | None]) -> list[Tensors | None]:
+        """Import a subgraph with its inputs bound; outer names stay visible. None is an optional without an element."""
         ...
 
 
@@ -64,10 +74,10 @@ HANDLERS: dict[tuple[str, str], Handler] = {}
 REFUSED: dict[tuple[str, str], str] = {}
 
 
-def handles(*op_types: str, domain: str = "") -> Callable[[Handler], Handler]:
+def handles(*op_types: str, domain: str = "") -> Callable[[H], H]:
     """Decorator: this function lowers the named operators."""
 
-    def register(handler: Handler) -> Handler:
+    def register(handler: H) -> H:
         for op_type in op_types:
             assert (domain, op_type) not in HANDLERS, op_type
             HANDLERS[domain, op_type] = handler

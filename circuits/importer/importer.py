@@ -19,10 +19,18 @@ from circuits.circuit import Kind
 from circuits.errors import ModelError, UnsupportedError, VerinferError
 from circuits.graph import Graph, GraphBuilder, Value
 from circuits.importer import operators  # noqa: F401  registers every handler
-from circuits.importer.handlers import HANDLERS, REFUSED, OnnxNode
+from circuits.importer.handlers import HANDLERS, REFUSED, OnnxNode, TensorList, Tensors
 
 MAX_DEPTH = 64
 WITH_SUBGRAPHS = ("If", "Loop", "Scan", "SequenceMap", "FlexAttention")
+OF_LISTS = (
+    *("SequenceEmpty", "SequenceConstruct", "SequenceAt", "SequenceInsert", "SequenceErase", "SequenceLength"),
+    *("SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement"),
+)
+NEVER_FOLDED = frozenset((*WITH_SUBGRAPHS, *OF_LISTS))
+
+Bound = tuple[Tensors, np.dtype[Any]]
+"""What a name stands for: a tensor, or a list of tensors, and the ONNX type of its elements."""
 
 
 def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) -> Graph:
@@ -48,8 +56,10 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
         raise ModelError("the model has no inputs: there is nothing to prove")
     importer.run_graph(model.graph)
     for info in model.graph.output:
-        value, dtype = importer.lookup(info.name)
-        importer.builder.output(info.name, value, dtype)
+        bound = importer.lookup(info.name)
+        if bound is None or not isinstance(bound[0], Value):
+            raise UnsupportedError(f"output {info.name!r} is a sequence or an optional: end the model with tensors")
+        importer.builder.output(info.name, bound[0], bound[1])
     return importer.builder.graph
 
 
@@ -61,10 +71,11 @@ def input_type(info: onnx.ValueInfoProto, dims: Mapping[str, int]) -> tuple[tupl
     UnsupportedError
         If it is no tensor, or a dimension other than the first is left open.
     """
-    if not info.type.HasField("tensor_type") or not info.type.tensor_type.HasField("shape"):
+    given = info.type.optional_type.elem_type if info.type.HasField("optional_type") else info.type
+    if not given.HasField("tensor_type") or not given.tensor_type.HasField("shape"):
         raise UnsupportedError(f"input {info.name!r} is not a tensor of known rank")
     shape = []
-    for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+    for axis, dim in enumerate(given.tensor_type.shape.dim):
         if dim.HasField("dim_value") and dim.dim_value > 0:
             shape.append(dim.dim_value)
         elif dim.dim_param in dims:
@@ -77,7 +88,7 @@ def input_type(info: onnx.ValueInfoProto, dims: Mapping[str, int]) -> tuple[tupl
                 f"input {info.name!r} leaves dimension {axis} ({name}) open: fix it with --dim {name}=SIZE, "
                 "or export the model with static shapes"
             )
-    return tuple(shape), np.dtype(helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type))
+    return tuple(shape), np.dtype(helper.tensor_dtype_to_np_dtype(given.tensor_type.elem_type))
 
 
 def kind_of(dtype: np.dtype[Any], name: str) -> Kind:
@@ -101,16 +112,16 @@ class Importer:
         self.opsets = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
         self.ir_version = model.ir_version
         self.functions = {(f.domain, f.name): f for f in model.functions}
-        self.scopes: list[dict[str, tuple[Value, np.dtype[Any]]]] = [{}]
+        self.scopes: list[dict[str, Bound | None]] = [{}]
         self.depth = 0
 
-    def bind(self, name: str, value: Value, dtype: np.dtype[Any]) -> None:
+    def bind(self, name: str, value: Tensors | None, dtype: np.dtype[Any]) -> None:
         """Give a name to a value in the innermost scope."""
         if name:
-            self.scopes[-1][name] = (value, dtype)
+            self.scopes[-1][name] = None if value is None else (value, dtype)
 
-    def lookup(self, name: str) -> tuple[Value, np.dtype[Any]]:
-        """The value of a name, innermost scope first."""
+    def lookup(self, name: str) -> Bound | None:
+        """What a name stands for, innermost scope first; None for an optional without an element."""
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
@@ -130,17 +141,20 @@ class Importer:
         for node in graph.node:
             self.run_node(node)
 
-    def run(self, graph: onnx.GraphProto, bindings: Mapping[str, Value]) -> list[Value]:
+    def run(self, graph: onnx.GraphProto, bindings: Mapping[str, Tensors | None]) -> list[Tensors | None]:
         """Import a subgraph with its inputs bound; outer names stay visible (handlers.Scope)."""
-        types = {i.name: i.type.tensor_type.elem_type for i in graph.input}
+        types = {info.name: element_type(info.type) for info in graph.input}
+        label = self.builder.label
         self.scopes.append({})
         try:
             for name, value in bindings.items():
-                self.bind(name, value, _dtype_for(types.get(name, 0), value))
+                self.bind(name, value, types.get(name) or _assumed_type(value))
             self.run_graph(graph)
-            return [self.lookup(info.name)[0] for info in graph.output]
+            results = [self.lookup(info.name) for info in graph.output]
+            return [None if result is None else result[0] for result in results]
         finally:
             self.scopes.pop()
+            self.builder.label = label
 
     def run_node(self, node: onnx.NodeProto) -> None:
         """Import one node."""
@@ -168,10 +182,10 @@ class Importer:
         if key in REFUSED:
             raise UnsupportedError(f"{REFUSED[key]} ({node.op_type})")
         given = [self.lookup(name) if name else None for name in node.input]
-        arrays = [None if g is None else self.builder.value_of(g[0]) for g in given]
-        constant = all(a is not None for a, g in zip(arrays, given, strict=True) if g is not None)
-        if constant and node.op_type not in WITH_SUBGRAPHS:
-            self._fold(node, given)
+        tensors = [g for g in given if g is not None]
+        constant = all(isinstance(value, Value) and self.builder.value_of(value) is not None for value, _ in tensors)
+        if constant and node.op_type not in NEVER_FOLDED:
+            self._fold(node, tensors)
             return
         if domain not in self.opsets:
             raise UnsupportedError(f"the operator set {domain!r} is not imported by the model, or unknown")
@@ -180,10 +194,9 @@ class Importer:
         if key in HANDLERS:
             seen = self._view(node, domain, given, types)
             outputs = HANDLERS[key](self.builder, seen, *(None if g is None else g[0] for g in given))
-            outputs = [outputs] if isinstance(outputs, Value) else outputs
-            for name, value, dtype in zip(node.output, outputs, seen.out_dtypes, strict=False):
-                if name and value is not None:
-                    self.bind(name, value, dtype or _dtype_for(0, value))
+            results = [outputs] if isinstance(outputs, Value | TensorList) else outputs
+            for name, value, dtype in zip(node.output, results, seen.out_dtypes, strict=False):
+                self.bind(name, value, dtype or _assumed_type(value))
             return
         body = self._specified_body(node, domain, given)
         if body is None:
@@ -195,7 +208,7 @@ class Importer:
         self,
         node: onnx.NodeProto,
         domain: str,
-        given: Sequence[tuple[Value, np.dtype[Any]] | None],
+        given: Sequence[Bound | None],
         types: Mapping[str, np.dtype[Any]],
     ) -> OnnxNode:
         schema = defs.get_schema(node.op_type, self.opsets[domain], domain)
@@ -217,14 +230,13 @@ class Importer:
             scope=self,
         )
 
-    def _fold(self, node: onnx.NodeProto, given: Sequence[tuple[Value, np.dtype[Any]] | None]) -> None:
+    def _fold(self, node: onnx.NodeProto, given: Sequence[Bound]) -> None:
         """Compute a node of constants with ONNX's reference evaluator."""
         feeds: dict[str, NDArray[Any]] = {}
-        for name, g in zip(node.input, given, strict=True):
-            if g is not None:
-                array = self.builder.value_of(g[0])
-                assert array is not None
-                feeds[name] = array.astype(g[1], copy=False)
+        for name, (value, dtype) in zip([name for name in node.input if name], given, strict=True):
+            array = self.builder.value_of(value) if isinstance(value, Value) else None
+            assert array is not None
+            feeds[name] = array.astype(dtype, copy=False)
         inputs = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()]
         used = [name for name in node.output if name]
         graph = helper.make_graph([node], "fold", inputs, [helper.make_value_info(n, onnx.TypeProto()) for n in used])
@@ -240,14 +252,14 @@ class Importer:
             self.bind(name, *self.constant(np.asarray(array), name))
 
     def _output_types(
-        self, node: onnx.NodeProto, domain: str, given: Sequence[tuple[Value, np.dtype[Any]] | None]
+        self, node: onnx.NodeProto, domain: str, given: Sequence[Bound | None]
     ) -> dict[str, np.dtype[Any]]:
         """The outputs' types as the specification infers them; empty where it cannot tell."""
         types, data = {}, {}
         for name, g in zip(node.input, given, strict=True):
             if g is not None:
-                types[name] = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(g[1]), g[0].shape)
-                array = self.builder.value_of(g[0])
+                types[name] = _type_proto(g)
+                array = self.builder.value_of(g[0]) if isinstance(g[0], Value) else None
                 if array is not None and array.size <= 1024:
                     data[name] = numpy_helper.from_array(array.astype(g[1], copy=False), name)
         try:
@@ -256,14 +268,11 @@ class Importer:
             inferred = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
         except (shape_inference.InferenceError, defs.SchemaError, ValueError, RuntimeError):
             return {}
-        return {
-            name: np.dtype(helper.tensor_dtype_to_np_dtype(proto.tensor_type.elem_type))
-            for name, proto in inferred.items()
-            if proto.HasField("tensor_type") and proto.tensor_type.elem_type not in (0, onnx.TensorProto.STRING)
-        }
+        found = {name: element_type(proto) for name, proto in inferred.items()}
+        return {name: dtype for name, dtype in found.items() if dtype is not None}
 
     def _specified_body(
-        self, node: onnx.NodeProto, domain: str, given: Sequence[tuple[Value, np.dtype[Any]] | None]
+        self, node: onnx.NodeProto, domain: str, given: Sequence[Bound | None]
     ) -> onnx.FunctionProto | None:
         """The function body that the ONNX specification gives an operator, if it gives one."""
         try:
@@ -276,12 +285,7 @@ class Importer:
             return body
         if not schema.has_context_dependent_function:
             return None
-        types = [
-            onnx.TypeProto().SerializeToString()
-            if g is None
-            else helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(g[1]), g[0].shape).SerializeToString()
-            for g in given
-        ]
+        types = [(onnx.TypeProto() if g is None else _type_proto(g)).SerializeToString() for g in given]
         body = onnx.FunctionProto()
         body.ParseFromString(schema.get_context_dependent_function(node.SerializeToString(), types))
         return body if body.node else None
@@ -344,7 +348,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _dtype_for(elem_type: int, value: Value) -> np.dtype[Any]:
-    if elem_type:
-        return np.dtype(helper.tensor_dtype_to_np_dtype(elem_type))
-    return np.dtype({"real": np.float32, "int": np.int64, "bool": np.bool_}[value.kind])
+def element_type(proto: onnx.TypeProto) -> np.dtype[Any] | None:
+    """The type of the elements of a tensor, or of the tensors of a sequence or an optional; None where it is left open."""
+    if proto.HasField("sequence_type"):
+        return element_type(proto.sequence_type.elem_type)
+    if proto.HasField("optional_type"):
+        return element_type(proto.optional_type.elem_type)
+    if not proto.HasField("tensor_type") or proto.tensor_type.elem_type in (0, onnx.TensorProto.STRING):
+        return None
+    return np.dtype(helper.tensor_dtype_to_np_dtype(proto.tensor_type.elem_type))
+
+
+def _type_proto(bound: Bound) -> onnx.TypeProto:
+    """What ONNX calls the type of a bound value."""
+    value, dtype = bound
+    element = helper.np_dtype_to_tensor_dtype(dtype)
+    if isinstance(value, Value):
+        return helper.make_tensor_type_proto(element, value.shape)
+    return helper.make_sequence_type_proto(helper.make_tensor_type_proto(element, None))
+
+
+def _assumed_type(value: Tensors | None) -> np.dtype[Any]:
+    """The ONNX type of a value whose type the model leaves open."""
+    if isinstance(value, TensorList):
+        return _assumed_type(value.items[0] if value.items else None)
+    return np.dtype({"real": np.float32, "int": np.int64, "bool": np.bool_}[value.kind if value else "real"])

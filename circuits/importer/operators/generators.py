@@ -14,7 +14,7 @@ from circuits.importer.handlers import OnnxNode, handles
 @handles("EyeLike")
 def eye_like(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     dtype = node.out_dtypes[0] or np.dtype(np.float32)
-    return b.constant(np.eye(*x.shape, k=node.attrs["k"]).astype(dtype))
+    return b.constant(np.eye(x.shape[0], x.shape[1], k=node.attrs["k"]).astype(dtype))
 
 
 @handles("Range")

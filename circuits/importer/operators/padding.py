@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from circuits.graph import GraphBuilder, Value
-from circuits.importer.axes import axes_of, window
+from circuits.importer.axes import axes_of, reshaped, window
 from circuits.importer.handlers import OnnxNode, handles
 
 _NUMPY_MODE: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
@@ -54,12 +54,12 @@ def filled(b: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int
     if not any(before) and not any(after):
         return x
     number = b.value_of(fill)
-    widths = {"before": list(before), "after": list(after)}
+    head, tail = list(before), list(after)
     if number is not None:
-        return b.add("pad", [x], **widths, value=number.reshape(-1)[0].item())
-    inside = b.add("pad", [b.constant(np.ones(x.shape, dtype=np.bool_))], **widths, value=0)
-    padded = b.add("pad", [x], **widths, value=0)
-    return b.add("where", [inside, padded, b.add("reshape", [fill], shape=[])], kind=x.kind)
+        return b.add("pad", [x], before=head, after=tail, value=number.reshape(-1)[0].item())
+    inside = b.add("pad", [b.constant(np.ones(x.shape, dtype=np.bool_))], before=head, after=tail, value=0)
+    padded = b.add("pad", [x], before=head, after=tail, value=0)
+    return b.add("where", [inside, padded, reshaped(b, fill, [])], kind=x.kind)
 
 
 @handles("CenterCropPad")
