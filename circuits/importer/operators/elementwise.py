@@ -26,14 +26,10 @@ def arithmetic(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
     return wrapped(b, b.add(_PLAIN[node.op_type], [x, y]), node.dtypes[0])
 
 
-@handles("Sum")
+@handles("Sum", "Mean")
 def total(b: GraphBuilder, node: OnnxNode, *xs: Value) -> Value:
-    return reduce(lambda x, y: b.add("add", [x, y]), xs)
-
-
-@handles("Mean")
-def mean(b: GraphBuilder, node: OnnxNode, *xs: Value) -> Value:
-    return scaled(b, total(b, node, *xs), 1 / len(xs))
+    out = reduce(lambda x, y: b.add("add", [x, y]), xs)
+    return out if node.op_type == "Sum" else scaled(b, out, 1 / len(xs))
 
 
 @handles("Neg")
