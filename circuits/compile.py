@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from circuits.affine_folding import folded
 from circuits.calibrate import calibrate
 from circuits.circuit import Circuit
 from circuits.data import match, read_arrays
@@ -84,7 +85,7 @@ def compile_model(
     options = options or Options()
     check_model(model, "the model")
     progress("importing")
-    graph = import_model(model, dims)
+    graph = folded(import_model(model, dims))
     notes = []
     if calibration is None:
         samples = assumed_samples(graph)
