@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python >= 3.11 (with venv), Node >= 20 with npm, and g++. They set up the rest.
+# `make demo` and `make test` need Python >= 3.11 with venv, Node >= 20 with npm, and g++. They set up the rest.
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -7,7 +7,7 @@ BIN := .venv/bin
 SETUP := .venv/.installed node_modules/.package-lock.json
 NATIVE := CMakeLists.txt $(wildcard circuits/kernels/*)
 
-# pip hands the pins to the isolated environment that builds the native code, too (the second name is newer pips').
+# The pins hold in the isolated environment that builds the native code, too (newer pips read the second name).
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
