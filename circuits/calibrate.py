@@ -80,7 +80,7 @@ def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
         evaluate(graph, chunk, lambda i, value: collectors[i].see(value))
     ranges = []
     for node, collector in zip(graph.nodes, collectors, strict=True):
-        if collector.lo > collector.hi:
+        if collector.lo > collector.hi and math.prod(node.shape):
             raise ModelError(f"{node.op} in {node.label!r} yields no finite value on the calibration data")
         ranges.append(collector.range())
     return ranges
@@ -96,6 +96,8 @@ class _Collector:
 
     def see(self, value: FloatArray) -> None:
         """Take in a chunk; masks and values without a finite magnitude are set apart."""
+        if value.size == 0:  # an empty constant, such as a Resize without a region
+            return
         lo, hi = float(value.min()), float(value.max())
         if not (math.isfinite(lo) and math.isfinite(hi)) or lo <= MASK:
             masked = value <= MASK
@@ -114,6 +116,8 @@ class _Collector:
 
     def range(self) -> Range:
         """The range over all chunks; a masked tensor reaches far enough down for its mask to vanish in a softmax."""
+        if not self.parts:
+            return Range(0.0, 0.0, np.zeros(1))
         lo = self.lo - MASK_DEPTH if self.masked else self.lo
         values = np.concatenate(self.parts)
         values = values[:: max(1, values.size // SAMPLE_SIZE)]

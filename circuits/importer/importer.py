@@ -59,6 +59,8 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
         bound = importer.lookup(info.name)
         if bound is None or not isinstance(bound[0], Value):
             raise UnsupportedError(f"output {info.name!r} is a sequence or an optional: end the model with tensors")
+        if 0 in bound[0].shape:
+            raise UnsupportedError(f"output {info.name!r} of shape {bound[0].shape} is empty: remove it from the model")
         importer.builder.output(info.name, bound[0], bound[1])
     return importer.builder.graph
 
