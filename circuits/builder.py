@@ -35,8 +35,8 @@ class CircuitBuilder:
     def constant(self, value: IntArray | int | Sequence[int]) -> int:
         """Add a constant, or find the equal one already there."""
         array = np.asarray(value)
-        array = np.ascontiguousarray(array, dtype=dtype_of(int(array.min()), int(array.max())))
-        digest = hashlib.sha256(array).hexdigest()
+        array = np.array(array, dtype=dtype_of(int(array.min()), int(array.max())), order="C")
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
         key = f"constant {array.dtype} {array.shape} {digest}"
         if key in self._seen:
             return self._seen[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from circuits.graph import GraphNode
-from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule
+from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule, sums_only
 
 
 @rule("add", "sub")
@@ -50,8 +50,8 @@ def _relabelled(q: Quantiser, i: int, node: GraphNode, x: int, factor: float) ->
 def matmul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     """Narrow operands; a constant one is quantised with its output channels in view."""
     a, b = node.inputs
-    left = q.narrowed(a) if q.constant_of(a) is None else q.constant(a, q.weight_scale(a, len(q.shape(a)) - 2))
-    right = q.narrowed(b) if q.constant_of(b) is None else q.constant(b, q.weight_scale(b, len(q.shape(b)) - 1))
+    left = factor(q, a, b, len(q.shape(a)) - 2)
+    right = factor(q, b, a, len(q.shape(b)) - 1)
     return Quantised(q.op("matmul", [left.id, right.id]), left.scale * right.scale)
 
 
@@ -59,10 +59,22 @@ def matmul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
 def conv(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     """Narrow operands; constant weights are quantised with their output channels in view."""
     x, w = node.inputs
-    weights = q.narrowed(w) if q.constant_of(w) is None else q.constant(w, q.weight_scale(w, 0))
-    data = q.narrowed(x)
+    data, weights = factor(q, x, w, len(q.shape(x)) - 1), factor(q, w, x, 0)
     attrs = {name: value if name == "groups" else list(value) for name, value in node.attrs.items()}
     return Quantised(q.op("conv", [data.id, weights.id], **attrs), data.scale * weights.scale)
+
+
+def factor(q: Quantiser, i: int, other: int, channel_axis: int) -> Quantised:
+    """One side of a sum of products."""
+    own = q.constant_of(i)
+    if own is not None:
+        return q.constant(i, 1.0 if sums_only(own) else q.weight_scale(i, channel_axis))
+    x = q.tensor(i)
+    if sums_only(q.constant_of(other)):
+        terms = q.graph.constants[other].size
+        if q.operand(x).magnitude * terms < 1 << WIDE:
+            return x
+    return q.narrowed(i)
 
 
 @rule("reduce_sum")

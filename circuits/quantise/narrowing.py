@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from circuits.functions import STEEP, function
 from circuits.graph import GraphNode
 from circuits.ops.narrowing import MAX_TABLE_ROWS
-from circuits.quantise.quantiser import Quantised, Quantiser, rule
+from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule
 from circuits.tensor import FloatArray
 
 TABLE_EXTRA_BITS = 1
 """A table reads its input one bit finer than activations are kept."""
+FINE_EXTRA_BITS = 3
 STEEP_BITS = 15
+SEGMENT_BITS, SEGMENT_SHIFT = 14, 6
 QUOTIENT_BITS = 60
 
 
@@ -42,21 +45,56 @@ def unary(q: Quantiser, i: int, node: GraphNode) -> Quantised:
         return Quantised(q.op("max", [x.id, q.op("sub", [q.number(0), x.id])]), x.scale)
     if name == "sqrt" and q.graph.nodes[source].kind == "real":
         return square_root(q, i, source)
-    x = q.tensor(source)
-    bound = q.operand(x)
-    if bound.hi - bound.lo >= 1 << (q.bits(node) + TABLE_EXTRA_BITS):
-        extra = STEEP_BITS - q.bits(node) if name in STEEP else TABLE_EXTRA_BITS
-        limit = min(q.bits(node) + extra, STEEP_BITS)
-        x = q.narrow(x, source, extra, limit=limit)
-        bound = q.operand(x)
-        if bound.hi - bound.lo >= MAX_TABLE_ROWS:
-            edge = (1 << STEEP_BITS) - 1
-            x = Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=-edge, hi=edge), x.scale)
-            bound = q.operand(x)
     kernel = function(name, params)
-    scale = q.target(i)
-    rows = kernel(np.arange(bound.lo, bound.hi + 1) * x.scale)
-    return Quantised(look_up(q, x.id, rows / scale, 1 << (q.bits(node) - 1 + q.options.headroom)), scale)
+    scale = q.target(i, FINE_EXTRA_BITS if i in q.fine else 0)
+    edge = 1 << (q.bits(node) - 1 + q.options.headroom)
+    x = q.tensor(source)
+    if name in STEEP and _spread(q, x, source):
+        return Quantised(_segmented(q, x, lambda reals: kernel(reals) / scale, edge), scale)
+    x = _indexable(q, x, source, name)
+    bound = q.operand(x)
+    return Quantised(look_up(q, x.id, kernel(np.arange(bound.lo, bound.hi + 1) * x.scale) / scale, edge), scale)
+
+
+def _indexable(q: Quantiser, x: Quantised, source: int, name: str) -> Quantised:
+    """x with few enough values to index a table: one bit finer than activations, or what a table holds for steep functions."""
+    bits = q.bits(q.graph.nodes[source])
+    bound = q.operand(x)
+    if bound.hi - bound.lo < 1 << (bits + TABLE_EXTRA_BITS):
+        return x
+    extra = STEEP_BITS - bits if name in STEEP else TABLE_EXTRA_BITS
+    x = q.narrow(x, source, extra, limit=min(bits + extra, STEEP_BITS))
+    bound = q.operand(x)
+    if bound.hi - bound.lo >= MAX_TABLE_ROWS:
+        edge = (1 << STEEP_BITS) - 1
+        x = Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=-edge, hi=edge), x.scale)
+    return x
+
+
+def _spread(q: Quantiser, x: Quantised, source: int) -> bool:
+    """Whether positive values lie so far apart that one table of even steps would blur the small ones."""
+    seen, bound = q.ranges[source], q.operand(x)
+    step = max(seen.scale(STEEP_BITS), x.scale)
+    return seen.lo > 0 and bound.hi >= MAX_TABLE_ROWS // 2 and seen.lo < step * (1 << SEGMENT_SHIFT)
+
+
+def _segmented(q: Quantiser, x: Quantised, kernel: Callable[[FloatArray], FloatArray], edge: int) -> int:
+    """A steep function of a positive tensor through tables for one magnitude after another, each 2^SEGMENT_SHIFT times coarser than
+    the one before, so that every value is looked up with a relative step of 2^-SEGMENT_SHIFT or finer."""
+    top = (1 << SEGMENT_BITS) - 1
+    x = Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=1, hi=(1 << WIDE) - 1), x.scale)
+    result: int | None = None
+    for shift in range(0, max(1, q.operand(x).hi.bit_length() - SEGMENT_BITS + SEGMENT_SHIFT), SEGMENT_SHIFT):
+        index = q.op("rescale", [x.id], mul=1, shift=shift, lo=None, hi=top)
+        bound = q.circuit.operands[index]
+        values = look_up(q, index, kernel(np.arange(bound.lo, bound.hi + 1) * (x.scale * 2.0**shift)), edge)
+        if result is None:
+            result = values
+        else:
+            coarser = q.op("greater", [x.id, q.number(top << (shift - SEGMENT_SHIFT))])
+            result = q.op("where", [coarser, values, result])
+    assert result is not None
+    return result
 
 
 def look_up(q: Quantiser, x: int, rows: FloatArray, edge: int) -> int:

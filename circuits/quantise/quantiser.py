@@ -20,12 +20,13 @@ from circuits.calibrate import MASK, Range
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
+from circuits.real_ops import MOVEMENTS
 from circuits.tensor import Bound, Operand, Shape
 
 WIDE = 50
 """Linear operations may grow to this many bits: what float64 adds exactly, with room for one more operation."""
-FINE_INPUT_BITS = 24
-"""The width of an input that is compared with thresholds (a tree): comparisons cost no more for it."""
+FINE_BITS = 24
+"""The width of an input that is only added or compared (a tree's thresholds, a softmax's maximum): it costs no more."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Quantiser:
         self.options = options
         self.circuit = CircuitBuilder()
         self.tensors: dict[int, Quantised] = {}
-        self._compared = _inputs_compared(graph)
+        self.fine = read_finely(graph)
 
     # -- what is known of a tensor ------------------------------------------------------------------------------------
 
@@ -145,7 +146,7 @@ class Quantiser:
         if node.kind == "int":
             lo, hi = self._integer_bound(i, seen, port.dtype)
             return Quantised(self.circuit.input(port.name, node.shape, lo, hi, 1.0, "int"), 1.0)
-        bits = self.options.bits_for.get(port.name, FINE_INPUT_BITS if i in self._compared else self.options.bits)
+        bits = self.options.bits_for.get(port.name, FINE_BITS if i in self.fine else self.options.bits)
         top = (1 << (bits - 1)) - 1
         exponent = math.floor(math.log2(top / seen.magnitude)) if seen.magnitude else 0
         lo = 0 if seen.lo >= 0 else -2 * top
@@ -307,17 +308,22 @@ def _power_of_two(ratio: float) -> bool:
     return math.frexp(ratio)[0] == 0.5
 
 
-def _inputs_compared(graph: Graph) -> set[int]:
-    """The inputs whose values reach a comparison with only movements between."""
-    from circuits.real_ops import MOVEMENTS
+def sums_only(weights: NDArray[Any] | None) -> bool:
+    """Whether a constant matrix merely adds and subtracts cells, so that wide ones need no narrowing first."""
+    return weights is not None and bool(np.isin(weights, (-1.0, 0.0, 1.0)).all())
 
-    sources: dict[int, set[int]] = {}
-    compared: set[int] = set()
-    for i, node in enumerate(graph.nodes):
-        if node.op == "input":
-            sources[i] = {i}
-        elif node.op in MOVEMENTS:
-            sources[i] = set().union(*(sources.get(x, set()) for x in node.inputs))
-        elif node.op == "greater":
-            compared |= set().union(*(sources.get(x, set()) for x in node.inputs))
-    return compared
+
+def read_finely(graph: Graph) -> set[int]:
+    """The tensors that no product or table reads, directly or through movements: more bits for them cost nothing."""
+    coarse: set[int] = set()
+    for i in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[i]
+        if node.op in ("matmul", "conv"):
+            for x, other in (node.inputs, node.inputs[::-1]):
+                if not sums_only(graph.constants.get(other)):
+                    coarse.add(x)
+        elif node.op in ("mul", "function"):
+            coarse.update(node.inputs)
+        elif node.op in MOVEMENTS and i in coarse:
+            coarse.update(node.inputs)
+    return set(range(len(graph.nodes))) - coarse
