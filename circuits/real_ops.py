@@ -73,12 +73,13 @@ _KERNELS: dict[str, Kernel] = {
 
 
 def apply(name: str, xs: Sequence[FloatArray], attrs: Attrs, shape: Shape) -> FloatArray:
-    """One operation on float64 arrays with a batch axis in front.
+    """One operation on float64 arrays with a batch axis in front; movements leave the cells' type as it is.
 
     Non-finite results are allowed here (an infinite mask, a branch that `where` discards); the quantiser refuses those
     that reach it.
     """
-    xs = [x.astype(np.float64, copy=False) for x in xs]
+    if name not in MOVEMENTS or name == "pad":  # a pad's fill need not fit the cells' type
+        xs = [x.astype(np.float64, copy=False) for x in xs]
     if name in MOVEMENTS:
         return np.asarray(op(name).execute(xs, attrs, shape, (0, 0)))  # type: ignore[arg-type]
     with np.errstate(all="ignore"):
