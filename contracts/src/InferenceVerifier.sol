@@ -31,23 +31,20 @@ contract InferenceVerifier is IERC7992Verifier, IInferenceVerifier, ERC165 {
     }
 
     /// @inheritdoc IERC7992Verifier
-    function verifyInference(
-        uint256 modelId,
-        bytes32 commitment,
-        bytes calldata output,
-        bytes calldata proof
-    ) external override {
+    function verifyInference(uint256 modelId, bytes32 commitment, bytes calldata output, bytes calldata proof)
+        external
+        override
+    {
         checkInference(ModelId.wrap(modelId), commitment, output, proof);
         emit InferenceVerified(modelId, commitment, output, msg.sender);
     }
 
     /// @inheritdoc IInferenceVerifier
-    function checkInference(
-        ModelId modelId,
-        bytes32 commitment,
-        bytes calldata output,
-        bytes calldata proof
-    ) public view override {
+    function checkInference(ModelId modelId, bytes32 commitment, bytes calldata output, bytes calldata proof)
+        public
+        view
+        override
+    {
         if (proof.length < 4) revert ProofTooShort(proof.length);
         ProofSystem system = ProofSystem.wrap(bytes4(proof[:4]));
         ITierVerifier tier = tierVerifier[system];
@@ -78,7 +75,7 @@ contract InferenceVerifier is IERC7992Verifier, IInferenceVerifier, ERC165 {
 
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
-        return interfaceId == type(IERC7992Verifier).interfaceId
-            || interfaceId == type(IInferenceVerifier).interfaceId || super.supportsInterface(interfaceId);
+        return interfaceId == type(IERC7992Verifier).interfaceId || interfaceId == type(IInferenceVerifier).interfaceId
+            || super.supportsInterface(interfaceId);
     }
 }

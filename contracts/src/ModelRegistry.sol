@@ -39,19 +39,13 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
-    function register(Registration calldata registration, bytes32 salt)
-        external
-        override
-        returns (ModelId modelId)
-    {
-        CircuitId circuitId = circuitIdOf(
-            registration.header, registration.opsRoot, registration.weightsRoot, registration.scalesHash
-        );
+    function register(Registration calldata registration, bytes32 salt) external override returns (ModelId modelId) {
+        CircuitId circuitId =
+            circuitIdOf(registration.header, registration.opsRoot, registration.weightsRoot, registration.scalesHash);
         CommitmentRecord memory record = _openCommitment(circuitId, salt);
         registration.tiers.requireWellFormed();
 
-        modelId =
-            modelIdOf(circuitId, msg.sender, registration.tiers, registration.uri, registration.contentHash);
+        modelId = modelIdOf(circuitId, msg.sender, registration.tiers, registration.uri, registration.contentHash);
         if (_records[modelId] != address(0)) revert ModelAlreadyRegistered(modelId);
         Model memory model = Model({
             circuitId: circuitId,
@@ -104,30 +98,19 @@ contract ModelRegistry is IModelRegistry {
         bytes32 contentHash
     ) public pure override returns (ModelId) {
         bytes32 digest = keccak256(
-            abi.encode(
-                MODEL_TAG, circuitId, owner, keccak256(abi.encode(tiers)), keccak256(bytes(uri)), contentHash
-            )
+            abi.encode(MODEL_TAG, circuitId, owner, keccak256(abi.encode(tiers)), keccak256(bytes(uri)), contentHash)
         );
         return ModelId.wrap(uint256(digest));
     }
 
     /// @inheritdoc IModelRegistry
-    function commitmentOf(address owner, CircuitId circuitId, bytes32 salt)
-        public
-        pure
-        override
-        returns (bytes32)
-    {
+    function commitmentOf(address owner, CircuitId circuitId, bytes32 salt) public pure override returns (bytes32) {
         return keccak256(abi.encode(COMMITMENT_TAG, owner, circuitId, salt));
     }
 
     /// @dev The record of the caller's commitment to a circuit. It must stand in an earlier block: who learns of the
     /// circuit from a registration that waits to be mined can then no longer commit in the same block as its owner.
-    function _openCommitment(CircuitId circuitId, bytes32 salt)
-        private
-        view
-        returns (CommitmentRecord memory record)
-    {
+    function _openCommitment(CircuitId circuitId, bytes32 salt) private view returns (CommitmentRecord memory record) {
         bytes32 commitment = commitmentOf(msg.sender, circuitId, salt);
         record = commitmentRecord[commitment];
         if (record.blockNumber == 0) revert CommitmentNotFound(commitment);

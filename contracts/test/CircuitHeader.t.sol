@@ -129,9 +129,7 @@ contract CircuitHeaderTest is Test {
         _expect(abi.encodeWithSelector(selector, 0, 1), 15, hex"00");
         _expect(abi.encodeWithSelector(selector, 1, 0), 17, hex"00");
         _expect(
-            abi.encodeWithSelector(
-                CircuitHeader.HeaderLengthMismatch.selector, 38 + 72 * (65_535 + 1), header.length
-            ),
+            abi.encodeWithSelector(CircuitHeader.HeaderLengthMismatch.selector, 38 + 72 * (65_535 + 1), header.length),
             14,
             hex"ffff"
         );
@@ -161,9 +159,7 @@ contract CircuitHeaderTest is Test {
         _expect(abi.encodeWithSelector(CircuitHeader.PortBoundEmpty.selector, 0, 1, 0), FIRST_PORT + 40, bounds);
         bounds = abi.encodePacked(type(int64).max, type(int64).min);
         _expect(
-            abi.encodeWithSelector(
-                CircuitHeader.PortBoundEmpty.selector, 1, type(int64).max, type(int64).min
-            ),
+            abi.encodeWithSelector(CircuitHeader.PortBoundEmpty.selector, 1, type(int64).max, type(int64).min),
             SECOND_PORT + 40,
             bounds
         );

@@ -26,9 +26,7 @@ contract CodeStoreTest is Test {
         bytes memory most = new bytes(CodeStore.MAX_BYTES);
         vm.assertEq(CodeStore.read(this.write(most)), most);
         bytes memory tooMuch = new bytes(CodeStore.MAX_BYTES + 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(CodeStore.RecordTooLarge.selector, tooMuch.length, CodeStore.MAX_BYTES)
-        );
+        vm.expectRevert(abi.encodeWithSelector(CodeStore.RecordTooLarge.selector, tooMuch.length, CodeStore.MAX_BYTES));
         this.write(tooMuch);
     }
 }

@@ -45,6 +45,7 @@ contract InputTreeTest is Test {
         vm.assertEq(this.commitment(header, values), keccak256(abi.encodePacked(uint8(1), left, right)));
     }
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzz_commitment_equalsReference(uint256 seed, uint32 firstSize, uint32 secondSize) public view {
         Headers.Tensor[] memory inputs = new Headers.Tensor[](2);
         inputs[0] = _tensor(seed, uint32(bound(uint256(firstSize), 1, 200)));
@@ -56,9 +57,7 @@ contract InputTreeTest is Test {
             int256 random = int256(uint256(keccak256(abi.encode(seed, i))));
             values[i] = bound(random, tensor.lo, tensor.hi);
         }
-        vm.assertEq(
-            this.commitment(Headers.build(inputs, inputs), values), ReferenceTree.inputRoot(inputs, values)
-        );
+        vm.assertEq(this.commitment(Headers.build(inputs, inputs), values), ReferenceTree.inputRoot(inputs, values));
     }
 
     function testFuzz_commitment_bindsEveryValue(uint256 index, int256 value) public view {

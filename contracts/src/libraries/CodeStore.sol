@@ -15,8 +15,7 @@ library CodeStore {
         if (data.length > MAX_BYTES) revert RecordTooLarge(data.length, MAX_BYTES);
         // PUSH2 size DUP1 PUSH1 10 PUSH0 CODECOPY PUSH0 RETURN, then the code: a STOP, so that a call to the account
         // does nothing, and the data.
-        bytes memory creation =
-            abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a5f395ff3", hex"00", data);
+        bytes memory creation = abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a5f395ff3", hex"00", data);
         assembly ("memory-safe") {
             pointer := create(0, add(creation, 32), mload(creation))
         }

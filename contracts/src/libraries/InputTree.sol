@@ -31,45 +31,36 @@ library InputTree {
         uint256 first = 0;
         for (uint256 i = 0; i < ports; ++i) {
             Port port = header.port(i);
-            uint256 end = first + port.elements();
-            Bounds.requireWithin(port, values, first, end);
-            _hashTensor(hashes, port, values[first:end]);
-            first = end;
+            _hashTensor(hashes, port, values, first);
+            first += port.elements();
         }
         return Merkle.root(hashes);
     }
 
-    /// @dev Writes the hashes of a tensor's leaves from `port.offset()` on.
-    function _hashTensor(bytes32[] memory hashes, Port port, int256[] calldata values) private pure {
-        uint256 width = port.width();
-        uint256 perWord = 32 / width;
-        uint256 leaf = port.offset();
-        uint256 next = 0;
-        bytes32[4] memory words;
-        while (next < values.length) {
-            for (uint256 k = 0; k < 4; ++k) {
-                words[k] = _packWord(values, next, perWord, 8 * width);
-                next += perWord;
-            }
-            hashes[leaf++] = Merkle.hashLeaf(words);
-        }
-    }
-
-    /// @dev Packs values `from` to `from + count - 1` into a word, `bits` each, zeros standing for those past the end.
-    function _packWord(int256[] calldata values, uint256 from, uint256 count, uint256 bits)
-        private
-        pure
-        returns (bytes32)
-    {
-        uint256 word = 0;
+    /// @dev Checks the tensor that begins at `values[next]`; writes the hashes of its leaves from `port.offset()` on.
+    function _hashTensor(bytes32[] memory hashes, Port port, int256[] calldata values, uint256 next) private pure {
+        int256 lo = port.lo();
+        int256 hi = port.hi();
+        uint256 bits = 8 * port.width();
         uint256 mask = type(uint256).max >> (256 - bits);
-        uint256 end = from + count;
-        uint256 present = end < values.length ? end : values.length;
-        for (uint256 i = from; i < present; ++i) {
-            word = (word << bits) | (uint256(values[i]) & mask);
+        uint256 end = next + port.elements();
+        uint256 leaf = port.offset();
+        bytes32[4] memory words;
+        // Nothing here can overflow: `next` stays below `end`, and `shift` is a multiple of `bits` up to 256.
+        unchecked {
+            while (next < end) {
+                for (uint256 k = 0; k < 4; ++k) {
+                    uint256 word = 0;
+                    for (uint256 shift = 256; shift != 0 && next < end; ++next) {
+                        int256 value = values[next];
+                        if (value < lo || value > hi) revert Bounds.ValueOutOfBounds(next, value, lo, hi);
+                        shift -= bits;
+                        word |= (uint256(value) & mask) << shift;
+                    }
+                    words[k] = bytes32(word);
+                }
+                hashes[leaf++] = Merkle.hashLeaf(words);
+            }
         }
-        // A missing tail leaves the present values at the top of the word; an empty word needs no shift.
-        if (present > from) word <<= bits * (end - present);
-        return bytes32(word);
     }
 }

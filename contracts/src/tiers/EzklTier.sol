@@ -22,8 +22,7 @@ import {TierKey} from "../types/TierKey.sol";
 contract EzklTier is ITierVerifier {
     using CircuitHeader for bytes;
 
-    ProofSystem private constant PROOF_SYSTEM =
-        ProofSystem.wrap(bytes4(keccak256("ezkl-halo2-kzg-bn254-v1")));
+    ProofSystem private constant PROOF_SYSTEM = ProofSystem.wrap(bytes4(keccak256("ezkl-halo2-kzg-bn254-v1")));
 
     error VerifierWithoutCode(address verifier);
 
@@ -33,11 +32,7 @@ contract EzklTier is ITierVerifier {
     }
 
     /// @inheritdoc ITierVerifier
-    function verify(Statement calldata statement, TierKey calldata key, bytes calldata proof)
-        external
-        view
-        override
-    {
+    function verify(Statement calldata statement, TierKey calldata key, bytes calldata proof) external view override {
         bytes memory header = statement.header;
         int256[] calldata outputs = SignedWords.decode(statement.output);
         _requireOutputsWithinBounds(header, outputs);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {ITierVerifier} from "../src/interfaces/ITierVerifier.sol";
+import {InferenceVerifier} from "../src/InferenceVerifier.sol";
+import {ModelRegistry} from "../src/ModelRegistry.sol";
+import {EzklTier} from "../src/tiers/EzklTier.sol";
+import {Test} from "./support/Test.sol";
+
+/// @notice EIP-170 limits the code of an account to 24,576 bytes.
+contract CodeSizeTest is Test {
+    uint256 private constant LIMIT = 24_576;
+
+    function test_codeSizes() public {
+        ModelRegistry registry = new ModelRegistry();
+        _record("ModelRegistry", address(registry));
+        _record("InferenceVerifier", address(new InferenceVerifier(registry, new ITierVerifier[](0))));
+        _record("EzklTier", address(new EzklTier()));
+    }
+
+    function _record(string memory name, address account) private {
+        vm.assertLt(account.code.length, LIMIT);
+        vm.snapshotValue("CodeSize", name, account.code.length);
+    }
+}
