@@ -161,6 +161,8 @@ def evaluated(case: Case) -> Result:
 
 def precision(case: Case) -> float:
     """How far a float evaluation may be from the expected output: bfloat16 rounds to 8 bits, a circuit does not."""
+    if case.op_type == "DynamicQuantizeLinear":
+        return 1.01 / 255  # one unit: float32 misses a tie that is exact in reals
     return 4e-3 if any(getattr(y, "dtype", np.dtype(bool)).name == "bfloat16" for y in case.outputs) else 1e-3
 
 

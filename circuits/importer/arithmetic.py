@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from circuits.graph import GraphBuilder, Value
+from circuits.importer.handlers import OnnxNode
 
 
 def number(b: GraphBuilder, value: float, like: Value) -> Value:
@@ -38,6 +39,30 @@ def mean(b: GraphBuilder, x: Value, axes: Sequence[int]) -> Value:
     """The mean over rising axes, which stay with size 1."""
     count = int(np.prod([x.shape[axis] for axis in axes], dtype=np.int64))
     return scaled(b, b.add("reduce_sum", [x], axes=list(axes)), 1 / count)
+
+
+def quotient(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
+    """x / y on reals; a constant divisor becomes a factor, a constant scalar dividend scales a reciprocal."""
+    divisor, dividend = b.value_of(nonzero(b, node, y)), b.value_of(x)
+    if divisor is not None:
+        return b.add("mul", [x, b.constant(1.0 / divisor.astype(np.float64))])
+    if dividend is not None and dividend.size == 1 and x.rank <= y.rank:
+        return scaled(b, b.add("function", [y], name="reciprocal", params=[]), float(dividend.reshape(())))
+    return b.add("divide", [x, y], at_least=None)
+
+
+def nonzero(b: GraphBuilder, node: OnnxNode, y: Value) -> Value:
+    """y, unless it is a constant with a zero in it.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is.
+    """
+    array = b.value_of(y)
+    if array is not None and not np.all(array.astype(np.float64)):
+        raise node.fail("it divides by a constant that is zero")
+    return y
 
 
 def negated(b: GraphBuilder, x: Value) -> Value:

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 
 from circuits.graph import GraphBuilder, Value
-from circuits.importer.arithmetic import absolute, minimum, negative, number, scaled
+from circuits.importer.arithmetic import absolute, minimum, negative, nonzero, number, quotient, scaled
 from circuits.importer.casting import integer_range, wrapped
 from circuits.importer.handlers import OnnxNode, handles
 
@@ -56,25 +56,8 @@ def rounded(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 @handles("Div")
 def divide(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
     if x.kind != "real":
-        return wrapped(b, b.add("int_divide", [x, _nonzero(b, node, y)], mode="trunc"), node.dtypes[0])
+        return wrapped(b, b.add("int_divide", [x, nonzero(b, node, y)], mode="trunc"), node.dtypes[0])
     return quotient(b, node, x, y)
-
-
-def quotient(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
-    """x / y on reals; a constant divisor becomes a factor, a constant scalar dividend scales a reciprocal."""
-    divisor, dividend = b.value_of(_nonzero(b, node, y)), b.value_of(x)
-    if divisor is not None:
-        return b.add("mul", [x, b.constant(1.0 / divisor.astype(np.float64))])
-    if dividend is not None and dividend.size == 1 and x.rank <= y.rank:
-        return scaled(b, b.add("function", [y], name="reciprocal", params=[]), float(dividend.reshape(())))
-    return b.add("divide", [x, y], at_least=None)
-
-
-def _nonzero(b: GraphBuilder, node: OnnxNode, y: Value) -> Value:
-    array = b.value_of(y)
-    if array is not None and not np.all(array.astype(np.float64)):
-        raise node.fail("it divides by a constant that is zero")
-    return y
 
 
 @handles("Mod")
@@ -83,7 +66,7 @@ def mod(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
     if x.kind == "real":
         turns = b.retyped(b.add("round", [quotient(b, node, x, y)], mode=mode), "real")
     else:
-        turns = b.add("int_divide", [x, _nonzero(b, node, y)], mode=mode)
+        turns = b.add("int_divide", [x, nonzero(b, node, y)], mode=mode)
     rest = b.add("sub", [x, b.add("mul", [turns, y])])
     divisor = b.value_of(y)
     if divisor is None or x.kind == "real":
