@@ -10,13 +10,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from circuits.errors import CircuitError
 from circuits.ops import op
 from circuits.tensor import MAX_RANK, IntArray, Operand, Shape, dtype_of, width_of
+
+if TYPE_CHECKING:
+    from circuits.identity import Identity
 
 Kind = Literal["real", "int", "bool"]
 MAX_ELEMENTS = 1 << 31
@@ -81,6 +84,44 @@ class Circuit:
             for x in dict.fromkeys(node.inputs):
                 readers[x].append(i)
         return tuple(map(tuple, readers))
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The op records, trees and id of this circuit; computed when first asked for.
+
+        Raises
+        ------
+        CircuitError
+            If one of its cells could not be disputed in one transaction.
+        """
+        from circuits.identity import identify  # it stands above: it reads circuits
+
+        return identify(self)
+
+    @property
+    def circuit_id(self) -> bytes:
+        """The name under which keys, proofs and claims know this circuit, 32 bytes."""
+        return self.identity.circuit_id
+
+    @property
+    def header(self) -> bytes:
+        """What a verifier must know beyond hashes: ports, and the sizes of the trees."""
+        return self.identity.header
+
+    @property
+    def ops_root(self) -> bytes:
+        """The Merkle root over the op records, 32 bytes."""
+        return self.identity.ops_root
+
+    @property
+    def weights_root(self) -> bytes:
+        """The Merkle root over the constants, 32 bytes."""
+        return self.identity.weights_root
+
+    @property
+    def scales_hash(self) -> bytes:
+        """The hash of the ports' scales, 32 bytes."""
+        return self.identity.scales_hash
 
     @property
     def parameters(self) -> int:
