@@ -15,7 +15,7 @@ from circuits.tensor import FloatArray
 
 TABLE_EXTRA_BITS = 1
 """A table reads its input one bit finer than activations are kept."""
-FINE_EXTRA_BITS = 3
+FINE_EXTRA_BITS = 8
 STEEP_BITS = 15
 SEGMENT_BITS, SEGMENT_SHIFT = 14, 6
 QUOTIENT_BITS = 60
@@ -43,11 +43,12 @@ def unary(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     if name == "abs":
         x = q.tensor(source)
         return Quantised(q.op("max", [x.id, q.op("sub", [q.number(0), x.id])]), x.scale)
-    if name == "sqrt" and q.graph.nodes[source].kind == "real":
+    if (name == "sqrt" or (name, tuple(params)) == ("pow", (0.5,))) and q.graph.nodes[source].kind == "real":
         return square_root(q, i, source)
     kernel = function(name, params)
-    scale = q.target(i, FINE_EXTRA_BITS if i in q.fine else 0)
-    edge = 1 << (q.bits(node) - 1 + q.options.headroom)
+    extra = FINE_EXTRA_BITS if i in q.fine else 0
+    scale = q.target(i, extra)
+    edge = 1 << (q.bits(node) - 1 + q.options.headroom + extra)
     x = q.tensor(source)
     if name in STEEP and _spread(q, x, source):
         return Quantised(_segmented(q, x, lambda reals: kernel(reals) / scale, edge), scale)
@@ -200,14 +201,27 @@ def rounding(q: Quantiser, i: int, node: GraphNode) -> Quantised:
         return Quantised(look_up(q, x.id, rows, 1 << 62), 1.0)
     if mode == "floor":
         return Quantised(_floor(q, x), 1.0)
+    if mode == "even":
+        return Quantised(_nearest_even(q, x), 1.0)
     minus = Quantised(q.op("sub", [q.number(0), x.id]), x.scale)
-    if mode == "even":  # ties are as rare as one in 2^16 here; they go up
-        return q.rescaled(x, 1.0)
     ceiling = q.op("sub", [q.number(0), _floor(q, minus)])
     if mode == "ceil":
         return Quantised(ceiling, 1.0)
     below_zero = q.op("greater", [q.number(0), x.id])
     return Quantised(q.op("where", [below_zero, ceiling, _floor(q, x)]), 1.0)
+
+
+def _nearest_even(q: Quantiser, x: Quantised) -> int:
+    """The nearest integer; halfway, where r = floor(x + 1/2) equals x + 1/2, an odd r goes one down."""
+    above = q.rescaled(x, 1.0)
+    if 2.0 ** round(math.log2(x.scale)) != x.scale:
+        return above.id  # a scale that is no power of two never lies exactly halfway
+    unit = round(1 / x.scale)
+    excess = q.op("sub", [q.op("add", [x.id, q.number(unit // 2)]), q.op("mul", [above.id, q.number(unit)])])
+    tie = q.op("sub", [q.number(1), q.op("greater", [excess, q.number(0)])])
+    half = q.op("rescale", [q.op("sub", [above.id, q.number(1)])], mul=1, shift=1, lo=None, hi=None)
+    odd = q.op("sub", [above.id, q.op("mul", [half, q.number(2)])])
+    return q.op("sub", [above.id, q.op("mul", [tie, odd])])
 
 
 def _floor(q: Quantiser, x: Quantised) -> int:
