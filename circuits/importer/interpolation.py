@@ -22,7 +22,7 @@ SNAP = 1e-5
 
 def triangle(x: FloatArray) -> FloatArray:
     """The kernel of linear interpolation, of radius 1."""
-    return np.maximum(1 - np.abs(x), 0)
+    return np.asarray(np.maximum(1 - np.abs(x), 0))
 
 
 def cubic(a: float) -> Kernel:

@@ -113,7 +113,7 @@ def _resized(b: GraphBuilder, node: OnnxNode, x: Value, stretches: list[Stretch]
 
 def _along(
     b: GraphBuilder, node: OnnxNode, x: Value, axis: int, stretch: Stretch
-) -> tuple[Value, FloatArray]:
+) -> tuple[Value, NDArray[np.bool_]]:
     """x resized along one axis, and which output cells lie inside the input."""
     n, mode = x.shape[axis], node.attrs["mode"]
     old = node.op_type == "Upsample" or node.version < 11
