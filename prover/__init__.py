@@ -1,0 +1,1 @@
+"""Backends that make proofs. Everything that a verifier must share with them comes from `verifier`."""

@@ -1,0 +1,26 @@
+"""The backends there are, by name; one is loaded when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from circuits.errors import InputError
+from prover.backend import Backend
+
+BACKENDS = {"ezkl": "prover.ezkl.backend"}
+"""The module of each backend; it has a class `Backend`."""
+DEFAULT = "ezkl"
+
+
+def backend(name: str) -> Backend:
+    """The backend called `name`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"there is no backend {name!r}; known are: {', '.join(BACKENDS)}")
+    made: Backend = import_module(BACKENDS[name]).Backend()
+    return made
