@@ -82,11 +82,12 @@ class PowersOfTau:
         FormatError
             If a point of the head is invalid, or the string does not begin with the standard generators.
         """
-        first, second = decode_g1_points(self.monomial[: 2 * RAW_G1_BYTES])
-        g2, tau_g2 = _decode_g2(self.g2), _decode_g2(self.tau_g2)
-        if first != G1_GENERATOR or g2 != G2_GENERATOR:
+        if self.monomial[:RAW_G1_BYTES] != encode_g1_points([G1_GENERATOR]) or (
+            self.g2 != encode_g2_point(G2_GENERATOR)
+        ):
             raise FormatError("the SRS does not begin with the standard generators of BN254")
-        return SrsHead(second, tau_g2)
+        [tau_g1] = decode_g1_points(self.monomial[RAW_G1_BYTES : 2 * RAW_G1_BYTES], first=1)
+        return SrsHead(tau_g1, _decode_g2(self.tau_g2))
 
 
 def domain_generator(k: int, base: int = _GENERATOR) -> int:

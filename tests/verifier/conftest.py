@@ -1,11 +1,16 @@
-"""A small circuit's header, and a key and a proof for it that are well-formed but prove nothing."""
+"""A small circuit's header, a key and a proof that are well-formed but prove nothing, and ezkl at work."""
 
 import struct
 from collections.abc import Callable
 from math import prod
+from pathlib import Path
 
+import ezkl
+import numpy as np
+import onnx
 import pytest
 from eth_hash.auto import keccak
+from onnx import TensorProto, helper, numpy_helper
 
 from verifier.development_srs import development_head
 from verifier.key import VerifyingKey
@@ -73,3 +78,45 @@ def proof(key: VerifyingKey) -> Proof:
         outputs=(-300, 300),
         sections={"proof": bytes(range(64))},
     )
+
+
+def _prove_with(srs: Path) -> bool:
+    """Prove and verify `relu(x @ w)` with ezkl and the given SRS, in a folder beside it."""
+    folder = srs.parent / f"tiny-{srs.stem}"
+    folder.mkdir()
+
+    def path(name: str) -> str:
+        return str(folder / name)
+
+    weights = numpy_helper.from_array(np.array([[1, 2], [3, -4], [5, 6]], dtype=np.float32), "w")
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Relu", ["m"], ["y"])]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
+        [weights],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+        path("model.onnx"),
+    )
+    Path(path("input.json")).write_text('{"input_data": [[1, 2, 3]]}')
+    arguments = ezkl.PyRunArgs()
+    arguments.input_scale = arguments.param_scale = 0
+    arguments.param_visibility = "fixed"
+    arguments.lookup_range = (-8, 8)
+    arguments.decomp_base, arguments.decomp_legs = 16, 4
+    arguments.logrows = 6
+    ezkl.gen_settings(path("model.onnx"), path("settings.json"), py_run_args=arguments)
+    ezkl.compile_circuit(path("model.onnx"), path("model.ezkl"), path("settings.json"))
+    ezkl.gen_witness(path("input.json"), path("model.ezkl"), path("witness.json"))
+    ezkl.setup(path("model.ezkl"), path("vk"), path("pk"), str(srs))
+    ezkl.prove(path("witness.json"), path("model.ezkl"), path("pk"), path("proof.json"), srs_path=str(srs))
+    return bool(ezkl.verify(path("proof.json"), path("settings.json"), path("vk"), str(srs)))
+
+
+@pytest.fixture(scope="session")
+def tiny_proof() -> Callable[[Path], bool]:
+    """Tell whether ezkl makes and verifies a proof of a tiny model with the SRS in a file."""
+    return _prove_with

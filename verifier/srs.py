@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from circuits.errors import FormatError, InputError
 from verifier.atomic_write import write_atomically
-from verifier.development_srs import generate_development_srs, is_development
+from verifier.development_srs import development_head, generate_development_srs, is_development
 from verifier.halo2_srs import read_halo2, write_halo2
 from verifier.input_file import InputFile
 from verifier.powers_of_tau import MAX_K, PowersOfTau, Progress
@@ -34,8 +35,11 @@ from verifier.srs_check import CheckLevel, SrsReport, check_srs
 from verifier.srs_head import SrsHead
 
 DEVELOPMENT_SOURCE = "made by `verinfer srs generate` for development; its tau is public"
+Check = CheckLevel | Literal["made here"]
+
 _RECORD_VERSION = 1
 _MAX_RECORD_BYTES = 64 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SOURCE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,300}")
 
 
@@ -54,7 +58,7 @@ class StoredSrs:
     source
         Where the string came from, as told when it was imported; None if nobody said.
     check
-        How thoroughly the file was checked: ``"full"`` or ``"quick"``.
+        How the file was checked: ``"full"`` or ``"quick"``, or ``"made here"``, which needs no check.
     sha256
         The digest of the file as it was stored, in hexadecimal.
     """
@@ -63,7 +67,7 @@ class StoredSrs:
     k: int
     head: SrsHead
     source: str | None
-    check: CheckLevel
+    check: Check
     sha256: str
 
     @property
@@ -80,7 +84,7 @@ class StoredSrs:
 @dataclass(frozen=True)
 class _File:
     sha256: str
-    check: CheckLevel
+    check: Check
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class SrsStore:
             if stored.k == k and is_development(stored.head) and _digest(stored.path) == stored.sha256:
                 return stored
         srs = generate_development_srs(k, progress)
-        return self._add(srs, check_srs(srs, "quick"), DEVELOPMENT_SOURCE)
+        return self._add(srs, development_head(), "made here", DEVELOPMENT_SOURCE)
 
     def import_file(
         self,
@@ -170,7 +174,7 @@ class SrsStore:
         report = check_srs(srs, check, progress)
         if is_development(report.head):
             source = DEVELOPMENT_SOURCE
-        return self._add(srs, report, source), report
+        return self._add(srs, report.head, report.level, source), report
 
     def info(self) -> list[StoredSrs]:
         """Return what the store holds, the secure strings first, each from small to large.
@@ -227,8 +231,8 @@ class SrsStore:
             raise FormatError(f"{found.path} was altered after it was stored; delete it and import it again")
         return found
 
-    def _add(self, srs: PowersOfTau, report: SrsReport, source: str | None) -> StoredSrs:
-        folder = self.folder / report.head.id.hex()
+    def _add(self, srs: PowersOfTau, head: SrsHead, check: Check, source: str | None) -> StoredSrs:
+        folder = self.folder / head.id.hex()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -236,15 +240,15 @@ class SrsStore:
         path = folder / f"k{srs.k}.srs"
         with _locked(folder):
             write_halo2(path, srs)
-            old = _read_record(folder) or _Record(report.head, None, {})
-            file = _File(_digest(path), report.level)
-            record = _Record(report.head, source or old.source, {**old.files, srs.k: file})
+            old = _read_record(folder) or _Record(head, None, {})
+            file = _File(_digest(path), check)
+            record = _Record(head, source or old.source, {**old.files, srs.k: file})
             write_atomically(folder / "record.json", [_encode_record(record)])
         return StoredSrs(path, srs.k, record.head, record.source, file.check, file.sha256)
 
 
 def home() -> Path:
-    """Return the folder for this user's Verinfer data: VERINFER_HOME, or `verinfer` in the user's data folder."""
+    """Return the folder of this user's data: VERINFER_HOME, or `verinfer` in the user's data folder."""
     if own := os.environ.get("VERINFER_HOME"):
         return Path(own)
     if data := os.environ.get("XDG_DATA_HOME"):
@@ -298,7 +302,11 @@ def _decode_record(data: bytes) -> _Record:
     content = json.loads(data.decode("utf-8"))
     files = {int(k): _File(file["sha256"], file["check"]) for k, file in content["files"].items()}
     record = _Record(SrsHead.decode(bytes.fromhex(content["head"])), content["source"], files)
-    # There is one encoding of a record, so this also finds unknown, repeated and wrongly typed fields.
-    if _encode_record(record) != data:
+    checks = {check for levels in get_args(Check) for check in get_args(levels)}
+    sound = (record.source is None or _SOURCE.fullmatch(record.source)) and all(
+        _SHA256.fullmatch(file.sha256) and file.check in checks for file in files.values()
+    )
+    # There is one encoding of a record, so the comparison finds unknown, repeated and misspelt fields too.
+    if not sound or _encode_record(record) != data:
         raise ValueError("the record is not as this store writes it")
     return record
