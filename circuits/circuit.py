@@ -7,6 +7,7 @@ immutable. `validate` recomputes every shape and bound, so that a circuit from a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,6 +85,31 @@ class Circuit:
             for x in dict.fromkeys(node.inputs):
                 readers[x].append(i)
         return tuple(map(tuple, readers))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the circuit to a `*.circuit` file, wholly or not at all.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written; an existing file is kept as it was.
+        """
+        from circuits.file import save  # it stands above: it reads circuits
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Circuit:
+        """The circuit in a `*.circuit` file, validated, its id computed anew.
+
+        Raises
+        ------
+        CircuitError
+            If the file is no circuit, truncated, altered, or of another version.
+        """
+        from circuits.file import load
+
+        return load(path)
 
     @cached_property
     def identity(self) -> Identity:
