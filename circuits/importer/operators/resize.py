@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.axes import axes_of
