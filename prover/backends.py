@@ -7,8 +7,8 @@ from importlib import import_module
 from circuits.errors import InputError
 from prover.backend import Backend
 
-BACKENDS = {"ezkl": "prover.ezkl.backend"}
-"""The module of each backend; it has a class `Backend`."""
+BACKENDS = {"ezkl": ("prover.ezkl.backend", "EzklBackend")}
+"""The module and the class of each backend."""
 DEFAULT = "ezkl"
 
 
@@ -22,5 +22,6 @@ def backend(name: str) -> Backend:
     """
     if name not in BACKENDS:
         raise InputError(f"there is no backend {name!r}; known are: {', '.join(BACKENDS)}")
-    made: Backend = import_module(BACKENDS[name]).Backend()
+    module, made_by = BACKENDS[name]
+    made: Backend = getattr(import_module(module), made_by)()
     return made

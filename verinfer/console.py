@@ -6,19 +6,18 @@ import errno
 import json
 import os
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console, RenderableType
 
 from circuits.errors import CheckFailed, VerinferError
 
-F = TypeVar("F", bound=Callable[..., Any])
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False)
+if not out.is_terminal:
+    out = Console(highlight=False, width=200)
 err = Console(stderr=True, highlight=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
@@ -31,48 +30,6 @@ def emit(as_json: bool, result: Mapping[str, Any], *renderings: RenderableType) 
     else:
         for rendering in renderings:
             out.print(rendering)
-
-
-class Steps:
-    """Shows the step under way and its elapsed time on stderr, and remembers how long each took."""
-
-    def __init__(self, show: bool = True) -> None:
-        self.seconds: dict[str, float] = {}
-        self._show = show
-        self._name: str | None = None
-        self._began = 0.0
-        self._status = err.status("") if show and err.is_terminal else None
-
-    def __call__(self, name: str) -> None:
-        """Begin a step, ending the one before."""
-        self._end()
-        self._name, self._began = name, time.monotonic()
-        if self._status is not None:
-            self._status.update(f"{name} ...")
-            self._status.start()
-        elif self._show:
-            err.print(f"{name} ...")
-
-    def _end(self) -> None:
-        if self._name is not None:
-            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + time.monotonic() - self._began
-        self._name = None
-
-    def close(self) -> None:
-        """End the last step and clear the display."""
-        self._end()
-        if self._status is not None:
-            self._status.stop()
-
-
-@contextmanager
-def steps(show: bool = True) -> Iterator[Steps]:
-    """A progress display for the duration of a block."""
-    display = Steps(show)
-    try:
-        yield display
-    finally:
-        display.close()
 
 
 def run(command: click.Command) -> NoReturn:
@@ -100,7 +57,8 @@ def run(command: click.Command) -> NoReturn:
 
 
 def _die(message: str, code: int) -> NoReturn:
-    err.print(f"[red]error:[/red] {' '.join(message.split())}" if err.is_terminal else f"error: {' '.join(message.split())}", soft_wrap=True, markup=err.is_terminal)
+    err.print("error:", style="red", end=" ")
+    err.print(" ".join(message.split()), markup=False, soft_wrap=True)
     sys.exit(code)
 
 

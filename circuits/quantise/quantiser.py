@@ -230,7 +230,7 @@ class Quantiser:
         if node.kind != "real" and lo is None and hi is None:
             return q
         scale = q.scale
-        if operand.magnitude >= 1 << bits:
+        if operand.magnitude >= 1 << limit:
             scale = max(scale, self.target(i, extra))
         low = None if lo is None else round(lo / scale)
         high = None if hi is None else round(hi / scale)

@@ -12,7 +12,8 @@ from circuits.errors import InputError
 from circuits.fidelity import Fidelity
 from circuits.file import save
 from circuits.quantise import Options
-from verinfer.console import emit, err, json_option, steps
+from prover.progress import Display
+from verinfer.console import emit, err, json_option
 
 
 def pairs(texts: tuple[str, ...], option: str) -> dict[str, int]:
@@ -46,7 +47,7 @@ def command(
     """Compile the ONNX file MODEL to an integer circuit and report how faithful it is."""
     output = output or model.with_suffix(".circuit")
     options = Options(bits=bits, bits_for=pairs(bits_for, "--bits-for"))
-    with steps() as progress:
+    with Display(err) as progress:
         compiled = compile_file(model, calibration, options, pairs(dim, "--dim"), progress)
         progress("writing")
         save(compiled.circuit, output)

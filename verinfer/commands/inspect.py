@@ -12,7 +12,8 @@ from circuits import cost
 from circuits.circuit import Circuit
 from circuits.drawing import draw
 from circuits.file import load
-from prover import backends
+from circuits.errors import UnsupportedError
+from prover.backends import BACKENDS, backend
 from verinfer.console import emit, json_option
 
 
@@ -42,7 +43,7 @@ def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
     loaded = load(circuit)
     rows = [row(loaded, i) for i in range(len(loaded.nodes))]
     whole = cost.total(loaded)
-    estimates = {name: backend.estimate(loaded).as_dict() for name, backend in backends().items()}
+    estimates = {name: estimate(loaded, name) for name in BACKENDS}
     result = {
         "circuit_id": "0x" + loaded.circuit_id.hex(),
         "parameters": loaded.parameters,
@@ -56,7 +57,21 @@ def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
     }
     if svg is not None:
         svg.write_text(draw(loaded), "utf-8")
-    emit(as_json, result, node_table(rows), summary(result), estimate_table(estimates))
+    emit(as_json, result, node_table(rows, estimates), summary(result), estimate_table(estimates))
+
+
+def estimate(circuit: Circuit, name: str) -> dict[str, Any]:
+    """What a backend would take for the circuit, or why it cannot take it."""
+    try:
+        found = backend(name).estimate(circuit)
+    except UnsupportedError as error:
+        return {"refused": str(error)}
+    return {
+        "rows": found.rows,
+        "srs": f"2^{found.logrows}",
+        "prove_seconds": round(found.prove_seconds, 1),
+        "layers": {layer.node: layer.rows for layer in found.layers},
+    }
 
 
 def port_row(circuit: Circuit, node: int, name: str, scale: float) -> dict[str, Any]:
@@ -65,32 +80,46 @@ def port_row(circuit: Circuit, node: int, name: str, scale: float) -> dict[str, 
     return {"name": name, "shape": list(tensor.shape), "scale": scale, "bound": [tensor.lo, tensor.hi]}
 
 
-def node_table(rows: list[dict[str, Any]]) -> Table:
+def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]]) -> Table:
     """The nodes for people, constants left to the operations that read them."""
     table = Table(box=None, header_style="bold")
-    for heading, justify in (("", "right"), ("operation", "left"), ("reads", "left"), ("shape", "left"), ("bits", "right"), ("bound", "right"), ("MACs", "right"), ("witness", "right"), ("from", "left")):
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    backends = [name for name, found in estimates.items() if "layers" in found]
+    for heading in ("", "operation", "reads", "shape", "bits", "bound", "MACs", "witness", *(f"{b} rows" for b in backends), "from"):
+        right = heading in ("", "bits", "bound", "MACs", "witness") or heading.endswith(" rows")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "from")
     for r in rows:
         if r["op"] == "constant":
             continue
+        layers = [estimates[b]["layers"].get(r["id"], 0) for b in backends]
         table.add_row(
-            str(r["id"]), r["op"], " ".join(map(str, r["inputs"])), "x".join(map(str, r["shape"])), str(r["bits"]),
-            f"{r['bound'][0]:,} .. {r['bound'][1]:,}", f"{r['macs']:,}" if r["macs"] else "", f"{r['witness_elements']:,}" if r["witness_elements"] else "", r["label"],
+            str(r["id"]),
+            r["op"],
+            " ".join(map(str, r["inputs"])),
+            "x".join(map(str, r["shape"])),
+            str(r["bits"]),
+            f"{r['bound'][0]:,} .. {r['bound'][1]:,}",
+            *(f"{n:,}" if n else "" for n in (r["macs"], r["witness_elements"], *layers)),
+            r["label"],
         )
     return table
 
 
 def summary(result: dict[str, Any]) -> str:
     """One line on the whole circuit."""
-    return f"{result['parameters']:,} parameters, {result['macs']:,} MACs, {result['witness_elements']:,} witness elements"
+    return (
+        f"{result['parameters']:,} parameters, {result['macs']:,} MACs, "
+        f"{result['witness_elements']:,} witness elements"
+    )
 
 
 def estimate_table(estimates: dict[str, dict[str, Any]]) -> Table:
     """What each backend would take."""
     table = Table(box=None, header_style="bold")
-    keys = sorted({key for estimate in estimates.values() for key in estimate})
-    for heading in ("backend", *keys):
+    for heading in ("backend", "rows", "reference string", "to prove"):
         table.add_column(heading)
-    for name, estimate in estimates.items():
-        table.add_row(name, *(str(estimate.get(key, "")) for key in keys))
+    for name, found in estimates.items():
+        if "refused" in found:
+            table.add_row(name, "", "", found["refused"])
+        else:
+            table.add_row(name, f"{found['rows']:,}", f"{found['srs']} points", f"about {found['prove_seconds']:g} s")
     return table

@@ -1,0 +1,62 @@
+"""verinfer setup: proving and verifying key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from circuits.errors import CheckFailed
+from circuits.file import load
+from prover.backends import BACKENDS, DEFAULT, backend
+from prover.progress import Display
+from verifier.key import VerifyingKey
+from verinfer.console import emit, err, json_option
+from verinfer.srs_choice import INSECURE, finder
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("--backend", "name", type=click.Choice(BACKENDS), default=DEFAULT, show_default=True)
+@click.option("--srs", type=click.Path(path_type=Path), help="A reference string to use; default: the store's best.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk.")
+@click.option("--check", type=click.Path(path_type=Path), metavar="KEY", help="Make the key anew and compare it with KEY.")
+@json_option
+def command(
+    circuit: Path, name: str, srs: Path | None, output: Path | None, check: Path | None, as_json: bool
+) -> None:
+    """Make the keys of CIRCUIT: the verifying key as a file, the proving key in the cache."""
+    loaded = load(circuit)
+    theirs = None if check is None else VerifyingKey.load(check)
+    with Display(err) as progress:
+        find = finder(srs, None if theirs is None else theirs.srs_id)
+        done = backend(name).setup(loaded, find, progress)
+    if theirs is not None:
+        if theirs.digest != done.key.digest:
+            raise CheckFailed(f"{check} is not the key that this circuit and reference string give")
+        emit(as_json, {"valid": True, "key_digest": "0x" + theirs.digest.hex()}, f"{check} is the key of {circuit}")
+        return
+    output = output or circuit.with_suffix(".vk")
+    done.key.save(output)
+    if done.key.insecure_srs:
+        err.print(INSECURE)
+    result = {
+        "circuit_id": "0x" + done.key.circuit_id.hex(),
+        "backend": name,
+        "verifying_key": str(output),
+        "key_digest": "0x" + done.key.digest.hex(),
+        "verifying_key_bytes": output.stat().st_size,
+        "proving_key_bytes": done.proving_key_bytes,
+        "rows": done.rows,
+        "seconds": done.seconds,
+        "peak_rss_bytes": done.peak_rss_bytes,
+        "cached": done.cached,
+        "insecure_srs": done.key.insecure_srs,
+    }
+    emit(
+        as_json,
+        result,
+        f"verifying key [bold]{output}[/bold]  {result['verifying_key_bytes']:,} bytes"
+        f"{'  (proving key from the cache)' if done.cached else f'  {done.seconds:.1f} s'}",
+        f"proving key in the cache  {done.proving_key_bytes:,} bytes, {done.rows:,} rows",
+    )

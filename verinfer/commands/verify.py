@@ -1,0 +1,51 @@
+"""verinfer verify: check a proof, here or on a chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from circuits.errors import CheckFailed, InputError
+from verifier.key import VerifyingKey
+from verifier.proof import Proof
+from verifier.verify import verify
+from verinfer.console import emit, err, json_option
+from verinfer.srs_choice import INSECURE
+
+
+@click.command()
+@click.argument("proof", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="The verifying key you trust.")
+@click.option("--rpc", metavar="URL", help="Ask a contract on this chain too; costs nothing.")
+@click.option("--contract", metavar="ADDRESS", help="The InferenceVerifier on that chain.")
+@click.option("--model", metavar="ID", help="The model's id in the registry; default: the only one of this circuit.")
+@json_option
+def command(
+    proof: Path, key: Path, rpc: str | None, contract: str | None, model: str | None, as_json: bool
+) -> None:
+    """Check PROOF against a verifying key, and with --rpc and --contract on a chain as well."""
+    if (rpc is None) != (contract is None):
+        raise InputError("--rpc and --contract go together")
+    loaded, trusted = Proof.load(proof), VerifyingKey.load(key)
+    verdict = verify(loaded, trusted)
+    result: dict[str, Any] = {
+        "valid": verdict.valid,
+        "circuit_id": "0x" + verdict.circuit_id.hex(),
+        "outputs": list(verdict.outputs),
+        "insecure_srs": verdict.insecure_srs,
+        "reason": verdict.reason,
+    }
+    if verdict.valid and rpc is not None and contract is not None:
+        from verinfer.chain import verify_on_chain
+
+        result |= verify_on_chain(loaded, trusted, rpc, contract, model)
+    if verdict.insecure_srs:
+        err.print(INSECURE)
+    where = f" on the chain as well, for {result['gas']:,} gas" if "gas" in result else ""
+    if result["valid"]:
+        emit(as_json, result, f"[green]valid[/green]{where}  circuit {result['circuit_id']}", f"outputs {result['outputs']}")
+        return
+    emit(as_json, result)
+    raise CheckFailed(f"the proof is invalid: {result['reason']}")
