@@ -28,6 +28,15 @@ def erf(x: FloatArray) -> FloatArray:
     return np.asarray(_erf(distinct)[where].reshape(x.shape))
 
 
+def probit(x: FloatArray) -> FloatArray:
+    """The inverse of the standard normal distribution function on (0, 1), by the approximation of the inverse error function
+    (S. Winitzki, 2008) with which ONNX's PROBIT is computed elsewhere."""
+    y = 2 * x - 1
+    log = np.log((1 - y) * (1 + y))
+    half = 2 / (math.pi * 0.147) + 0.5 * log
+    return np.sign(y) * np.sqrt(2 * (np.sqrt(half * half - log / 0.147) - half))
+
+
 def sigmoid(x: FloatArray) -> FloatArray:
     """1 / (1 + exp(-x)), without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
@@ -77,6 +86,7 @@ FUNCTIONS: dict[str, Callable[..., FloatArray]] = {
     "pow": lambda x, exponent: np.power(x, exponent),
     "exp_base": lambda x, base: np.power(base, x),
     "power_of_two": power_of_two,
+    "probit": probit,
     "reciprocal": lambda x: 1 / x,
     "selu": lambda x, alpha, gamma: gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
     "shrink": lambda x, bias, lambd: np.where(x < -lambd, x + bias, np.where(x > lambd, x - bias, 0)),
