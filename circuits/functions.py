@@ -1,7 +1,8 @@
 """The named unary functions that a `table` may hold, in float64.
 
-A function is a name and parameters, so that a float graph stays plain data. A table is rounded from these once, when the
-circuit is compiled; from then on its rows are the definition. `steep` names those whose slope is unbounded near 0.
+A function is a name and parameters, so that a float graph stays plain data. A table is rounded from these
+once, when the circuit is compiled; from then on its rows are the definition. `steep` names those whose slope
+is unbounded near 0.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ def erf(x: FloatArray) -> FloatArray:
 
 
 def probit(x: FloatArray) -> FloatArray:
-    """The inverse of the standard normal distribution function on (0, 1), by the approximation of the inverse error function
-    (S. Winitzki, 2008) with which ONNX's PROBIT is computed elsewhere."""
+    """The inverse of the standard normal distribution function on (0, 1), by the approximation of the inverse
+    error function (S. Winitzki, 2008) with which ONNX's PROBIT is computed elsewhere."""
     y = 2 * x - 1
     log = np.log((1 - y) * (1 + y))
     half = 2 / (math.pi * 0.147) + 0.5 * log
-    return np.sign(y) * np.sqrt(2 * (np.sqrt(half * half - log / 0.147) - half))
+    return np.asarray(np.sign(y) * np.sqrt(2 * (np.sqrt(half * half - log / 0.147) - half)))
 
 
 def sigmoid(x: FloatArray) -> FloatArray:
@@ -48,17 +49,19 @@ def softplus(x: FloatArray) -> FloatArray:
 
 
 def minifloat(x: FloatArray, mantissa: float, least_exponent: float, largest: float) -> FloatArray:
-    """The nearest number of a small float format, ties to even, saturated; below the least exponent steps are even."""
+    """The nearest number of a small float format, ties to even, saturated; below the least exponent steps are
+    even."""
     exponent = np.maximum(np.frexp(x)[1] - 1, least_exponent)
     step = np.exp2(exponent - mantissa)
-    return np.clip(np.rint(x / step) * step, -largest, largest)
+    return np.asarray(np.clip(np.rint(x / step) * step, -largest, largest))
 
 
 def power_of_two(x: FloatArray, mode: float) -> FloatArray:
-    """The power of two nearest to x > 0 (mode 0), at or above it (1), at or below it (2), within 2^-127 and 2^127."""
+    """The power of two nearest to x > 0 (mode 0), at or above it (1), at or below it (2), within 2^-127 and
+    2^127."""
     fraction, exponent = np.frexp(x)  # x = fraction * 2^exponent with 0.5 <= fraction < 1
-    up = {0: fraction >= 0.75, 1: fraction > 0.5, 2: False}[int(mode)]
-    return np.exp2(np.clip(np.where(x > 0, exponent - 1 + np.where(up, 1, 0), -127), -127, 127))
+    above = {0: 0.75 <= fraction, 1: 0.5 < fraction, 2: 1.0 <= fraction}[int(mode)]
+    return np.asarray(np.exp2(np.clip(np.where(x > 0, exponent - 1 + above, -127), -127, 127)))
 
 
 FUNCTIONS: dict[str, Callable[..., FloatArray]] = {

@@ -79,7 +79,11 @@ def different(b: GraphBuilder, x: Value, y: Value) -> Value:
 
 def equal(b: GraphBuilder, x: Value, y: Value) -> Value:
     """x == y."""
-    return b.add("where", [x, y, negated(b, y)]) if x.kind == y.kind == "bool" else negated(b, different(b, x, y))
+    return (
+        b.add("where", [x, y, negated(b, y)])
+        if x.kind == y.kind == "bool"
+        else negated(b, different(b, x, y))
+    )
 
 
 def moved_axis(b: GraphBuilder, x: Value, source: int, target: int) -> Value:

@@ -1,11 +1,11 @@
 """Conversion between ONNX's element types, as integers and reals see it.
 
     integer -> narrower integer    the low bits, read as the target's two's complement
-    real -> integer                towards zero; out of range (undefined in ONNX) the low bits, as NumPy and x86 do
+    real -> integer                towards zero; out of range, undefined in ONNX, the low bits
     anything -> bool               x != 0
     integer, bool -> real          the same number
-    real -> float of 8 bits or less   the nearest value of that format, saturated
-    real -> wider float            the same number: their rounding is far below a circuit's
+    real -> float of 8 bits        the nearest value of that format, saturated; likewise 6 and 4 bits
+    real -> wider float            the same number: a circuit does not round as floats do
 
 64-bit integers are not wrapped: a circuit's bounds prove that they do not overflow.
 """
@@ -51,14 +51,16 @@ def integer_range(dtype: np.dtype[Any]) -> tuple[int, int] | None:
 
 
 def wrapped(b: GraphBuilder, x: Value, dtype: np.dtype[Any] | None) -> Value:
-    """An integer reduced to the range of its ONNX type, modulo 2^bits; 64-bit types and reals stay as they are."""
+    """An integer modulo 2^bits in the range of its ONNX type; 64-bit types and reals stay as they are."""
     limits = None if dtype is None or x.kind == "real" else integer_range(dtype)
     if limits is None or limits[1] >= 1 << 62:
         return x
     lo, hi = limits
     span = number(b, hi - lo + 1, x)
     turns = b.add("int_divide", [b.add("sub", [x, number(b, lo, x)]) if lo else x, span], mode="floor")
-    return b.add("clip", [b.add("sub", [x, b.add("mul", [turns, span])])], lo=lo, hi=hi)  # the clip tells the bound
+    return b.add(
+        "clip", [b.add("sub", [x, b.add("mul", [turns, span])])], lo=lo, hi=hi
+    )  # the clip tells the bound
 
 
 def cast(

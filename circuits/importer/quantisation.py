@@ -34,13 +34,19 @@ def spread(b: GraphBuilder, node: OnnxNode, s: Value, x: Value, axis: int, block
     size = x.shape[axis]
     if not block:
         if s.rank != 1 or s.shape[0] != size:
-            raise node.fail(f"its scale or zero point of shape {s.shape} does not fit axis {axis} of {x.shape}")
+            raise node.fail(
+                f"its scale or zero point of shape {s.shape} does not fit axis {axis} of {x.shape}"
+            )
         return reshaped(b, s, [size if k == axis else 1 for k in range(x.rank)])
     count = s.shape[axis] if s.rank == x.rank else 0
     if not count or -(-size // block) != count or s.shape != (*x.shape[:axis], count, *x.shape[axis + 1 :]):
-        raise node.fail(f"its scale of shape {s.shape} does not fit blocks of {block} along axis {axis} of {x.shape}")
+        raise node.fail(
+            f"its scale of shape {s.shape} does not fit blocks of {block} along axis {axis} of {x.shape}"
+        )
     head, tail = s.shape[:axis], s.shape[axis + 1 :]
-    repeated = b.add("broadcast", [reshaped(b, s, [*head, count, 1, *tail])], shape=[*head, count, block, *tail])
+    repeated = b.add(
+        "broadcast", [reshaped(b, s, [*head, count, 1, *tail])], shape=[*head, count, block, *tail]
+    )
     return along(b, reshaped(b, repeated, [*head, count * block, *tail]), axis, range(size))
 
 

@@ -1,7 +1,7 @@
 """Softmax and its logarithm over any axes, in the form that integers keep well.
 
-    softmax(x)     = exp(x - max) / sum(exp(x - max)), the sum being at least 1
-    log_softmax(x) = x - max - log(sum(exp(x - max)))
+softmax(x)     = exp(x - max) / sum(exp(x - max)), the sum being at least 1
+log_softmax(x) = x - max - log(sum(exp(x - max)))
 """
 
 from __future__ import annotations

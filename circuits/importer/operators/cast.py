@@ -31,6 +31,8 @@ def bit_cast(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
         return x
     if target.kind == "b":
         return cast(b, x, source, target)
-    if integer_bits(target) is None or integer_bits(source) is None and source.kind != "b":
-        raise node.fail("the bits of a float have no meaning in an integer circuit: reinterpret integers only")
+    if integer_bits(target) is None or (integer_bits(source) is None and source.kind != "b"):
+        raise node.fail(
+            "the bits of a float have no meaning in an integer circuit: reinterpret integers only"
+        )
     return wrapped(b, b.retyped(x, "int"), target)

@@ -1,4 +1,4 @@
-"""Running sums and products along an axis, in log2(n) steps: after step k each cell holds its 2^k last cells' total."""
+"""Running sums and products in log2(n) steps: after step k a cell holds the total of the last 2^k cells."""
 
 from __future__ import annotations
 
@@ -34,4 +34,6 @@ def _shifted(b: GraphBuilder, x: Value, axis: int, by: int, fill: int, backwards
     kept = along(b, x, axis, range(by, size) if backwards else range(size - by))
     width = [by if k == axis else 0 for k in range(x.rank)]
     none = [0] * x.rank
-    return b.add("pad", [kept], before=none if backwards else width, after=width if backwards else none, value=fill)
+    return b.add(
+        "pad", [kept], before=none if backwards else width, after=width if backwards else none, value=fill
+    )

@@ -23,7 +23,9 @@ def determinant(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     if x.rank < 2 or x.shape[-2] != size:
         raise node.fail(f"a tensor of shape {x.shape} holds no square matrices")
     if size > LARGEST:
-        raise node.fail(f"determinants are supported up to {LARGEST} x {LARGEST}, and these are {size} x {size}")
+        raise node.fail(
+            f"determinants are supported up to {LARGEST} x {LARGEST}, and these are {size} x {size}"
+        )
     cells = [
         [along(b, along(b, x, x.rank - 2, range(i, i + 1)), x.rank - 1, range(j, j + 1)) for j in range(size)]
         for i in range(size)

@@ -1,7 +1,7 @@
 """Einstein summation: diagonals, then one contraction after another, then what is left is summed and ordered.
 
-Each contraction of two operands is a batched matrix product [batch, left, sum] x [batch, sum, right]; without a label to sum
-it is an elementwise product.
+Contracting two operands is a batched matrix product [batch, left, sum] x [batch, sum, right]; without a
+label to sum it is an elementwise product.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from circuits.importer.axes import reshaped, transposed
 from circuits.importer.casting import wrapped
 from circuits.importer.handlers import OnnxNode, handles
 
+Labels = tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Term:
     """A tensor with a label for each axis."""
 
     value: Value
-    labels: tuple[str, ...]
+    labels: Labels
 
 
 @handles("Einsum")
@@ -37,17 +39,23 @@ def einsum(b: GraphBuilder, node: OnnxNode, *xs: Value) -> Value:
                 sizes[label] = n
             if n not in (1, sizes[label]):
                 raise node.fail(f"its label {label!r} has the sizes {sizes[label]} and {n}")
-    terms = [_diagonal(b, _stretched(b, Term(x, labels), sizes)) for x, labels in zip(xs, inputs, strict=True)]
+    terms = [
+        _diagonal(b, _stretched(b, Term(x, labels), sizes)) for x, labels in zip(xs, inputs, strict=True)
+    ]
     total = terms[0]
     for i, term in enumerate(terms[1:], start=2):
         needed = {*output, *(label for later in terms[i:] for label in later.labels)}
-        total = _contracted(b, _summed(b, total, needed | {*term.labels}), _summed(b, term, needed | {*total.labels}), needed)
+        total = _contracted(
+            b, _summed(b, total, needed | {*term.labels}), _summed(b, term, needed | {*total.labels}), needed
+        )
     total = _summed(b, total, set(output))
-    return wrapped(b, transposed(b, total.value, [total.labels.index(label) for label in output]), node.dtypes[0])
+    return wrapped(
+        b, transposed(b, total.value, [total.labels.index(label) for label in output]), node.dtypes[0]
+    )
 
 
-def parsed(node: OnnxNode, equation: str, ranks: Sequence[int]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-    """The labels of each input and of the output; the axes of an ellipsis are numbered from the last backwards."""
+def parsed(node: OnnxNode, equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
+    """The labels of each input and of the output; an ellipsis' axes are numbered from the last backwards."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
@@ -66,12 +74,14 @@ def parsed(node: OnnxNode, equation: str, ranks: Sequence[int]) -> tuple[list[tu
     return inputs, output
 
 
-def _labels(node: OnnxNode, equation: str, term: str, rank: int) -> tuple[str, ...]:
+def _labels(node: OnnxNode, equation: str, term: str, rank: int) -> Labels:
     head, dots, tail = term.partition("...")
     width = rank - len(head) - len(tail)
     letters = (head + tail).isalpha() or not head + tail
     if not letters or width < 0 or (width > 0 and not dots):
-        raise node.fail(f"the term {term!r} of the equation {equation!r} does not fit a tensor of {rank} axes")
+        raise node.fail(
+            f"the term {term!r} of the equation {equation!r} does not fit a tensor of {rank} axes"
+        )
     return (*head, *(str(i) for i in range(width - 1, -1, -1)), *tail)
 
 
@@ -99,7 +109,10 @@ def _summed(b: GraphBuilder, term: Term, needed: set[str]) -> Term:
         return term
     kept = [axis for axis in range(term.value.rank) if axis not in axes]
     total = b.add("reduce_sum", [term.value], axes=axes)
-    return Term(reshaped(b, total, [term.value.shape[axis] for axis in kept]), tuple(term.labels[axis] for axis in kept))
+    return Term(
+        reshaped(b, total, [term.value.shape[axis] for axis in kept]),
+        tuple(term.labels[axis] for axis in kept),
+    )
 
 
 def _contracted(b: GraphBuilder, x: Term, y: Term, needed: set[str]) -> Term:

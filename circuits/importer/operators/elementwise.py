@@ -1,4 +1,4 @@
-"""Elementwise arithmetic. Integers of up to 32 bits wrap as their ONNX type does; 64-bit ones must not overflow."""
+"""Elementwise arithmetic. Integers of up to 32 bits wrap as their type does; 64-bit ones cannot overflow."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def at_most(b: GraphBuilder, x: Value, y: Value) -> Value:
 
 
 @handles("Clip")
-def clip(b: GraphBuilder, node: OnnxNode, x: Value, lo: Value | None = None, hi: Value | None = None) -> Value:
+def clip(
+    b: GraphBuilder, node: OnnxNode, x: Value, lo: Value | None = None, hi: Value | None = None
+) -> Value:
     """Limits are attributes before opset 11 and scalar inputs since; one below the other yields the upper."""
     if node.version < 11:
         lo, hi = (b.constant(np.float64(node.attrs[name])) for name in ("min", "max"))

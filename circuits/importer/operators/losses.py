@@ -1,7 +1,8 @@
 """Losses of class scores [N, C, d1, ...] against run-time or constant class numbers [N, d1, ...].
 
-A class number picks a row of the identity matrix, so that the score of the right class is a sum of products with 0 and 1.
-Class numbers beyond the classes, which ONNX leaves undefined unless they are ignored, count as the nearest class.
+A class number picks a row of the identity matrix, so that the score of the right class is a sum of products
+with 0 and 1. Class numbers beyond the classes, which ONNX leaves undefined unless they are ignored, count as
+the nearest class.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def softmax_cross_entropy(
     return [negative_log_likelihood(b, node, log_probability, target, weight), log_probability]
 
 
-def _share(b: GraphBuilder, node: OnnxNode, target: Value, index: Value, weight: Value | None) -> Value | None:
+def _share(
+    b: GraphBuilder, node: OnnxNode, target: Value, index: Value, weight: Value | None
+) -> Value | None:
     """The weight of each sample's class, 0 for those of the ignored class; None if all count alike."""
     ignored = node.attrs.get("ignore_index")
     counted = None if ignored is None else different(b, target, number(b, ignored, target))

@@ -1,4 +1,7 @@
-"""Powers. A constant exponent gives products, roots and tables; a constant base an exponential; neither exp(y * log(x))."""
+"""Powers: a constant exponent gives products, roots and tables, a constant base an exponential.
+
+With neither constant it is exp(y * log(x)), for a base above 0.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from circuits.importer.casting import wrapped
 from circuits.importer.handlers import OnnxNode, handles
 
 MAX_DISTINCT = 8
-"""Different constant exponents that are each computed and chosen between; more of them go through the logarithm."""
+"""So many different constant exponents are each computed and chosen between; more go by the logarithm."""
 
 
 @handles("Pow")
@@ -20,12 +23,16 @@ def power(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
         if distinct.size <= MAX_DISTINCT or x.kind != "real":
             return _chosen(b, node, x, exponents, distinct)
     if x.kind != "real":
-        raise node.fail("it raises integers to an exponent that is computed at run time: cast the base to float first")
+        raise node.fail(
+            "it raises integers to an exponent that is computed at run time: cast the base to float first"
+        )
     y = b.retyped(y, "real")
     base = b.value_of(x)
     if base is not None:
         if not np.all(base > 0):
-            raise node.fail("its constant base is not positive, so the power is no real number for most exponents")
+            raise node.fail(
+                "its constant base is not positive, so the power is no real number for most exponents"
+            )
         if base.size == 1 and x.rank <= y.rank:
             return b.add("function", [y], name="exp_base", params=[float(base.reshape(()))])
     log = b.add("function", [x], name="log", params=[])

@@ -1,4 +1,4 @@
-"""Quantisation and dequantisation, and products of quantised tensors: their integers are the circuit's own."""
+"""Quantisation, dequantisation and products of quantised tensors: their integers are the circuit's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _UINT8 = np.dtype(np.uint8)
 
 
 @handles("QuantizeLinear")
-def quantize(b: GraphBuilder, node: OnnxNode, x: Value, scale: Value, zero_point: Value | None = None) -> Value:
+def quantize(
+    b: GraphBuilder, node: OnnxNode, x: Value, scale: Value, zero_point: Value | None = None
+) -> Value:
     axis, block = node.attrs.get("axis", 1), node.attrs.get("block_size", 0)
     output = node.attrs.get("output_dtype", 0)
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(output)) if output else _UINT8
@@ -32,7 +34,9 @@ def quantize(b: GraphBuilder, node: OnnxNode, x: Value, scale: Value, zero_point
 
 
 @handles("DequantizeLinear")
-def dequantize(b: GraphBuilder, node: OnnxNode, q: Value, scale: Value, zero_point: Value | None = None) -> Value:
+def dequantize(
+    b: GraphBuilder, node: OnnxNode, q: Value, scale: Value, zero_point: Value | None = None
+) -> Value:
     axis, block = node.attrs.get("axis", 1), node.attrs.get("block_size", 0)
     offset = None if zero_point is None else spread(b, node, zero_point, q, axis, block)
     return b.add("mul", [b.retyped(centred(b, q, offset), "real"), spread(b, node, scale, q, axis, block)])
@@ -76,7 +80,9 @@ def qlinear_matmul(
     scale: Value,
     zero_point: Value,
 ) -> Value:
-    total = matmul(b, node, _centred_rows(b, node, x, x_zero_point), _centred_columns(b, node, y, y_zero_point))
+    total = matmul(
+        b, node, _centred_rows(b, node, x, x_zero_point), _centred_columns(b, node, y, y_zero_point)
+    )
     left = x_scale if x_scale.rank > 1 else spread(b, node, x_scale, total, -2)
     right = y_scale if y_scale.rank > 1 else spread(b, node, y_scale, total, -1)
     return _requantised(b, node, total, b.add("mul", [left, right]), scale, zero_point, -2)
@@ -134,8 +140,16 @@ def _centred(b: GraphBuilder, node: OnnxNode, q: Value, zero_point: Value | None
 
 def _centred_rows(b: GraphBuilder, node: OnnxNode, x: Value, zero_point: Value | None) -> Value:
     """x less its zero point: one, one for each row, or in a shape that broadcasts already."""
-    return centred(b, x, zero_point) if zero_point is not None and zero_point.rank > 1 else _centred(b, node, x, zero_point, -2)
+    return (
+        centred(b, x, zero_point)
+        if zero_point is not None and zero_point.rank > 1
+        else _centred(b, node, x, zero_point, -2)
+    )
 
 
 def _centred_columns(b: GraphBuilder, node: OnnxNode, y: Value, zero_point: Value | None) -> Value:
-    return centred(b, y, zero_point) if zero_point is not None and zero_point.rank > 1 else _centred(b, node, y, zero_point, -1)
+    return (
+        centred(b, y, zero_point)
+        if zero_point is not None and zero_point.rank > 1
+        else _centred(b, node, y, zero_point, -1)
+    )

@@ -8,7 +8,7 @@ refuse(
     domain="ai.onnx.preview.training",
 )
 refuse(
-    "it draws random numbers, and a circuit must give the same answer each time: draw them outside and make them an input",
+    "it draws random numbers, and a circuit gives the same answer each time: draw them outside, as an input",
     *("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
 )
 refuse(

@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the one-hot maximum: over one axis since opset 13, over all axes from one on before."""
+"""Softmax, its logarithm, the one-hot maximum: over one axis since opset 13, over all from one on before."""
 
 from __future__ import annotations
 
@@ -37,5 +37,7 @@ def hardmax(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     size = rows.shape[axis]
     best = b.add("top_k", [rows], axis=axis, k=1)
     identity = b.constant(np.eye(size, dtype=np.int64))
-    chosen = b.add("gather", [identity, reshaped(b, best, best.shape[:axis] + best.shape[axis + 1 :])], axis=0)
+    chosen = b.add(
+        "gather", [identity, reshaped(b, best, best.shape[:axis] + best.shape[axis + 1 :])], axis=0
+    )
     return b.retyped(reshaped(b, moved_axis(b, chosen, chosen.rank - 1, axis), x.shape), "real")

@@ -2,12 +2,14 @@
 
     count[g] = the number of starts p and distances s with x[p + j*s] = g[j] for every j
 
-With e[c, v] = 1 where x[c] is the v-th distinct token of the pool, an n-gram's occurrence is a product of n cells of e.
+With e[c, v] = 1 where x[c] is the v-th distinct token of the pool, an n-gram's occurrence is a product of n
+cells of e.
 """
 
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,24 +45,29 @@ def tf_idf(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 
 def pool(node: OnnxNode) -> dict[int, dict[Gram, int]]:
     """The n-grams that count, by length, each with its number in the whole pool."""
-    tokens, starts = list(node.attrs["pool_int64s"]), [*node.attrs["ngram_counts"], len(node.attrs["pool_int64s"])]
+    tokens, starts = (
+        list(node.attrs["pool_int64s"]),
+        [*node.attrs["ngram_counts"], len(node.attrs["pool_int64s"])],
+    )
     shortest, longest = node.attrs["min_gram_length"], node.attrs["max_gram_length"]
     grams: dict[int, dict[Gram, int]] = {}
     number = 0
-    for length, (start, stop) in enumerate(zip(starts, starts[1:], strict=False), start=1):
+    for length, (start, stop) in enumerate(pairwise(starts), start=1):
         for at in range(start, stop, length):
             if shortest <= length <= longest:
                 grams.setdefault(length, {})[tuple(tokens[at : at + length])] = number
             number += 1
     if number != len(node.attrs["ngram_indexes"]):
-        raise node.fail(f"its pool holds {number} n-grams and ngram_indexes has {len(node.attrs['ngram_indexes'])}")
+        raise node.fail(
+            f"its pool holds {number} n-grams and ngram_indexes has {len(node.attrs['ngram_indexes'])}"
+        )
     return grams
 
 
 def _counts(
     b: GraphBuilder, node: OnnxNode, present: Value, length: int, grams: list[Gram], tokens: list[int]
 ) -> Value | None:
-    """How often each n-gram of one length occurs, [..., grams]; None where the sequence is too short for any."""
+    """How often each n-gram of one length occurs, [..., grams]; None where the sequence is too short."""
     axis = present.rank - 2
     size = present.shape[axis]
     total: Value | None = None
