@@ -48,7 +48,7 @@ contracts: $(SETUP) ## compile the contracts to contracts/artifacts, bit for bit
 
 .PHONY: docs
 docs: $(SETUP) ## regenerate docs/operators.md
-	$(BIN)/python -m circuits.operators_table
+	$(BIN)/python -m bench.operators
 
 .PHONY: setup
 setup: $(SETUP) ## what the others do first: .venv with Verinfer (editable), node_modules

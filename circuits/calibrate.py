@@ -1,8 +1,8 @@
 """Which range each tensor of a float graph takes on sample data, and the scale that represents it best.
 
-Scales are powers of two wherever the compiler is free to choose, so that bringing one scale to another is a shift and never
-rounds a multiplier. Among the powers at and below the one that holds the whole range, the one with the least squared error on
-the samples is kept: it may clip a few outliers to represent the many finely.
+Scales are powers of two wherever the compiler is free to choose, so that bringing one scale to another is a
+shift and never rounds a multiplier. Among the powers at and below the one that holds the whole range, the one
+with the least squared error on the samples is kept: it may clip a few outliers to represent the many finely.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
         evaluate(graph, chunk, lambda i, value: collectors[i].see(value))
     ranges = []
     for node, collector in zip(graph.nodes, collectors, strict=True):
-        if collector.lo > collector.hi and math.prod(node.shape):
+        if not collector.parts and not collector.masked and math.prod(node.shape):
             raise ModelError(f"{node.op} in {node.label!r} yields no finite value on the calibration data")
         ranges.append(collector.range())
     return ranges
@@ -98,33 +98,29 @@ class _Collector:
         """Take in a chunk; masks and values without a finite magnitude are set apart."""
         if value.size == 0:  # an empty constant, such as a Resize without a region
             return
-        lo, hi = float(value.min()), float(value.max())
-        if not (math.isfinite(lo) and math.isfinite(hi)) or lo <= MASK:
-            masked = value <= MASK
-            kept = value[np.isfinite(value) & ~masked]
-            if kept.size and masked.any() and not np.isfinite(value[masked]).any() or _looks_masked(value, masked):
-                self.masked = True
-                value = kept
-            else:
-                value = value[np.isfinite(value)]
+        if not np.isfinite(value).all() or value.min() <= MASK:
+            value = self._unmasked(value)
             if value.size == 0:
                 return
-            lo, hi = float(value.min()), float(value.max())
+        lo, hi = float(value.min()), float(value.max())
         self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
         flat = value.reshape(-1)
         self.parts.append(flat[:: max(1, flat.size // SAMPLE_SIZE)].copy())
 
+    def _unmasked(self, value: FloatArray) -> FloatArray:
+        """The finite values; those at or below MASK only where the others are not far smaller in magnitude."""
+        rest = value[np.isfinite(value) & (value > MASK)]
+        if (value <= MASK).any() and np.abs(rest).max(initial=0.0) < -MASK / 8:
+            self.masked = True
+            return rest
+        return value[np.isfinite(value)]
+
     def range(self) -> Range:
-        """The range over all chunks; a masked tensor reaches far enough down for its mask to vanish in a softmax."""
+        """The range over all chunks; a masked tensor reaches far enough down for its mask to vanish in a
+        softmax."""
+        depth = MASK_DEPTH if self.masked else 0.0
         if not self.parts:
-            return Range(0.0, 0.0, np.zeros(1))
-        lo = self.lo - MASK_DEPTH if self.masked else self.lo
+            return Range(-depth, 0.0, np.array([-depth]))
         values = np.concatenate(self.parts)
         values = values[:: max(1, values.size // SAMPLE_SIZE)]
-        return Range(lo, self.hi, np.append(values, [lo, self.hi]))
-
-
-def _looks_masked(value: FloatArray, masked: np.ndarray) -> bool:
-    """Whether the values at or below MASK stand so far from all others that they must be a mask."""
-    rest = value[~masked & np.isfinite(value)]
-    return bool(masked.any() and rest.size and float(np.abs(rest).max()) < -MASK / 8 and float(value[masked].max()) <= MASK)
+        return Range(self.lo - depth, self.hi, np.append(values, [self.lo - depth, self.hi]))
