@@ -1,8 +1,9 @@
 """The table of ONNX operators: which function lowers which operator to the float graph.
 
-A handler is a function of the builder, the node and its inputs (None where an optional input is left out), and returns the
-node's outputs. Inputs that are constants are still Values: `b.value_of(x)` gives their array. Nodes whose inputs are all
-constants never reach a handler, and attributes arrive with the specification's defaults filled in.
+A handler is a function of the builder, the node and its inputs (None where an optional input is left out),
+and returns the node's outputs. Inputs that are constants are still Values: `b.value_of(x)` gives their array.
+Nodes whose inputs are all constants never reach a handler, and attributes arrive with the specification's
+defaults filled in.
 """
 
 from __future__ import annotations
@@ -36,7 +37,12 @@ class Scope(Protocol):
     """What a handler with subgraphs may ask of the importer."""
 
     def run(self, graph: onnx.GraphProto, bindings: Mapping[str, Tensors | None]) -> list[Tensors | None]:
-        """Import a subgraph with its inputs bound; outer names stay visible. None is an optional without an element."""
+        """Import a subgraph with its inputs bound; outer names stay visible. None is an optional without an
+        element."""
+        ...
+
+    def number_of(self, text: str) -> int:
+        """The integer that stands for a string: strings are numbered as the model first names them."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Walks an ONNX graph and lowers it, node by node, to the float graph.
 
-A node whose inputs are all constants is computed by ONNX's own reference evaluator. Any other node goes to its handler; one
-without a handler is replaced by the body that the specification gives it, if it gives one.
+A node whose inputs are all constants is computed by ONNX's own reference evaluator. Any other node goes to
+its handler; one without a handler is replaced by the body that the specification gives it, if it gives one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from circuits.importer.handlers import HANDLERS, REFUSED, OnnxNode, TensorList, 
 MAX_DEPTH = 64
 WITH_SUBGRAPHS = ("If", "Loop", "Scan", "SequenceMap", "FlexAttention")
 OF_LISTS = (
-    *("SequenceEmpty", "SequenceConstruct", "SequenceAt", "SequenceInsert", "SequenceErase", "SequenceLength"),
+    *(
+        "SequenceEmpty",
+        "SequenceConstruct",
+        "SequenceAt",
+        "SequenceInsert",
+        "SequenceErase",
+        "SequenceLength",
+    ),
     *("SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement"),
 )
 NEVER_FOLDED = frozenset((*WITH_SUBGRAPHS, *OF_LISTS))
@@ -39,7 +46,8 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
     Parameters
     ----------
     dims
-        Sizes for the model's symbolic dimensions; a leading one that is not named counts as 1, the batch of one sample.
+        Sizes for the model's symbolic dimensions; a leading one that is not named counts as 1, the batch of
+        one sample.
 
     Raises
     ------
@@ -51,16 +59,22 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
     for info in model.graph.input:
         if info.name not in names:
             shape, dtype = input_type(info, dims or {})
-            importer.bind(info.name, importer.builder.input(info.name, shape, kind_of(dtype, info.name), dtype), dtype)
+            importer.bind(
+                info.name, importer.builder.input(info.name, shape, kind_of(dtype, info.name), dtype), dtype
+            )
     if not importer.builder.graph.inputs:
         raise ModelError("the model has no inputs: there is nothing to prove")
     importer.run_graph(model.graph)
     for info in model.graph.output:
         bound = importer.lookup(info.name)
         if bound is None or not isinstance(bound[0], Value):
-            raise UnsupportedError(f"output {info.name!r} is a sequence or an optional: end the model with tensors")
+            raise UnsupportedError(
+                f"output {info.name!r} is a sequence or an optional: end the model with tensors"
+            )
         if 0 in bound[0].shape:
-            raise UnsupportedError(f"output {info.name!r} of shape {bound[0].shape} is empty: remove it from the model")
+            raise UnsupportedError(
+                f"output {info.name!r} of shape {bound[0].shape} is empty: remove it from the model"
+            )
         importer.builder.output(info.name, bound[0], bound[1])
     return importer.builder.graph
 
@@ -99,7 +113,13 @@ def kind_of(dtype: np.dtype[Any], name: str) -> Kind:
         return "bool"
     if dtype.kind in "iu":
         return "int"
-    if dtype.kind == "f" or dtype.name in ("bfloat16",) or dtype.name.startswith(("float8", "float6", "float4")):
+    if dtype.kind in "OUS":
+        raise UnsupportedError(f"{name!r} holds strings, which a circuit cannot take: give the model numbers")
+    if (
+        dtype.kind == "f"
+        or dtype.name in ("bfloat16",)
+        or dtype.name.startswith(("float8", "float6", "float4"))
+    ):
         return "real"
     if dtype.name in ("int4", "uint4", "int2", "uint2"):
         return "int"
@@ -116,6 +136,7 @@ class Importer:
         self.functions = {(f.domain, f.name): f for f in model.functions}
         self.scopes: list[dict[str, Bound | None]] = [{}]
         self.depth = 0
+        self.strings: dict[str, int] = {}
 
     def bind(self, name: str, value: Tensors | None, dtype: np.dtype[Any]) -> None:
         """Give a name to a value in the innermost scope."""
@@ -129,8 +150,15 @@ class Importer:
                 return scope[name]
         raise ModelError(f"nothing computes {name!r}")
 
+    def number_of(self, text: str) -> int:
+        """The integer that stands for a string: strings are numbered as the model first names them."""
+        return self.strings.setdefault(text, len(self.strings))
+
     def constant(self, array: NDArray[Any], name: str) -> tuple[Value, np.dtype[Any]]:
         """A constant of the model in the graph, with its ONNX type."""
+        if array.dtype.kind in "OUS":
+            numbers = [self.number_of(str(text)) for text in array.reshape(-1)]
+            return self.builder.constant(np.array(numbers, dtype=np.int64).reshape(array.shape)), np.dtype(object)
         return self.builder.constant(array, kind_of(array.dtype, name)), array.dtype
 
     def run_graph(self, graph: onnx.GraphProto) -> None:
@@ -138,7 +166,9 @@ class Importer:
         for tensor in graph.initializer:
             array = numpy_helper.to_array(tensor)
             if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ModelError(f"initializer {tensor.name!r} holds NaN or infinity: there is no integer for it")
+                raise ModelError(
+                    f"initializer {tensor.name!r} holds NaN or infinity: there is no integer for it"
+                )
             self.bind(tensor.name, *self.constant(array, tensor.name))
         for node in graph.node:
             self.run_node(node)
@@ -164,7 +194,9 @@ class Importer:
         label = node.name or (node.output[0] if node.output else node.op_type)
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise ModelError(f"{node.op_type} {label!r}: functions or subgraphs are nested over {MAX_DEPTH} deep")
+            raise ModelError(
+                f"{node.op_type} {label!r}: functions or subgraphs are nested over {MAX_DEPTH} deep"
+            )
         try:
             self._run_node(node, domain, label)
         except VerinferError as error:
@@ -185,7 +217,9 @@ class Importer:
             raise UnsupportedError(f"{REFUSED[key]} ({node.op_type})")
         given = [self.lookup(name) if name else None for name in node.input]
         tensors = [g for g in given if g is not None]
-        constant = all(isinstance(value, Value) and self.builder.value_of(value) is not None for value, _ in tensors)
+        constant = all(
+            isinstance(value, Value) and self.builder.value_of(value) is not None for value, _ in tensors
+        )
         if constant and node.op_type not in NEVER_FOLDED:
             self._fold(node, tensors)
             return
@@ -202,7 +236,9 @@ class Importer:
             return
         body = self._specified_body(node, domain, given)
         if body is None:
-            raise UnsupportedError(f"the operator {node.op_type} is not supported: docs/operators.md lists those that are")
+            raise UnsupportedError(
+                f"the operator {node.op_type} is not supported: docs/operators.md lists those that are"
+            )
         defaults = defs.get_schema(node.op_type, self.opsets[domain], domain).attributes.values()
         self._run_function(body, node, [a.default_value for a in defaults if a.default_value.type])
 
@@ -238,10 +274,15 @@ class Importer:
         for name, (value, dtype) in zip([name for name in node.input if name], given, strict=True):
             array = self.builder.value_of(value) if isinstance(value, Value) else None
             assert array is not None
-            feeds[name] = array.astype(dtype, copy=False)
-        inputs = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()]
+            feeds[name] = np.array(list(self.strings), object)[array] if dtype.kind == "O" else array.astype(dtype)
+        inputs = [
+            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+            for n, a in feeds.items()
+        ]
         used = [name for name in node.output if name]
-        graph = helper.make_graph([node], "fold", inputs, [helper.make_value_info(n, onnx.TypeProto()) for n in used])
+        graph = helper.make_graph(
+            [node], "fold", inputs, [helper.make_value_info(n, onnx.TypeProto()) for n in used]
+        )
         opsets = [helper.make_opsetid(d, v) for d, v in self.opsets.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=self.ir_version)
         try:
@@ -262,7 +303,7 @@ class Importer:
             if g is not None:
                 types[name] = _type_proto(g)
                 array = self.builder.value_of(g[0]) if isinstance(g[0], Value) else None
-                if array is not None and array.size <= 1024:
+                if array is not None and array.size <= 1024 and g[1].kind != "O":
                     data[name] = numpy_helper.from_array(array.astype(g[1], copy=False), name)
         try:
             schema = defs.get_schema(node.op_type, self.opsets[domain], domain)
@@ -281,15 +322,17 @@ class Importer:
             schema = defs.get_schema(node.op_type, self.opsets[domain], domain)
         except defs.SchemaError:
             return None
-        if schema.has_function:
+        if schema.has_function:  # type: ignore[attr-defined]
             body = onnx.FunctionProto()
             body.ParseFromString(_body_bytes(schema.function_body))
             return body
-        if not schema.has_context_dependent_function:
+        if not schema.has_context_dependent_function:  # type: ignore[attr-defined]
             return None
         types = [(onnx.TypeProto() if g is None else _type_proto(g)).SerializeToString() for g in given]
         body = onnx.FunctionProto()
-        body.ParseFromString(schema.get_context_dependent_function(node.SerializeToString(), types))
+        body.ParseFromString(
+            schema.get_context_dependent_function(node.SerializeToString(), types)  # type: ignore[attr-defined]
+        )
         return body if body.node else None
 
     def _run_function(
@@ -300,7 +343,9 @@ class Importer:
         attributes = {a.name: a for a in (*defaults, *function.attribute_proto, *node.attribute)}
         outer, outer_opsets = self.scopes, self.opsets
         self.scopes = [{}]
-        self.opsets = outer_opsets | {("" if o.domain == "ai.onnx" else o.domain): o.version for o in function.opset_import}
+        self.opsets = outer_opsets | {
+            ("" if o.domain == "ai.onnx" else o.domain): o.version for o in function.opset_import
+        }
         try:
             for name, g in zip(function.input, given, strict=False):
                 if g is not None:
@@ -316,7 +361,9 @@ class Importer:
                 self.bind(name, *result)
 
 
-def _instantiate(node: onnx.NodeProto, attributes: Mapping[str, onnx.AttributeProto], missing: set[str]) -> onnx.NodeProto:
+def _instantiate(
+    node: onnx.NodeProto, attributes: Mapping[str, onnx.AttributeProto], missing: set[str]
+) -> onnx.NodeProto:
     """A function's node with attribute references resolved and inputs that the caller left out emptied."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
@@ -351,12 +398,13 @@ def _plain(value: Any) -> Any:
 
 
 def element_type(proto: onnx.TypeProto) -> np.dtype[Any] | None:
-    """The type of the elements of a tensor, or of the tensors of a sequence or an optional; None where it is left open."""
+    """The type of the elements of a tensor, or of the tensors of a sequence or an optional; None where it is
+    left open."""
     if proto.HasField("sequence_type"):
         return element_type(proto.sequence_type.elem_type)
     if proto.HasField("optional_type"):
         return element_type(proto.optional_type.elem_type)
-    if not proto.HasField("tensor_type") or proto.tensor_type.elem_type in (0, onnx.TensorProto.STRING):
+    if not proto.HasField("tensor_type") or not proto.tensor_type.elem_type:
         return None
     return np.dtype(helper.tensor_dtype_to_np_dtype(proto.tensor_type.elem_type))
 

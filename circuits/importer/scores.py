@@ -48,9 +48,9 @@ def _softmax_zero(b: GraphBuilder, scores: Value) -> Value:
 
 
 def label_numbers(node: OnnxNode, strings: str, integers: str) -> list[int]:
-    """The integers that stand for the classes: the model's own integer labels, or the positions of its string labels."""
+    """The integers that stand for the classes: the model's own integer labels, or the numbers of its string labels."""
     names = node.attrs.get(strings) or []
-    return list(range(len(names))) if names else [int(label) for label in node.attrs.get(integers) or []]
+    return [node.scope.number_of(str(name)) for name in names] or [int(label) for label in node.attrs.get(integers) or []]
 
 
 def best_label(b: GraphBuilder, scores: Value, labels: Sequence[int]) -> Value:

@@ -82,8 +82,9 @@ def _binary(b: GraphBuilder, node: OnnxNode, x: Value, trees: Trees, labels: Seq
     else:
         pair = [_plus(b, first, base) if has_first else first, second]
         decisive = second
-    # with scores for both classes onnxruntime answers 1 or 0, whatever the labels are
-    label = chosen_label(b, b.add("greater", [decisive, b.constant(least)]), labels if single else [0, 1])
+    if not single and not node.attrs.get("classlabels_strings"):
+        labels = [0, 1]  # with scores for both classes onnxruntime answers so, whatever the integer labels are
+    label = chosen_label(b, b.add("greater", [decisive, b.constant(least)]), labels)
     return [label, transformed(b, node, joined(b, pair, 1), transform)]
 
 

@@ -1,0 +1,159 @@
+"""Linear models and support vector machines of ai.onnx.ml. The answers are onnxruntime's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuits.graph import GraphBuilder, Value
+from circuits.importer.arithmetic import negated, negative
+from circuits.importer.axes import joined, reshaped
+from circuits.importer.handlers import OnnxNode, handles
+from circuits.importer.scores import best_label, chosen_label, label_numbers, transformed
+
+ML = "ai.onnx.ml"
+
+
+@handles("LinearRegressor", domain=ML)
+def linear_regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
+    scores = _linear(b, node, x, node.attrs["targets"])
+    transform = node.attrs["post_transform"]
+    if scores.shape[1] == 1 and transform != "PROBIT":  # onnxruntime leaves a single target as it is
+        return scores
+    return transformed(b, node, scores, transform)
+
+
+@handles("LinearClassifier", domain=ML)
+def linear_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
+    """The label and the scores [N, classes]; one row of coefficients scores the second of two classes."""
+    labels = label_numbers(node, "classlabels_strings", "classlabels_ints")
+    transform = node.attrs["post_transform"]
+    scores = _linear(b, node, x, len(node.attrs.get("intercepts") or labels))
+    if scores.shape[1] == len(labels) >= 2:
+        return [best_label(b, scores, labels), transformed(b, node, scores, transform)]
+    if scores.shape[1] != 1 or len(labels) != 2 or transform == "PROBIT":
+        raise node.fail(f"{scores.shape[1]} scores and post_transform {transform} do not fit {len(labels)} labels")
+    label = chosen_label(b, b.add("greater", [scores, b.constant(0.0)]), labels)
+    if transform == "LOGISTIC":
+        return [label, transformed(b, node, joined(b, [negative(b, scores), scores], 1), transform)]
+    return [label, joined(b, [b.add("sub", [b.constant(1.0), scores]), scores], 1)]
+
+
+def _rows(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
+    """Features as [N, F], real."""
+    if x.rank not in (1, 2):
+        raise node.fail(f"its input of shape {x.shape} is no table of features")
+    return b.retyped(reshaped(b, x, [1, *x.shape]) if x.rank == 1 else x, "real")
+
+
+def _linear(b: GraphBuilder, node: OnnxNode, x: Value, targets: int) -> Value:
+    """x @ coefficients.T + intercepts, [N, targets]."""
+    rows = _rows(b, node, x)
+    coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
+    if coefficients.size != targets * rows.shape[1]:
+        raise node.fail(f"{coefficients.size} coefficients do not fit {targets} targets and {rows.shape[1]} features")
+    product = b.add("matmul", [rows, b.constant(coefficients.reshape(targets, -1).T)])
+    intercepts = node.attrs.get("intercepts")
+    return b.add("add", [product, b.constant(np.array(intercepts, dtype=np.float64))]) if intercepts else product
+
+
+@handles("SVMRegressor", domain=ML)
+def svm_regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
+    rows = _rows(b, node, x)
+    coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
+    supports = node.attrs.get("n_supports", 0)
+    if supports:
+        similar = _kernel(b, node, rows, _vectors(node, supports, rows.shape[1]))
+    else:
+        similar = rows
+    product = b.add("matmul", [similar, b.constant(coefficients.reshape(-1, 1))])
+    score = b.add("add", [product, b.constant(np.float64(node.attrs["rho"][0]))])
+    if node.attrs.get("one_class", 0):
+        inside = b.add("greater", [score, b.constant(0.0)])
+        return b.add("where", [inside, b.constant(1.0), b.constant(-1.0)])
+    return score if node.attrs["post_transform"] == "NONE" else transformed(b, node, score, node.attrs["post_transform"])
+
+
+@handles("SVMClassifier", domain=ML)
+def svm_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
+    """One machine for each pair of classes; the class with most votes wins, the first of equals."""
+    labels = label_numbers(node, "classlabels_strings", "classlabels_ints")
+    counts = [int(n) for n in node.attrs.get("vectors_per_class") or []]
+    if len(counts) != len(labels) or len(labels) < 2 or node.attrs["post_transform"] != "NONE":
+        raise node.fail("it has no support vectors of each class, or a post_transform: use LinearClassifier, or NONE")
+    rows = _rows(b, node, x)
+    similar = _kernel(b, node, rows, _vectors(node, sum(counts), rows.shape[1]))
+    pairs = list(combinations(range(len(labels)), 2))
+    weights = _pair_weights(np.array(node.attrs["coefficients"], dtype=np.float64), counts, pairs)
+    offsets = b.constant(np.array(node.attrs["rho"][: len(pairs)], dtype=np.float64))
+    scores = b.add("add", [b.add("matmul", [similar, b.constant(weights)]), offsets])
+    votes = _votes(b, scores, pairs, len(labels))
+    label = best_label(b, votes, labels)
+    slopes, shifts = node.attrs.get("prob_a") or [], node.attrs.get("prob_b") or []
+    if not slopes:
+        return [label, scores if len(pairs) > 1 else joined(b, [negative(b, scores), scores], 1)]
+    if len(pairs) > 1:
+        raise node.fail(
+            "the probabilities of more than two classes come from an iteration that runs until it converges: "
+            "train with probability=False"
+        )
+    line = b.add("mul", [scores, b.constant(np.float64(-slopes[0]))])
+    first = b.add("function", [b.add("sub", [line, b.constant(np.float64(shifts[0]))])], name="sigmoid", params=[])
+    return [label, joined(b, [first, b.add("sub", [b.constant(1.0), first])], 1)]
+
+
+def _vectors(node: OnnxNode, count: int, features: int) -> NDArray[np.float64]:
+    vectors = np.array(node.attrs["support_vectors"], dtype=np.float64)
+    if vectors.size != count * features:
+        raise node.fail(f"its {count} support vectors do not have {features} features each")
+    return vectors.reshape(count, features)
+
+
+def _kernel(b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.float64]) -> Value:
+    """The similarity [N, vectors] of each row to each support vector."""
+    name = node.attrs["kernel_type"]
+    gamma, shift, degree = (node.attrs.get("kernel_params") or [1.0, 0.0, 0.0])[:3]
+    if name == "RBF":
+        apart = b.add("sub", [reshaped(b, rows, [rows.shape[0], 1, rows.shape[1]]), b.constant(vectors)])
+        squared = b.add("reduce_sum", [b.add("mul", [apart, apart])], axes=[2])
+        distance = reshaped(b, squared, [rows.shape[0], len(vectors)])
+        return b.add("function", [b.add("mul", [distance, b.constant(np.float64(-gamma))])], name="exp", params=[])
+    if name == "LINEAR":
+        return b.add("matmul", [rows, b.constant(vectors.T)])
+    scaled = b.add("matmul", [rows, b.constant(vectors.T * gamma)])
+    line = b.add("add", [scaled, b.constant(np.float64(shift))]) if shift else scaled
+    if name == "SIGMOID":
+        return b.add("function", [line], name="tanh", params=[])
+    if name != "POLY":
+        raise node.fail(f"its kernel {name!r} is none of LINEAR, POLY, RBF, SIGMOID")
+    return b.add("function", [line], name="pow", params=[float(degree)])
+
+
+def _pair_weights(
+    coefficients: NDArray[np.float64], counts: Sequence[int], pairs: Sequence[tuple[int, int]]
+) -> NDArray[np.float64]:
+    """The weight [vectors, pairs] of each support vector in the machine of each pair of classes.
+
+    Row j - 1 of the coefficients weighs the vectors of the classes before j against class j; row i those behind i against class i.
+    """
+    table = coefficients.reshape(len(counts) - 1, -1)
+    ends = np.cumsum([0, *counts])
+    weights = np.zeros((int(ends[-1]), len(pairs)))
+    for k, (i, j) in enumerate(pairs):
+        own, other = slice(ends[i], ends[i + 1]), slice(ends[j], ends[j + 1])
+        weights[own, k] = table[j - 1, own]
+        weights[other, k] = table[i, other]
+    return weights
+
+
+def _votes(b: GraphBuilder, scores: Value, pairs: Sequence[tuple[int, int]], classes: int) -> Value:
+    """How many pairs [N, classes] each class wins; a pair's first class wins with a positive score."""
+    first = b.add("greater", [scores, b.constant(0.0)])
+    won, lost = np.zeros((2, len(pairs), classes), dtype=np.int64)
+    for k, (i, j) in enumerate(pairs):
+        won[k, i] = lost[k, j] = 1
+    wins = [b.add("matmul", [side, b.constant(table)], kind="int") for side, table in ((first, won), (negated(b, first), lost))]
+    return b.add("add", wins)
