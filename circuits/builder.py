@@ -16,7 +16,8 @@ from circuits.tensor import IntArray, Operand, Shape, dtype_of
 
 
 class CircuitBuilder:
-    """Grows a circuit. Tensors are named by the number of their node; `label` marks the nodes added from now on."""
+    """Grows a circuit. Tensors are named by the number of their node; `label` marks the nodes added from now
+    on."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []

@@ -74,7 +74,7 @@ def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
         if not np.isfinite(array).all():
             raise InputError(f"the calibration data for {port.name!r} holds NaN or infinity")
     collectors = [_Collector() for _ in graph.nodes]
-    step = max(1, CHUNK_ELEMENTS // max(1, sum(math.prod(x.shape[1:]) for x in inputs)))
+    step = max(1, CHUNK_ELEMENTS // max(1, sum(x[0].size for x in inputs)))
     for start in range(0, inputs[0].shape[0], step):
         chunk = [x[start : start + step] for x in inputs]
         evaluate(graph, chunk, lambda i, value: collectors[i].see(value))

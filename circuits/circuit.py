@@ -1,7 +1,8 @@
 """The circuit: a directed acyclic graph of exact operations on integer tensors.
 
-Nodes stand in topological order and node i yields tensor i, so a tensor is named by the number of its node. Everything is
-immutable. `validate` recomputes every shape and bound, so that a circuit from a stranger is either consistent or refused.
+Nodes stand in topological order and node i yields tensor i, so a tensor is named by the number of its node.
+Everything is immutable. `validate` recomputes every shape and bound, so that a circuit from a stranger is
+either consistent or refused.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ class Port:
 
 @dataclass(frozen=True)
 class Circuit:
-    """A compiled model. `constants` holds the value of each constant node; `info` says where the circuit came from and how
-    faithful it is, and is no part of the circuit's identity."""
+    """A compiled model. `constants` holds the value of each constant node; `info` says where the circuit came
+    from and how faithful it is, and is no part of the circuit's identity."""
 
     nodes: tuple[Node, ...]
     constants: Mapping[int, IntArray]
@@ -179,7 +180,10 @@ class Circuit:
             except CircuitError as error:
                 raise CircuitError(f"{where}: {error}") from None
             if (shape, bound) != (node.shape, (node.lo, node.hi)):
-                raise CircuitError(f"{where} states {node.shape} within [{node.lo}, {node.hi}], but it is {shape} within {bound}")
+                raise CircuitError(
+                    f"{where} states {node.shape} within [{node.lo}, {node.hi}], "
+                    f"but it is {shape} within {bound}"
+                )
             operands.append(self.operand(i))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,8 @@ from circuits.quantise import Options, quantise
 Progress = Callable[[str], None]
 ASSUMED_SAMPLES = 32
 ASSUMPTION = (
-    "no calibration data was given: reals were assumed uniform in [-1, 1], integers in the range they index or [0, 127]; "
-    "give --calibration DATA for a faithful circuit"
+    "no calibration data was given: reals were assumed uniform in [-1, 1], integers in the range they index "
+    "or [0, 127]; give --calibration DATA for a faithful circuit"
 )
 
 
@@ -64,7 +65,7 @@ def compile_file(
     """
     progress("loading")
     model = load_model(path)
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         source = hashlib.file_digest(file, "sha256").hexdigest()
     if calibration is None:
         return compile_model(model, None, options, dims, progress, source)
@@ -81,7 +82,8 @@ def compile_model(
     progress: Progress = lambda step: None,
     source: str = "",
 ) -> Compiled:
-    """Compile a loaded model; `calibration` is arrays, their names or None, and what to call them in messages."""
+    """Compile a loaded model; `calibration` is arrays, their names or None, and what to call them in
+    messages."""
     options = options or Options()
     check_model(model, "the model")
     progress("importing")
@@ -119,7 +121,11 @@ def assumed_samples(graph: Graph) -> list[NDArray[Any]]:
         if port.value.kind == "real":
             samples.append(random.uniform(-1, 1, shape).astype(np.float32))
         else:
-            samples.append(random.integers(0, 2 if port.value.kind == "bool" else _index_range(graph, port.value.id), shape))
+            samples.append(
+                random.integers(
+                    0, 2 if port.value.kind == "bool" else _index_range(graph, port.value.id), shape
+                )
+            )
     count = min(x.shape[0] for x in samples)
     return [x[:count] for x in samples]
 
@@ -127,5 +133,5 @@ def assumed_samples(graph: Graph) -> list[NDArray[Any]]:
 def _index_range(graph: Graph, i: int) -> int:
     for node in graph.nodes:
         if node.op == "gather" and node.inputs[1] == i:
-            return graph.nodes[node.inputs[0]].shape[node.attrs["axis"]]
+            return graph.nodes[node.inputs[0]].shape[int(node.attrs["axis"])]
     return 128

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from circuits.circuit import Circuit, Node
 
-WITNESSED = frozenset({"rescale", "table", "floor_divide", "max", "reduce_max", "max_pool", "greater", "where", "top_k"})
-"""The operations whose outputs a prover commits to: the others are linear in committed tensors, or products of them."""
+WITNESSED = frozenset(
+    {"rescale", "table", "floor_divide", "max", "reduce_max", "max_pool", "greater", "where", "top_k"}
+)
+"""The operations whose outputs a prover commits to: the others are linear in committed tensors, or products
+of them."""
 
 
 @dataclass(frozen=True)

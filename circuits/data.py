@@ -1,7 +1,8 @@
 """Reads model inputs from files and turns them into the integers of a circuit.
 
 Formats: `.npz` with an array for each input by name (or in order), `.npy` for models with one input, and JSON
-`{"input_data": [[...], ...]}` with one flat list for each input; `"input_ints"` instead passes integers through untouched.
+`{"input_data": [[...], ...]}` with one flat list for each input; `"input_ints"` instead passes integers
+through untouched.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Described(Protocol):
 
 
 def read_arrays(path: str | os.PathLike[str]) -> tuple[list[NDArray[Any]], list[str] | None, bool]:
-    """The arrays in a data file, their names if the format has names, and whether they are a circuit's integers.
+    """The arrays in a data file, their names if the format has names, and whether they are a circuit's
+    integers.
 
     Raises
     ------
@@ -68,7 +70,9 @@ def _read_json(path: Path) -> tuple[list[NDArray[Any]], None, bool]:
     kinds = (int,) if integers else (int, float)
     for row in lists:
         if not all(type(x) in kinds for x in row):
-            raise InputError(f"{path}: {keys[0]!r} must hold {'integers' if integers else 'numbers'} only, in flat lists")
+            raise InputError(
+                f"{path}: {keys[0]!r} must hold {'integers' if integers else 'numbers'} only, in flat lists"
+            )
     try:
         return [np.array(row, dtype=np.int64 if integers else np.float64) for row in lists], None, integers
     except OverflowError:
@@ -113,7 +117,9 @@ def _batched(array: NDArray[Any], name: str, shape: Shape, path: str) -> NDArray
         return array.reshape(array.shape[0], *shape)
     if array.ndim == 1 and array.size == math.prod(shape):
         return array.reshape(1, *shape)
-    raise InputError(f"{path}: input {name!r} has shape {list(array.shape)}, expected {list(shape)} or a batch of it")
+    raise InputError(
+        f"{path}: input {name!r} has shape {list(array.shape)}, expected {list(shape)} or a batch of it"
+    )
 
 
 def load_inputs(circuit: Circuit, path: str | os.PathLike[str], saturate: bool = False) -> list[IntArray]:
@@ -132,7 +138,9 @@ def load_inputs(circuit: Circuit, path: str | os.PathLike[str], saturate: bool =
     return quantise_inputs(circuit, shaped, saturate)
 
 
-def quantise_inputs(circuit: Circuit, arrays: Sequence[NDArray[Any]], saturate: bool = False) -> list[IntArray]:
+def quantise_inputs(
+    circuit: Circuit, arrays: Sequence[NDArray[Any]], saturate: bool = False
+) -> list[IntArray]:
     """Real inputs as integers: round(x / scale), ties to even.
 
     Raises
@@ -157,8 +165,8 @@ def quantise_inputs(circuit: Circuit, arrays: Sequence[NDArray[Any]], saturate: 
             low, high = float(np.min(array)), float(np.max(array))
             raise BoundError(
                 f"input {port.name!r} reaches [{low:.6g}, {high:.6g}], outside its bound "
-                f"[{node.lo * port.scale:.6g}, {node.hi * port.scale:.6g}]: recompile with calibration data that covers it, or "
-                "saturate on purpose"
+                f"[{node.lo * port.scale:.6g}, {node.hi * port.scale:.6g}]: recompile with calibration data "
+                "that covers it, or saturate on purpose"
             )
         result.append(rounded.astype(np.int64))
     return result

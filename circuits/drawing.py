@@ -1,4 +1,5 @@
-"""Draws the graph of a circuit as SVG: one box an operation, layer below layer, coloured by what a prover must do for it."""
+"""Draws the graph of a circuit as SVG: one box an operation, layer below layer, coloured by what a prover
+must do for it."""
 
 from __future__ import annotations
 
@@ -34,7 +35,10 @@ def draw(circuit: Circuit) -> str:
     width = max(2 * MARGIN + widest * (BOX_WIDTH + GAP_X) - GAP_X, 640)
     height = 2 * MARGIN + len(rows) * (BOX_HEIGHT + GAP_Y) + 24
     place = {
-        i: ((width - len(row) * (BOX_WIDTH + GAP_X) + GAP_X) / 2 + k * (BOX_WIDTH + GAP_X), MARGIN + 24 + level * (BOX_HEIGHT + GAP_Y))
+        i: (
+            (width - len(row) * (BOX_WIDTH + GAP_X) + GAP_X) / 2 + k * (BOX_WIDTH + GAP_X),
+            MARGIN + 24 + level * (BOX_HEIGHT + GAP_Y),
+        )
         for level, row in rows.items()
         for k, i in enumerate(row)
     }
@@ -58,11 +62,19 @@ def _family(node: Node) -> str:
 def _box(circuit: Circuit, i: int, at: tuple[float, float], output: str | None) -> str:
     node = circuit.nodes[i]
     x, y = at
-    constants = ["×".join(map(str, circuit.nodes[c].shape)) or "1" for c in node.inputs if circuit.nodes[c].op == "constant"]
+    constants = [
+        "×".join(map(str, circuit.nodes[c].shape)) or "1"
+        for c in node.inputs
+        if circuit.nodes[c].op == "constant"
+    ]
     title = node.op + (f" [{', '.join(constants)}]" if constants else "")
-    bits = max((-node.lo - 1).bit_length() if node.lo < 0 else node.lo.bit_length(), node.hi.bit_length()) + (node.lo < 0)
+    bits = max((-node.lo - 1).bit_length() if node.lo < 0 else node.lo.bit_length(), node.hi.bit_length()) + (
+        node.lo < 0
+    )
     macs = cost_of(circuit, node).macs
-    facts = f"{'×'.join(map(str, node.shape)) or 'scalar'} · {bits} bits" + (f" · {macs:,} MACs" if macs else "")
+    facts = f"{'×'.join(map(str, node.shape)) or 'scalar'} · {bits} bits" + (
+        f" · {macs:,} MACs" if macs else ""
+    )
     name = f"output {output}" if output else node.label
     return (
         f'<g><rect class="box {_family(node)}" x="{x:g}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
@@ -81,7 +93,12 @@ def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def _key(width: float) -> str:
-    entries = (("source", "input"), ("move", "movement"), ("affine", "linear"), ("witness", "committed by a prover"))
+    entries = (
+        ("source", "input"),
+        ("move", "movement"),
+        ("affine", "linear"),
+        ("witness", "committed by a prover"),
+    )
     boxes = [
         f'<rect class="box {family}" x="{MARGIN + k * 130}" y="14" width="18" height="14" rx="3"/>'
         f'<text class="key" x="{MARGIN + k * 130 + 24}" y="26">{text}</text>'

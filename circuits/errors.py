@@ -1,7 +1,7 @@
 """The errors that Verinfer raises on purpose.
 
-Every message says what was wrong, where, and what to do. The command line prints them on one line and exits with 2
-(or 1 for :class:`CheckFailed`); anything else that escapes is a bug.
+Every message says what was wrong, where, and what to do. The command line prints them on one line and exits
+with 2 (or 1 for :class:`CheckFailed`); anything else that escapes is a bug.
 """
 
 
@@ -22,7 +22,8 @@ class UnsupportedError(ModelError):
 
 
 class CircuitError(InputError):
-    """A circuit is malformed: a file was altered or truncated, or an invariant of the format does not hold."""
+    """A circuit is malformed: a file was altered or truncated, or an invariant of the format does not
+    hold."""
 
 
 class BoundError(InputError):

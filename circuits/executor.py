@@ -1,7 +1,8 @@
 """Runs a circuit on integers, exactly, for a whole batch at once.
 
-Each operation computes in the fastest arithmetic that its bound proves exact (float32, float64, int64) and the result is
-stored in the smallest integer type that holds the bound. Tensors are dropped after their last use.
+Each operation computes in the fastest arithmetic that its bound proves exact (float32, float64, int64) and
+the result is stored in the smallest integer type that holds the bound. Tensors are dropped after their last
+use.
 """
 
 from __future__ import annotations
@@ -68,14 +69,17 @@ def checked(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
         if not np.issubdtype(array.dtype, np.integer):
             raise InputError(f"input {port.name!r} holds {array.dtype}: quantise it first")
         if array.ndim == 0 or array.shape[1:] != node.shape:
-            raise InputError(f"input {port.name!r} has shape {array.shape}, expected (batch, {_commas(node)})")
+            raise InputError(
+                f"input {port.name!r} has shape {array.shape}, expected (batch, {_commas(node)})"
+            )
         if array.shape[0] != inputs[0].shape[0] or array.shape[0] == 0:
             raise InputError("all inputs need the same batch size, at least 1")
         low, high = int(array.min()), int(array.max())
         if low < node.lo or high > node.hi:
             raise BoundError(
-                f"input {port.name!r} reaches [{low * port.scale:.6g}, {high * port.scale:.6g}], outside its bound "
-                f"[{node.lo * port.scale:.6g}, {node.hi * port.scale:.6g}]: recompile with calibration data that covers it"
+                f"input {port.name!r} reaches [{low * port.scale:.6g}, {high * port.scale:.6g}], outside its "
+                f"bound [{node.lo * port.scale:.6g}, {node.hi * port.scale:.6g}]: recompile with calibration "
+                "data that covers it"
             )
         result.append(array.astype(node.dtype, copy=False))
     return result

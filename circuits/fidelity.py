@@ -25,9 +25,9 @@ CHUNK = 64
 class Fidelity:
     """The agreement of a circuit with its model over some samples.
 
-    Errors are those of real outputs; `relative_error` is the largest one over the range of the model's outputs.
-    `argmax_agreement` is the share of samples (rows along the last axis) with the same largest output, or for integer outputs the same
-    value.
+    Errors are those of real outputs; `relative_error` is the largest one over the range of the model's
+    outputs. `argmax_agreement` is the share of samples (rows along the last axis) with the same largest
+    output, or for integer outputs the same value.
     """
 
     max_abs_error: float
@@ -102,7 +102,8 @@ def plain(output: Any) -> NDArray[Any]:
 
 
 def measure(circuit: Circuit, reference: Reference, inputs: Sequence[NDArray[Any]]) -> Fidelity:
-    """Compare the circuit with the model on a batch of real inputs, saturating the few that lie outside the bounds."""
+    """Compare the circuit with the model on a batch of real inputs, saturating the few that lie outside the
+    bounds."""
     tally = _Tally()
     for start in range(0, inputs[0].shape[0], CHUNK):
         part = [x[start : start + CHUNK] for x in inputs]

@@ -1,7 +1,8 @@
 """The float graph: what an ONNX model means, in a few operations on real numbers.
 
-The importer lowers every ONNX operator to these operations; the quantiser turns them into a circuit. They carry the names
-and rules of the circuit's operations (`circuits.ops`), on reals, plus the five that have no exact integer twin:
+The importer lowers every ONNX operator to these operations; the quantiser turns them into a circuit. They
+carry the names and rules of the circuit's operations (`circuits.ops`), on reals, plus the five that have no
+exact integer twin:
 
     clip(x; lo, hi)           = min(max(x, lo), hi), either side may be null
     divide(x, d; at_least)    = x / d; `at_least` is a known positive lower bound of d, or null
@@ -9,8 +10,8 @@ and rules of the circuit's operations (`circuits.ops`), on reals, plus the five 
     round(x; mode)            = floor, ceil, trunc or even (nearest, ties to even): a real becomes an integer
     int_divide(x, d; mode)    = floor or trunc of x / d on integers, d != 0
 
-Shapes are those of one sample; evaluation adds a batch axis in front. Where all inputs are constants the builder computes
-the result at once.
+Shapes are those of one sample; evaluation adds a batch axis in front. Where all inputs are constants the
+builder computes the result at once.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class GraphBuilder:
             kind = {"b": "bool", "i": "int", "u": "int"}.get(array.dtype.kind, "real")  # type: ignore[assignment]
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError(f"{self.label or 'a constant'} holds NaN: there is no integer for it")
-        if array.dtype.kind not in "fiub" or array.dtype.itemsize < 4 and array.dtype.kind == "f":
+        if array.dtype.kind not in "fiub" or (array.dtype.itemsize < 4 and array.dtype.kind == "f"):
             array = array.astype(np.float32)
         value = self._append("constant", (), {}, tuple(array.shape), kind or "real")
         self.graph.constants[value.id] = array
@@ -139,8 +140,16 @@ class GraphBuilder:
         ids = tuple(v.id for v in inputs)
         if kind is None:
             kinds = [v.kind for v in inputs]
-            kind = "real" if "real" in kinds else "int" if "int" in kinds or name in ("add", "sub") else "bool"
-            kind = {"greater": "bool", "top_k": "int", "round": "int", "function": "real", "divide": "real"}.get(name, kind)  # type: ignore[assignment]
+            kind = (
+                "real" if "real" in kinds else "int" if "int" in kinds or name in ("add", "sub") else "bool"
+            )
+            kind = {
+                "greater": "bool",
+                "top_k": "int",
+                "round": "int",
+                "function": "real",
+                "divide": "real",
+            }.get(name, kind)  # type: ignore[assignment]
             if name == "where":
                 kind = "real" if "real" in kinds[1:] else "int" if "int" in kinds[1:] else "bool"
             if name == "gather":
@@ -169,7 +178,9 @@ class GraphBuilder:
         """Declare a model output."""
         self.graph.outputs.append(GraphPort(name, value, dtype))
 
-    def _append(self, name: str, ids: tuple[int, ...], attrs: Mapping[str, Any], shape: Shape, kind: Kind) -> Value:
+    def _append(
+        self, name: str, ids: tuple[int, ...], attrs: Mapping[str, Any], shape: Shape, kind: Kind
+    ) -> Value:
         if len(self.graph.nodes) >= MAX_GRAPH_NODES:
             raise ModelError(f"{self.label}: the model unrolls to over {MAX_GRAPH_NODES} operations")
         self.graph.nodes.append(GraphNode(name, ids, attrs, shape, kind, self.label))
@@ -181,7 +192,9 @@ class GraphBuilder:
             assert len(inputs) == arity and set(attrs) == set(names), (name, attrs)
             return np.broadcast_shapes(*(v.shape for v in inputs))
         assert set(attrs) == set(op(name).attrs), (name, attrs)
-        xs = [Operand(v.shape, 0, 0) for v in inputs]  # shape rules read bounds only to protect indices and tables
+        xs = [
+            Operand(v.shape, 0, 0) for v in inputs
+        ]  # shape rules read bounds only to protect indices and tables
         try:
             return op(name).shape(xs, attrs)
         except CircuitError as error:

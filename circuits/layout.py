@@ -1,9 +1,11 @@
-"""Keeps image tensors channels-last through whole networks, by moving transposes towards the outputs as the graph grows.
+"""Keeps image tensors channels-last through whole networks, by moving transposes towards the outputs as the
+graph grows.
 
-ONNX lays images out as NCHW, circuits as NHWC, so the importer wraps every convolution and pooling in two transposes. A
-transpose in front of an elementwise operation, a reduction, a concatenation, a pad or a slice commutes with it; moved behind it, it
-meets the next convolution's transpose and the two cancel. One that is left before a flattening and a constant matrix permutes the
-matrix's rows instead. Each rule returns the value that replaces the operation asked for, or None where it does not apply.
+ONNX lays images out as NCHW, circuits as NHWC, so the importer wraps every convolution and pooling in two
+transposes. A transpose in front of an elementwise operation, a reduction, a concatenation, a pad or a slice
+commutes with it; moved behind it, it meets the next convolution's transpose and the two cancel. One that is
+left before a flattening and a constant matrix permutes the matrix's rows instead. Each rule returns the value
+that replaces the operation asked for, or None where it does not apply.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ ELEMENTWISE = frozenset(
 )
 
 
-def rewritten(b: GraphBuilder, name: str, inputs: Sequence[Value], kind: Any, attrs: dict[str, Any]) -> Value | None:
+def rewritten(
+    b: GraphBuilder, name: str, inputs: Sequence[Value], kind: Any, attrs: dict[str, Any]
+) -> Value | None:
     """The value of an equal operation in a better layout, or None to take the operation as it stands."""
     if name == "transpose":
         return _transpose(b, inputs[0], list(attrs["perm"]))
@@ -71,7 +75,9 @@ def _reshape(b: GraphBuilder, x: Value, shape: list[int]) -> Value | None:
     return None if source is None else b.add("reshape", [source], shape=shape)
 
 
-def _elementwise(b: GraphBuilder, name: str, inputs: Sequence[Value], kind: Any, attrs: dict[str, Any]) -> Value | None:
+def _elementwise(
+    b: GraphBuilder, name: str, inputs: Sequence[Value], kind: Any, attrs: dict[str, Any]
+) -> Value | None:
     perms = {tuple(p) for p in (_perm(b, x) for x in inputs) if p is not None}
     if len(perms) != 1:
         return None
@@ -102,7 +108,10 @@ def _per_axis(b: GraphBuilder, name: str, x: Value, kind: Any, attrs: dict[str, 
     if perm is None or source is None:
         return None
     back = [int(i) for i in np.argsort(perm)]
-    own = {key: [value[i] for i in back] if isinstance(value, list | tuple) else value for key, value in attrs.items()}
+    own = {
+        key: [value[i] for i in back] if isinstance(value, list | tuple) else value
+        for key, value in attrs.items()
+    }
     return b.add("transpose", [b.add(name, [source], kind, **own)], perm=perm)
 
 
@@ -123,7 +132,12 @@ def _matmul(b: GraphBuilder, inputs: Sequence[Value]) -> Value | None:
     if weights is None or weights.ndim != 2 or image is None:
         return None
     perm, source = _perm(b, image), _source(b, image, "transpose")
-    if perm is None or source is None or perm[0] != 0 or image.shape[0] * weights.shape[0] != int(np.prod(image.shape)):
+    if (
+        perm is None
+        or source is None
+        or perm[0] != 0
+        or image.shape[0] * weights.shape[0] != int(np.prod(image.shape))
+    ):
         return None
     if flat.shape[-1] != weights.shape[0]:
         return None

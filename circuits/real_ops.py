@@ -1,6 +1,7 @@
 """Each operation of the float graph on float64 arrays, with a batch axis in front.
 
-Movements are the circuit's own; the rest mirrors the circuit's operations on reals. Serves calibration and constant folding.
+Movements are the circuit's own; the rest mirrors the circuit's operations on reals. Serves calibration and
+constant folding.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def _aligned(kernel: Callable[..., Any]) -> Kernel:
     """An elementwise function of arrays that broadcast behind their batch axis."""
 
     def run(xs: Sequence[FloatArray], attrs: Attrs, shape: Shape) -> FloatArray:
-        out: FloatArray = kernel(*(x.reshape(x.shape[:1] + (1,) * (len(shape) + 1 - x.ndim) + x.shape[1:]) for x in xs))
+        out: FloatArray = kernel(
+            *(x.reshape(x.shape[:1] + (1,) * (len(shape) + 1 - x.ndim) + x.shape[1:]) for x in xs)
+        )
         return out
 
     return run
@@ -63,9 +66,9 @@ _KERNELS: dict[str, Kernel] = {
     "top_k": lambda xs, attrs, shape: np.take(
         np.argsort(-xs[0], axis=attrs["axis"] + 1, kind="stable"), range(attrs["k"]), axis=attrs["axis"] + 1
     ),
-    "clip": lambda xs, attrs, shape: np.clip(xs[0], attrs["lo"], attrs["hi"])
-    if (attrs["lo"], attrs["hi"]) != (None, None)
-    else xs[0],
+    "clip": lambda xs, attrs, shape: (
+        np.clip(xs[0], attrs["lo"], attrs["hi"]) if (attrs["lo"], attrs["hi"]) != (None, None) else xs[0]
+    ),
     "function": lambda xs, attrs, shape: function(attrs["name"], attrs["params"])(xs[0]),
     "round": lambda xs, attrs, shape: _ROUNDING[attrs["mode"]](xs[0]),
     "int_divide": lambda xs, attrs, shape: _ROUNDING[attrs["mode"]](_aligned(_divide)(xs, attrs, shape)),
@@ -75,8 +78,8 @@ _KERNELS: dict[str, Kernel] = {
 def apply(name: str, xs: Sequence[FloatArray], attrs: Attrs, shape: Shape) -> FloatArray:
     """One operation on float64 arrays with a batch axis in front; movements leave the cells' type as it is.
 
-    Non-finite results are allowed here (an infinite mask, a branch that `where` discards); the quantiser refuses those
-    that reach it.
+    Non-finite results are allowed here (an infinite mask, a branch that `where` discards); the quantiser
+    refuses those that reach it.
     """
     if name not in MOVEMENTS or name == "pad":  # a pad's fill need not fit the cells' type
         xs = [x.astype(np.float64, copy=False) for x in xs]

@@ -1,1 +1,2 @@
-"""Verifiable inference: compile a model to an integer circuit, prove its answers, check the proofs anywhere."""
+"""Verifiable inference: compile a model to an integer circuit, prove its answers, check the proofs
+anywhere."""

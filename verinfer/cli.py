@@ -25,7 +25,8 @@ COMMANDS = {
 
 
 class Lazy(click.Group):
-    """Loads a command's module only when the command is run, so that `--help` and quick commands stay quick."""
+    """Loads a command's module only when the command is run, so that `--help` and quick commands stay
+    quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order people use them."""
@@ -55,7 +56,8 @@ def installed_version() -> str:
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version(), prog_name="verinfer")
 def cli() -> None:
-    """Verifiable inference: compile a model, prove its answers, check the proofs here or on an Ethereum chain."""
+    """Verifiable inference: compile a model, prove its answers, check the proofs here or on an Ethereum
+    chain."""
 
 
 def main() -> NoReturn:

@@ -1,4 +1,5 @@
-"""How commands speak: one JSON object or a rendering on stdout, progress and errors on stderr, exit codes by meaning."""
+"""How commands speak: one JSON object or a rendering on stdout, progress and errors on stderr, exit codes by
+meaning."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ if not out.is_terminal:
     out = Console(highlight=False, width=200)
 err = Console(stderr=True, highlight=False)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout."
+)
 
 
 def emit(as_json: bool, result: Mapping[str, Any], *renderings: RenderableType) -> None:
@@ -33,7 +36,8 @@ def emit(as_json: bool, result: Mapping[str, Any], *renderings: RenderableType) 
 
 
 def run(command: click.Command) -> NoReturn:
-    """Run the command line and exit: 0 done or valid, 1 invalid, 2 bad usage or unreadable input, 3 our own fault."""
+    """Run the command line and exit: 0 done or valid, 1 invalid, 2 bad usage or unreadable input, 3 our own
+    fault."""
     try:
         code = command.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -46,7 +50,15 @@ def run(command: click.Command) -> NoReturn:
     except VerinferError as error:
         _die(str(error), 2)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.ENOENT):
+        if error.errno in (
+            errno.ENOSPC,
+            errno.EACCES,
+            errno.EROFS,
+            errno.EDQUOT,
+            errno.ENOTDIR,
+            errno.EISDIR,
+            errno.ENOENT,
+        ):
             _die(f"{error.filename or 'a file'}: {error.strerror}", 2)
         _bug()
     except MemoryError:

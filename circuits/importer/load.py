@@ -1,4 +1,5 @@
-"""Opens an ONNX file from a stranger: size limits, no path outside its folder, a model that its own checker accepts."""
+"""Opens an ONNX file from a stranger: size limits, no path outside its folder, a model that its own checker
+accepts."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
         model.ParseFromString(path.read_bytes())
     except (DecodeError, RuntimeError, ValueError):
         raise ModelError(f"{path} is not an ONNX model, or it is truncated") from None
-    if not model.HasField("graph") or not model.graph.node and not model.graph.output:
+    if not model.HasField("graph") or (not model.graph.node and not model.graph.output):
         raise ModelError(f"{path} is not an ONNX model: it has no graph")
     _check_external_data(model, path.parent)
     try:
@@ -69,7 +70,9 @@ def check_model(model: onnx.ModelProto, name: str) -> None:
                 raise ModelError(f"{name}: initializer {tensor.name!r} claims the shape {list(tensor.dims)}")
     for opset in model.opset_import:
         if opset.domain in ("", "ai.onnx") and opset.version < OLDEST_OPSET:
-            raise UnsupportedError(f"{name} uses opset {opset.version}: export it again with opset 11 or newer")
+            raise UnsupportedError(
+                f"{name} uses opset {opset.version}: export it again with opset 11 or newer"
+            )
     try:
         onnx.checker.check_model(model)
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=False)
@@ -94,8 +97,10 @@ def _check_external_data(model: onnx.ModelProto, folder: Path) -> None:
                 if entry.key != "location":
                     continue
                 target = (root / entry.value).resolve()
-                if os.path.isabs(entry.value) or not target.is_relative_to(root):
-                    raise ModelError(f"initializer {tensor.name!r} names data outside the model's folder: {entry.value!r}")
+                if Path(entry.value).is_absolute() or not target.is_relative_to(root):
+                    raise ModelError(
+                        f"initializer {tensor.name!r} names data outside the model's folder: {entry.value!r}"
+                    )
 
 
 def _first_line(error: Exception) -> str:

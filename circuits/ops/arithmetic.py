@@ -3,12 +3,13 @@
     add(a, b) = a + b        sub(a, b) = a - b        mul(a, b) = a * b
     reduce_sum(x; axes)      = the sum over the axes, which stay with size 1
 
-A prover shows nothing for sums, which are linear in claims about their inputs, and one product for each cell of `mul` with
-two runtime inputs.
+A prover shows nothing for sums, which are linear in claims about their inputs, and one product for each cell
+of `mul` with two runtime inputs.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -96,7 +97,11 @@ class ReduceSum:
 
 
 def reduced(shape: Shape, axes: Sequence[int]) -> Shape:
-    """`shape` with the axes shrunk to size 1; raises CircuitError unless they are distinct axes in rising order."""
-    rising = all(i < j for i, j in zip(axes, axes[1:], strict=False))
-    check(rising and all(0 <= axis < len(shape) for axis in axes), f"{list(axes)} are not rising axes of {shape}")
+    """`shape` with the axes shrunk to size 1; raises CircuitError unless they are distinct axes in rising
+    order."""
+    rising = all(i < j for i, j in itertools.pairwise(axes))
+    check(
+        rising and all(0 <= axis < len(shape) for axis in axes),
+        f"{list(axes)} are not rising axes of {shape}",
+    )
     return tuple(1 if axis in axes else n for axis, n in enumerate(shape))

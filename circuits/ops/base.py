@@ -1,8 +1,8 @@
 """What every operation of a circuit states: its shape rule, its bound, its exact execution.
 
-An operation is one module. Its docstring's formula is the definition: the executor, the provers and the dispute
-contract all compute it, to the bit. Executed arrays carry one batch axis in front of the tensor's own axes; the batch axis
-of a constant has size 1 and broadcasts.
+An operation is one module. Its docstring's formula is the definition: the executor, the provers and the
+dispute contract all compute it, to the bit. Executed arrays carry one batch axis in front of the tensor's own
+axes; the batch axis of a constant has size 1 and broadcasts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ class Op(Protocol):
     name: str
     arity: int
     """The number of inputs; -1 where it varies."""
-    attrs: tuple[str, ...]
-    """The names of all attributes, every one required."""
+
+    @property
+    def attrs(self) -> tuple[str, ...]:
+        """The names of all attributes, every one required."""
+        ...
 
     def shape(self, xs: Sequence[Operand], attrs: Attrs) -> Shape:
         """The output's shape; raises CircuitError where the inputs do not fit."""
@@ -66,10 +69,13 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     rank = max(len(a), len(b))
     a = (1,) * (rank - len(a)) + a
     b = (1,) * (rank - len(b)) + b
-    check(all(i == j or 1 in (i, j) for i, j in zip(a, b, strict=True)), f"shapes {a} and {b} do not broadcast")
+    check(
+        all(i == j or 1 in (i, j) for i, j in zip(a, b, strict=True)), f"shapes {a} and {b} do not broadcast"
+    )
     return tuple(j if i == 1 else i for i, j in zip(a, b, strict=True))
 
 
 def align(x: IntArray, rank: int) -> IntArray:
-    """Give a batched array `rank` axes after its batch axis, new ones of size 1 in front, as broadcasting would."""
+    """Give a batched array `rank` axes after its batch axis, new ones of size 1 in front, as broadcasting
+    would."""
     return x.reshape(x.shape[:1] + (1,) * (rank + 1 - x.ndim) + x.shape[1:])

@@ -1,14 +1,15 @@
-"""Sums of products: matrix product and convolution. Exact; the bound is the L1 norm of the weights' rows times the input's.
+"""Sums of products: matrix product and convolution. Exact; the bound is the L1 norm of the weights' rows
+times the input's.
 
     matmul(a, b)[..., i, j] = sum_k a[..., i, k] * b[..., k, j]           batch axes broadcast as NumPy's do
     conv(x, w)[n, p, o]     = sum_{q, c} x[n, p*stride + q*dilation - pad_before, g*C' + c] * w[o, q, c]
 
-with p and q running over one or more spatial axes, x [N, *spatial, C] (channels last), w [O, *kernel, C'], C' = C / groups,
-g = o // (O / groups), and cells outside x counting as 0.
+with p and q running over one or more spatial axes, x [N, *spatial, C] (channels last), w [O, *kernel, C'],
+C' = C / groups, g = o // (O / groups), and cells outside x counting as 0.
 
-Exactness. Each bound is widened to hold 0, so every partial sum, in whatever order a BLAS takes them, is an integer
-inside the output's bound: float32 is exact below 2^24, float64 below 2^53, int64 below 2^63. A prover shows one sumcheck
-over the contracted axes.
+Exactness. Each bound is widened to hold 0, so every partial sum, in whatever order a BLAS takes them, is an
+integer inside the output's bound: float32 is exact below 2^24, float64 below 2^53, int64 below 2^63. A prover
+shows one sumcheck over the contracted axes.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from circuits.tensor import LIMIT, Bound, IntArray, Operand, Shape
 
 Array = Any
 PATCH_BYTES = 1 << 25
-"""Convolution windows are laid out this many bytes at a time: enough for BLAS, little enough for the cache."""
+"""Convolution windows are laid out this many bytes at a time: enough for BLAS, little enough for the
+cache."""
 
 
 def product_bound(x: Operand, w: Operand, terms: int, axes: tuple[int, ...]) -> Bound:
-    """The bound of sums of `terms` products of a cell of x and a cell of w, with w's contracted axes where w is constant."""
+    """The bound of sums of `terms` products of a cell of x and a cell of w, with w's contracted axes where w
+    is constant."""
     lo, hi = x.zero_hull
     if w.value is None:
         wlo, whi = w.zero_hull
@@ -73,7 +76,9 @@ class MatMul:
 
     def shape(self, xs: Sequence[Operand], attrs: Attrs) -> Shape:
         a, b = xs[0].shape, xs[1].shape
-        check(len(a) >= 2 and len(b) >= 2 and a[-1] == b[-2], f"cannot multiply matrices of shapes {a} and {b}")
+        check(
+            len(a) >= 2 and len(b) >= 2 and a[-1] == b[-2], f"cannot multiply matrices of shapes {a} and {b}"
+        )
         return (*broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
 
     def bound(self, xs: Sequence[Operand], attrs: Attrs) -> Bound:
@@ -86,7 +91,8 @@ class MatMul:
     def execute(self, xs: Sequence[IntArray], attrs: Attrs, shape: Shape, bound: Bound) -> IntArray:
         dtype = exact_type(bound)
         a, b = (x.astype(dtype, copy=False) for x in xs)
-        return matmul(a, b, len(shape)).astype(np.int64, copy=False)
+        out: IntArray = matmul(a, b, len(shape)).astype(np.int64, copy=False)
+        return out
 
 
 def matmul(a: Array, b: Array, rank: int) -> Array:
@@ -107,8 +113,13 @@ class Conv:
     def shape(self, xs: Sequence[Operand], attrs: Attrs) -> Shape:
         x, w = xs[0].shape, xs[1].shape
         spatial = len(x) - 2
-        check(spatial >= 1 and len(w) == len(x), f"a convolution of {x} with {w}: ranks differ, or no spatial axis")
-        per_axis = all(len(attrs[name]) == spatial for name in ("strides", "pads_before", "pads_after", "dilations"))
+        check(
+            spatial >= 1 and len(w) == len(x),
+            f"a convolution of {x} with {w}: ranks differ, or no spatial axis",
+        )
+        per_axis = all(
+            len(attrs[name]) == spatial for name in ("strides", "pads_before", "pads_after", "dilations")
+        )
         check(per_axis, f"a convolution over {spatial} axes needs as many strides, pads and dilations")
         groups = attrs["groups"]
         fits = groups >= 1 and w[-1] * groups == x[-1] and w[0] % groups == 0
@@ -121,15 +132,28 @@ class Conv:
 
     def execute(self, xs: Sequence[IntArray], attrs: Attrs, shape: Shape, bound: Bound) -> IntArray:
         dtype = exact_type(bound)
-        return conv(xs[0].astype(dtype, copy=False), xs[1].astype(dtype, copy=False), attrs).astype(np.int64, copy=False)
+        x, w = (x.astype(dtype, copy=False) for x in xs)
+        out: IntArray = conv(x, w, attrs).astype(np.int64, copy=False)
+        return out
 
 
 def window_counts(spatial: Shape, kernel: Shape, attrs: Attrs) -> Shape:
     """How many windows fit along each spatial axis; raises CircuitError where none does."""
     counts = []
-    rows = zip(spatial, kernel, attrs["strides"], attrs["pads_before"], attrs["pads_after"], attrs["dilations"], strict=True)
+    rows = zip(
+        spatial,
+        kernel,
+        attrs["strides"],
+        attrs["pads_before"],
+        attrs["pads_after"],
+        attrs["dilations"],
+        strict=True,
+    )
     for n, k, stride, before, after, dilation in rows:
-        check(min(stride, dilation, k) >= 1 and min(before, after) >= 0, "strides, dilations and pads out of range")
+        check(
+            min(stride, dilation, k) >= 1 and min(before, after) >= 0,
+            "strides, dilations and pads out of range",
+        )
         count = (n + before + after - (dilation * (k - 1) + 1)) // stride + 1
         check(count >= 1, f"a window of {k} cells does not fit an axis of {n}")
         counts.append(count)
@@ -137,7 +161,8 @@ def window_counts(spatial: Shape, kernel: Shape, attrs: Attrs) -> Shape:
 
 
 def windows(x: Array, kernel: Shape, attrs: Attrs, fill: int | float) -> Array:
-    """Every window of x [N, *spatial, C] as a view [N, *counts, C, *kernel]; x is padded with `fill` first."""
+    """Every window of x [N, *spatial, C] as a view [N, *counts, C, *kernel]; x is padded with `fill`
+    first."""
     pads = [(0, 0), *zip(attrs["pads_before"], attrs["pads_after"], strict=True), (0, 0)]
     if any(width != (0, 0) for width in pads):
         x = np.pad(x, pads, constant_values=fill)

@@ -2,10 +2,11 @@
 
     max(a, b)             with NumPy's broadcasting
     reduce_max(x; axes)   = the maximum over the axes, which stay with size 1
-    max_pool(x)[n, p, c]  = max_q x[n, p*stride + q*dilation - pad_before, c], cells outside x left out (minus infinity)
+    max_pool(x)[n, p, c]  = max_q x[n, p*stride + q*dilation - pad_before, c], cells outside x left out
+                            (minus infinity)
 
-x of max_pool is [N, *spatial, C], channels last; every window holds at least one cell of x. A prover shows that the output is
-at least each input, and equal to one of them.
+x of max_pool is [N, *spatial, C], channels last; every window holds at least one cell of x. A prover shows
+that the output is at least each input, and equal to one of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from circuits.ops.arithmetic import operands, reduced
 from circuits.ops.base import Attrs, broadcast_shapes, check, register
-from circuits.ops.contraction import window_counts, windows
+from circuits.ops.contraction import Array, window_counts, windows
 from circuits.tensor import Bound, IntArray, Operand, Shape
 
 
@@ -50,7 +51,8 @@ class ReduceMax:
         return xs[0].lo, xs[0].hi
 
     def execute(self, xs: Sequence[IntArray], attrs: Attrs, shape: Shape, bound: Bound) -> IntArray:
-        return xs[0].max(axis=tuple(axis + 1 for axis in attrs["axes"]), keepdims=True)
+        out: IntArray = xs[0].max(axis=tuple(axis + 1 for axis in attrs["axes"]), keepdims=True)
+        return out
 
 
 @register
@@ -63,24 +65,35 @@ class MaxPool:
         x = xs[0].shape
         spatial = len(x) - 2
         per_axis = spatial >= 1 and all(len(attrs[name]) == spatial for name in self.attrs)
-        check(per_axis, f"pooling {x} needs a kernel, strides, pads and dilations for each of its {spatial} spatial axes")
+        check(
+            per_axis,
+            f"pooling {x} needs a kernel, strides, pads and dilations for each of its {spatial} spatial axes",
+        )
         counts = window_counts(x[1:-1], tuple(attrs["kernel"]), attrs)
         for axis, count in enumerate(counts):
             stride, before, dilation = (attrs[name][axis] for name in ("strides", "pads_before", "dilations"))
-            taps = np.arange(attrs["kernel"][axis])[None] * dilation + np.arange(count)[:, None] * stride - before
+            taps = (
+                np.arange(attrs["kernel"][axis])[None] * dilation
+                + np.arange(count)[:, None] * stride
+                - before
+            )
             touched = ((taps >= 0) & (taps < x[1 + axis])).any(axis=1).all()
-            check(bool(touched), f"a pooling window over spatial axis {axis} of {x} lies wholly in the padding")
+            check(
+                bool(touched), f"a pooling window over spatial axis {axis} of {x} lies wholly in the padding"
+            )
         return (x[0], *counts, x[-1])
 
     def bound(self, xs: Sequence[Operand], attrs: Attrs) -> Bound:
         return xs[0].lo, xs[0].hi
 
     def execute(self, xs: Sequence[IntArray], attrs: Attrs, shape: Shape, bound: Bound) -> IntArray:
-        return max_pool(xs[0], attrs, int(np.iinfo(xs[0].dtype).min))
+        out: IntArray = max_pool(xs[0], attrs, int(np.iinfo(xs[0].dtype).min))
+        return out
 
 
-def max_pool(x: IntArray, attrs: Attrs, lowest: int | float) -> IntArray:
-    """Maximum over windows of [B, N, *spatial, C]; one pass over the array for each kernel position of each axis."""
+def max_pool(x: Array, attrs: Attrs, lowest: int | float) -> Array:
+    """Maximum over windows of [B, N, *spatial, C]; one pass over the array for each kernel position of each
+    axis."""
     batch = x.shape[:2]
     x = x.reshape(-1, *x.shape[2:])
     spatial = x.ndim - 2

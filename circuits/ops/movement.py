@@ -1,4 +1,5 @@
-"""Data movement: every output cell is one input cell (or a fixed number, for `pad`). Exact; bounds do not grow.
+"""Data movement: every output cell is one input cell (or a fixed number, for `pad`). Exact; bounds do not
+grow.
 
     reshape(x; shape)[flat i]      = x[flat i], row-major
     transpose(x; perm)[i_0, ...]   = x[j] with j_perm[k] = i_k
@@ -9,8 +10,8 @@
     gather(x, index; axis)[p, q, r] = x[p, index[q], r] with p the axes before `axis` and r those behind it;
                                      0 <= index < the axis' size, by bounds
 
-A prover shows nothing for the fixed movements but the wiring, which is public; `gather` with a runtime index is a lookup
-of (index, value) in x.
+A prover shows nothing for the fixed movements but the wiring, which is public; `gather` with a runtime index
+is a lookup of (index, value) in x.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Transpose(_Movement):
 
     def shape(self, xs: Sequence[Operand], attrs: Attrs) -> Shape:
         perm = attrs["perm"]
-        check(sorted(perm) == list(range(len(xs[0].shape))), f"{perm} does not permute {len(xs[0].shape)} axes")
+        check(
+            sorted(perm) == list(range(len(xs[0].shape))), f"{perm} does not permute {len(xs[0].shape)} axes"
+        )
         return tuple(xs[0].shape[p] for p in perm)
 
     def execute(self, xs: Sequence[Array], attrs: Attrs, shape: Shape, bound: Bound) -> Array:
@@ -70,7 +73,10 @@ class Slice(_Movement):
     def shape(self, xs: Sequence[Operand], attrs: Attrs) -> Shape:
         rank = len(xs[0].shape)
         starts, steps, sizes = attrs["starts"], attrs["steps"], attrs["sizes"]
-        check(len(starts) == len(steps) == len(sizes) == rank, "slice needs a start, a step and a size for each axis")
+        check(
+            len(starts) == len(steps) == len(sizes) == rank,
+            "slice needs a start, a step and a size for each axis",
+        )
         for axis, (start, step, size, dim) in enumerate(zip(starts, steps, sizes, xs[0].shape, strict=True)):
             last = start + step * (size - 1)
             inside = step != 0 and size >= 1 and 0 <= start < dim and 0 <= last < dim
@@ -96,7 +102,10 @@ class Concat(_Movement):
         first = xs[0].shape
         check(0 <= axis < len(first), f"there is no axis {axis} to concatenate along")
         for x in xs:
-            same = len(x.shape) == len(first) and x.shape[:axis] + x.shape[axis + 1 :] == first[:axis] + first[axis + 1 :]
+            same = (
+                len(x.shape) == len(first)
+                and x.shape[:axis] + x.shape[axis + 1 :] == first[:axis] + first[axis + 1 :]
+            )
             check(same, f"cannot concatenate {first} and {x.shape} along axis {axis}")
         return first[:axis] + (sum(x.shape[axis] for x in xs),) + first[axis + 1 :]
 
@@ -175,7 +184,13 @@ class Gather(_Movement):
         base = (np.arange(batch) * size).reshape(batch, *(1,) * (index.ndim - 1))
         taken = np.take(table, index + base, axis=0)
         before = axis - 1
-        # taken: batch, index axes, axes before, axes behind -> the axes before move in front of the index axes
+        # taken: batch, index axes, axes before, axes behind -> the axes before move in front of the index
+        # axes
         own = index.ndim - 1
-        order = [0, *range(1 + own, 1 + own + before), *range(1, 1 + own), *range(1 + own + before, taken.ndim)]
+        order = [
+            0,
+            *range(1 + own, 1 + own + before),
+            *range(1, 1 + own),
+            *range(1 + own + before, taken.ndim),
+        ]
         return taken.transpose(order)

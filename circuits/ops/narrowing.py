@@ -1,14 +1,15 @@
 """The operations that bring wide integers back to few bits.
 
-    rescale(x; mul, shift, lo, hi) = clamp(floor((x*mul + half) / 2^shift), lo, hi), half = 2^(shift-1), or 0 if shift = 0
+    rescale(x; mul, shift, lo, hi) = clamp(floor((x*mul + half) / 2^shift), lo, hi),
+                                     half = 2^(shift-1), or 0 if shift = 0
     table(x, t; lo)                = t[x - lo]
     floor_divide(x, d)             = floor(x / d), d >= 1 by bounds
 
-floor is towards minus infinity. `lo` and `hi` of a rescale are null where the bounds already make that side idle. A table is
-rounded once, when the circuit is compiled, and has at most 2^16 rows.
+floor is towards minus infinity. `lo` and `hi` of a rescale are null where the bounds already make that side
+idle. A table is rounded once, when the circuit is compiled, and has at most 2^16 rows.
 
-A prover shows for rescale that x*mul + half = 2^shift * q + r with 0 <= r < 2^shift, and the clamp of q; for table that the
-pair (x, output) is a row; for floor_divide that x = d*q + r with 0 <= r < d.
+A prover shows for rescale that x*mul + half = 2^shift * q + r with 0 <= r < 2^shift, and the clamp of q; for
+table that the pair (x, output) is a row; for floor_divide that x = d*q + r with 0 <= r < d.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Rescale:
     def bound(self, xs: Sequence[Operand], attrs: Attrs) -> Bound:
         mul, shift, lo, hi = (attrs[name] for name in self.attrs)
         if xs[0].magnitude * mul + (1 << shift) >= LIMIT:
-            raise BoundError(f"values up to {xs[0].magnitude} times {mul} do not fit 64 bits before a rescale")
+            raise BoundError(
+                f"values up to {xs[0].magnitude} times {mul} do not fit 64 bits before a rescale"
+            )
         low, high = ((edge * mul + half_of(shift)) >> shift for edge in (xs[0].lo, xs[0].hi))
         if lo is not None:
             low, high = max(low, lo), max(high, lo)
@@ -77,7 +80,10 @@ class Table:
         check(table.value is not None and len(table.shape) == 1, "a table is a constant with one axis")
         rows, lo = table.shape[0], attrs["lo"]
         check(rows <= MAX_TABLE_ROWS, f"a table of {rows} rows is over the limit of {MAX_TABLE_ROWS}")
-        check(lo <= x.lo and x.hi < lo + rows, f"values in [{x.lo}, {x.hi}] may leave a table of [{lo}, {lo + rows})")
+        check(
+            lo <= x.lo and x.hi < lo + rows,
+            f"values in [{x.lo}, {x.hi}] may leave a table of [{lo}, {lo + rows})",
+        )
         return x.shape
 
     def bound(self, xs: Sequence[Operand], attrs: Attrs) -> Bound:

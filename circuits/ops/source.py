@@ -1,4 +1,5 @@
-"""Where values enter a circuit: `input` (public or committed, within a declared bound) and `constant` (weights, tables)."""
+"""Where values enter a circuit: `input` (public or committed, within a declared bound) and `constant`
+(weights, tables)."""
 
 from __future__ import annotations
 

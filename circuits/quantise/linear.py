@@ -17,7 +17,8 @@ def add(q: Quantiser, i: int, node: GraphNode) -> Quantised:
 
 @rule("mul")
 def mul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
-    """Scales multiply. A scalar that is a power of two, or that gives integers a scale (dequantisation), costs nothing."""
+    """Scales multiply. A scalar that is a power of two, or that gives integers a scale (dequantisation),
+    costs nothing."""
     a, b = node.inputs
     if q.constant_of(a) is not None:
         a, b = b, a
@@ -35,7 +36,8 @@ def mul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
 
 
 def _relabelled(q: Quantiser, i: int, node: GraphNode, x: int, factor: float) -> Quantised | None:
-    """x times a positive scalar as the same integers with another scale, where that keeps later operations exact."""
+    """x times a positive scalar as the same integers with another scale, where that keeps later operations
+    exact."""
     if node.kind != "real" or factor <= 0 or not math.isfinite(factor):
         return None
     rounded_next = any(n.op == "round" and n.inputs[0] == i for n in q.graph.nodes)

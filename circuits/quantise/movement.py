@@ -21,7 +21,10 @@ def pad(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     bound = q.operand(x)
     fill = node.attrs["value"] / x.scale
     value = bound.lo if fill <= bound.lo else bound.hi if fill == float("inf") else round(fill)
-    return Quantised(q.op("pad", [x.id], before=list(node.attrs["before"]), after=list(node.attrs["after"]), value=value), x.scale)
+    return Quantised(
+        q.op("pad", [x.id], before=list(node.attrs["before"]), after=list(node.attrs["after"]), value=value),
+        x.scale,
+    )
 
 
 @rule("concat")
@@ -33,11 +36,19 @@ def concat(q: Quantiser, i: int, node: GraphNode) -> Quantised:
 
 @rule("gather")
 def gather(q: Quantiser, i: int, node: GraphNode) -> Quantised:
-    """An index that the bounds do not keep inside the axis is clamped to it, so that every input has a proof."""
+    """An index that the bounds do not keep inside the axis is clamped to it, so that every input has a
+    proof."""
     table, index = q.tensor(node.inputs[0]), q.tensor(node.inputs[1])
     size = q.shape(node.inputs[0])[node.attrs["axis"]]
     bound = q.operand(index)
     inside = index.id
     if bound.lo < 0 or bound.hi >= size:
-        inside = q.op("rescale", [index.id], mul=1, shift=0, lo=0 if bound.lo < 0 else None, hi=size - 1 if bound.hi >= size else None)
+        inside = q.op(
+            "rescale",
+            [index.id],
+            mul=1,
+            shift=0,
+            lo=0 if bound.lo < 0 else None,
+            hi=size - 1 if bound.hi >= size else None,
+        )
     return Quantised(q.op("gather", [table.id, inside], axis=node.attrs["axis"]), table.scale)

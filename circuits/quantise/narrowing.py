@@ -54,11 +54,14 @@ def unary(q: Quantiser, i: int, node: GraphNode) -> Quantised:
         return Quantised(_segmented(q, x, lambda reals: kernel(reals) / scale, edge), scale)
     x = _indexable(q, x, source, name)
     bound = q.operand(x)
-    return Quantised(look_up(q, x.id, kernel(np.arange(bound.lo, bound.hi + 1) * x.scale) / scale, edge), scale)
+    return Quantised(
+        look_up(q, x.id, kernel(np.arange(bound.lo, bound.hi + 1) * x.scale) / scale, edge), scale
+    )
 
 
 def _indexable(q: Quantiser, x: Quantised, source: int, name: str) -> Quantised:
-    """x with few enough values to index a table: one bit finer than activations, or what a table holds for steep functions."""
+    """x with few enough values to index a table: one bit finer than activations, or what a table holds for
+    steep functions."""
     bits = q.bits(q.graph.nodes[source])
     bound = q.operand(x)
     if bound.hi - bound.lo < 1 << (bits + TABLE_EXTRA_BITS):
@@ -80,8 +83,9 @@ def _spread(q: Quantiser, x: Quantised, source: int) -> bool:
 
 
 def _segmented(q: Quantiser, x: Quantised, kernel: Callable[[FloatArray], FloatArray], edge: int) -> int:
-    """A steep function of a positive tensor through tables for one magnitude after another, each 2^SEGMENT_SHIFT times coarser than
-    the one before, so that every value is looked up with a relative step of 2^-SEGMENT_SHIFT or finer."""
+    """A steep function of a positive tensor through tables for one magnitude after another, each
+    2^SEGMENT_SHIFT times coarser than the one before, so that every value is looked up with a relative step
+    of 2^-SEGMENT_SHIFT or finer."""
     top = (1 << SEGMENT_BITS) - 1
     x = Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=1, hi=(1 << WIDE) - 1), x.scale)
     result: int | None = None
@@ -99,7 +103,8 @@ def _segmented(q: Quantiser, x: Quantised, kernel: Callable[[FloatArray], FloatA
 
 
 def look_up(q: Quantiser, x: int, rows: FloatArray, edge: int) -> int:
-    """A table whose first row stands for x's lower bound; rows without a value repeat their nearest neighbour's."""
+    """A table whose first row stands for x's lower bound; rows without a value repeat their nearest
+    neighbour's."""
     finite = np.isfinite(rows)
     if not finite.all() and finite.any():
         known = np.flatnonzero(finite)
@@ -113,8 +118,8 @@ def look_up(q: Quantiser, x: int, rows: FloatArray, edge: int) -> int:
 
 
 def square_root(q: Quantiser, i: int, source: int) -> Quantised:
-    """A table for the first guess and two Newton steps, y <- (y + z / y) / 2: near full relative precision over the wide range
-    that variances have, which no table alone gives."""
+    """A table for the first guess and two Newton steps, y <- (y + z / y) / 2: near full relative precision
+    over the wide range that variances have, which no table alone gives."""
     x = q.tensor(source)
     bits = q.bits(q.graph.nodes[i]) + 2
     scale = q.ranges[i].scale(bits)
@@ -140,7 +145,8 @@ def square_root(q: Quantiser, i: int, source: int) -> Quantised:
 
 @rule("divide")
 def divide(q: Quantiser, i: int, node: GraphNode) -> Quantised:
-    """round(x / d) at the calibrated scale: floor((2 * x * 2^m + d) / (2 * d)), the sign of d moved to x first."""
+    """round(x / d) at the calibrated scale: floor((2 * x * 2^m + d) / (2 * d)), the sign of d moved to x
+    first."""
     x, d = node.inputs
     constant = q.constant_of(d)
     if constant is not None:
@@ -174,7 +180,8 @@ def _times_reciprocal(q: Quantiser, i: int, x: int, divisor: FloatArray) -> Quan
 
 
 def _positive(q: Quantiser, num: int, d: Quantised, seen: float, at_least: float | None) -> tuple[int, int]:
-    """Numerator and denominator with the denominator at least 1, or at least half of the least that calibration saw."""
+    """Numerator and denominator with the denominator at least 1, or at least half of the least that
+    calibration saw."""
     den = d.id
     if q.operand(d).lo < 0 and seen < 0:
         negative = q.op("greater", [q.number(0), den])
@@ -225,7 +232,8 @@ def _nearest_even(q: Quantiser, x: Quantised) -> int:
 
 
 def _floor(q: Quantiser, x: Quantised) -> int:
-    """floor(scale * x) by a rescale whose rounding half is taken off first; exact for scales that are powers of two."""
+    """floor(scale * x) by a rescale whose rounding half is taken off first; exact for scales that are powers
+    of two."""
     shift = -round(math.log2(x.scale))
     exact = Quantised(q.rescaled(x, 2.0**-shift).id, 2.0**-shift) if 2.0**-shift != x.scale else x
     lowered = q.op("sub", [exact.id, q.number(1 << (shift - 1))])

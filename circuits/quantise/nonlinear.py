@@ -25,7 +25,8 @@ def order(q: Quantiser, i: int, node: GraphNode) -> Quantised:
 
 @rule("greater")
 def greater(q: Quantiser, i: int, node: GraphNode) -> Quantised:
-    """x > t on the grid of x is X > floor(t / scale), and t > x is ceil(t / scale) > X: thresholds are exact."""
+    """x > t on the grid of x is X > floor(t / scale), and t > x is ceil(t / scale) > X: thresholds are
+    exact."""
     a, b = node.inputs
     if q.constant_of(b) is not None:
         x = q.tensor(a)

@@ -1,8 +1,9 @@
 """Lowers a float graph to a circuit, one rule for each operation.
 
-Each real tensor becomes integers with a scale. Linear operations are exact and let their results grow; an operation that
-needs few bits (a product, a table) asks for its inputs to be narrowed, and a tensor is narrowed once for all who ask. A
-clamp is added only where the worst case, over all inputs within their bounds, would grow beyond `headroom` bits.
+Each real tensor becomes integers with a scale. Linear operations are exact and let their results grow; an
+operation that needs few bits (a product, a table) asks for its inputs to be narrowed, and a tensor is
+narrowed once for all who ask. A clamp is added only where the worst case, over all inputs within their
+bounds, would grow beyond `headroom` bits.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from circuits.real_ops import MOVEMENTS
 from circuits.tensor import Bound, Operand, Shape
 
 WIDE = 50
-"""Linear operations may grow to this many bits: what float64 adds exactly, with room for one more operation."""
+"""Linear operations may grow to this many bits: what float64 adds exactly, with room for one more
+operation."""
 FINE_BITS = 24
-"""The width of an input that is only added or compared (a tree's thresholds, a softmax's maximum): it costs no more."""
+"""The width of an input that is only added or compared (a tree's thresholds, a softmax's maximum): it costs
+no more."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class Options:
     def __post_init__(self) -> None:
         for name, bits in {"": self.bits, **self.bits_for}.items():
             if not 4 <= bits <= 16:
-                raise InputError(f"{bits} bits{f' for {name!r}' if name else ''} is out of range: choose 4 to 16")
+                raise InputError(
+                    f"{bits} bits{f' for {name!r}' if name else ''} is out of range: choose 4 to 16"
+                )
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,8 @@ class Quantiser:
         self.tensors: dict[int, Quantised] = {}
         self.fine = read_finely(graph)
 
-    # -- what is known of a tensor ------------------------------------------------------------------------------------
+    # -- what is known of a tensor
+    # ------------------------------------------------------------------------------------
 
     def constant_of(self, i: int) -> NDArray[Any] | None:
         """The real value of a constant of the float graph."""
@@ -134,11 +140,12 @@ class Quantiser:
             return 1.0
         return self.ranges[i].scale(min(self.bits(node) + extra, 24))
 
-    # -- making tensors ------------------------------------------------------------------------------------------------
+    # -- making tensors
+    # ------------------------------------------------------------------------------------------------
 
     def input(self, i: int, node: GraphNode) -> Quantised:
-        """A model input. Reals may reach twice the calibrated range; integers their calibrated range or the index range that
-        the model reads them with."""
+        """A model input. Reals may reach twice the calibrated range; integers their calibrated range or the
+        index range that the model reads them with."""
         port = next(p for p in self.graph.inputs if p.value.id == i)
         seen = self.ranges[i]
         if node.kind == "bool":
@@ -150,7 +157,9 @@ class Quantiser:
         top = (1 << (bits - 1)) - 1
         exponent = math.floor(math.log2(top / seen.magnitude)) if seen.magnitude else 0
         lo = 0 if seen.lo >= 0 else -2 * top
-        return Quantised(self.circuit.input(port.name, node.shape, lo, 2 * top, 2.0**-exponent, "real"), 2.0**-exponent)
+        return Quantised(
+            self.circuit.input(port.name, node.shape, lo, 2 * top, 2.0**-exponent, "real"), 2.0**-exponent
+        )
 
     def _integer_bound(self, i: int, seen: Range, dtype: np.dtype[Any]) -> Bound:
         for node in self.graph.nodes:
@@ -175,15 +184,17 @@ class Quantiser:
         return Quantised(self.integers(rounding(value / scale), self.graph.nodes[i].label), scale)
 
     def integers(self, values: NDArray[Any], label: str) -> int:
-        """A constant of the circuit from floats that hold integers; masks become large, other oversize values an error."""
+        """A constant of the circuit from floats that hold integers; masks become large, other oversize values
+        an error."""
         edge = float(1 << (WIDE - 6))
         if np.isnan(values).any() or values.max(initial=0) > edge:
             raise ModelError(f"a constant of {label!r} is NaN, infinite or too large for the tensor it meets")
         return self.circuit.constant(np.maximum(values, -edge).astype(np.int64))
 
     def weight_scale(self, i: int, channel_axis: int | None = None) -> float:
-        """The scale of a constant. With a channel axis, small channels keep their resolution and large ones get up to 16
-        bits: bits are free to the proof systems, and a few large channels should not blur the rest."""
+        """The scale of a constant. With a channel axis, small channels keep their resolution and large ones
+        get up to 16 bits: bits are free to the proof systems, and a few large channels should not blur the
+        rest."""
         node = self.graph.nodes[i]
         if node.kind != "real":
             return 1.0
@@ -202,10 +213,12 @@ class Quantiser:
         limit = math.floor(math.log2(((1 << 15) - 1) / largest))
         return 2.0 ** -min(exponent, limit)
 
-    # -- changing scales -----------------------------------------------------------------------------------------------
+    # -- changing scales
+    # -----------------------------------------------------------------------------------------------
 
     def rescaled(self, q: Quantised, scale: float, lo: int | None = None, hi: int | None = None) -> Quantised:
-        """q at another scale: exact where the new one is finer by an integer factor, rounded to nearest otherwise."""
+        """q at another scale: exact where the new one is finer by an integer factor, rounded to nearest
+        otherwise."""
         ratio = q.scale / scale
         if ratio == 1 and lo is None and hi is None:
             return q
@@ -219,10 +232,16 @@ class Quantiser:
         return self.narrow(self.tensor(i), i, extra)
 
     def narrow(
-        self, q: Quantised, i: int, extra: int = 0, lo: float | None = None, hi: float | None = None, limit: int | None = None
+        self,
+        q: Quantised,
+        i: int,
+        extra: int = 0,
+        lo: float | None = None,
+        hi: float | None = None,
+        limit: int | None = None,
     ) -> Quantised:
-        """q brought to the resolution of tensor i's calibrated range, clamped where its worst case exceeds `limit` bits, and
-        to the real interval [lo, hi] where given."""
+        """q brought to the resolution of tensor i's calibrated range, clamped where its worst case exceeds
+        `limit` bits, and to the real interval [lo, hi] where given."""
         node = self.graph.nodes[i]
         bits = self.bits(node) + extra
         limit = bits - 1 + self.options.headroom if limit is None else limit
@@ -259,7 +278,9 @@ class Quantiser:
         scale = min(q.scale for q in running)
         kinds = {self.graph.nodes[i].kind for i in ids}
         if "real" in kinds and len(running) < len(ids) and out is not None:
-            wanted = min([self.target(out), *(self.weight_scale(i) for i in ids if self.constant_of(i) is not None)])
+            wanted = min(
+                [self.target(out), *(self.weight_scale(i) for i in ids if self.constant_of(i) is not None)]
+            )
             wanted = max(wanted, self.target(out, 4))
             widest = max(self.operand(q).magnitude * (q.scale / min(scale, wanted)) for q in running)
             if wanted < scale and _power_of_two(scale / wanted) and widest < 1 << (WIDE - 8):
@@ -289,7 +310,8 @@ class Quantiser:
 
 
 def multiplier(ratio: float, magnitude: int) -> tuple[int, int]:
-    """mul and shift with mul / 2^shift = ratio: exact for powers of two, otherwise within 2^-24 or as 64 bits allow."""
+    """mul and shift with mul / 2^shift = ratio: exact for powers of two, otherwise within 2^-24 or as 64 bits
+    allow."""
     mantissa, exponent = math.frexp(ratio)
     if mantissa == 0.5:
         return (1 << (exponent - 1), 0) if exponent >= 1 else (1, 1 - exponent)
@@ -309,12 +331,14 @@ def _power_of_two(ratio: float) -> bool:
 
 
 def sums_only(weights: NDArray[Any] | None) -> bool:
-    """Whether a constant matrix merely adds and subtracts cells, so that wide ones need no narrowing first."""
+    """Whether a constant matrix merely adds and subtracts cells, so that wide ones need no narrowing
+    first."""
     return weights is not None and bool(np.isin(weights, (-1.0, 0.0, 1.0)).all())
 
 
 def read_finely(graph: Graph) -> set[int]:
-    """The tensors that no product or table reads, directly or through movements: more bits for them cost nothing."""
+    """The tensors that no product or table reads, directly or through movements: more bits for them cost
+    nothing."""
     coarse: set[int] = set()
     for i in range(len(graph.nodes) - 1, -1, -1):
         node = graph.nodes[i]
@@ -322,8 +346,6 @@ def read_finely(graph: Graph) -> set[int]:
             for x, other in (node.inputs, node.inputs[::-1]):
                 if not sums_only(graph.constants.get(other)):
                     coarse.add(x)
-        elif node.op in ("mul", "function"):
-            coarse.update(node.inputs)
-        elif node.op in MOVEMENTS and i in coarse:
+        elif node.op in ("mul", "function") or (node.op in MOVEMENTS and i in coarse):
             coarse.update(node.inputs)
     return set(range(len(graph.nodes))) - coarse

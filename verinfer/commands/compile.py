@@ -30,10 +30,19 @@ def pairs(texts: tuple[str, ...], option: str) -> dict[str, int]:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--calibration", type=click.Path(path_type=Path), help="Sample inputs: .npz, .npy or JSON.")
-@click.option("--bits", type=int, default=12, show_default=True, help="Width of weights and activations, 4 to 16.")
-@click.option("--bits-for", multiple=True, metavar="NAME=BITS", help="Another width for one input or ONNX node; repeatable.")
+@click.option(
+    "--bits", type=int, default=12, show_default=True, help="Width of weights and activations, 4 to 16."
+)
+@click.option(
+    "--bits-for",
+    multiple=True,
+    metavar="NAME=BITS",
+    help="Another width for one input or ONNX node; repeatable.",
+)
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Fix a symbolic dimension; repeatable.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write; default: MODEL with .circuit.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to write; default: MODEL with .circuit."
+)
 @json_option
 def command(
     model: Path,
@@ -63,8 +72,13 @@ def command(
         "notes": compiled.notes,
         "circuit": str(output),
     }
-    emit(as_json, result, f"circuit [bold]{output}[/bold]  {circuit.parameters:,} parameters, {len(circuit.nodes)} nodes",
-         f"circuit_id {result['circuit_id']}", fidelity_table(compiled.fidelity))
+    emit(
+        as_json,
+        result,
+        f"circuit [bold]{output}[/bold]  {circuit.parameters:,} parameters, {len(circuit.nodes)} nodes",
+        f"circuit_id {result['circuit_id']}",
+        fidelity_table(compiled.fidelity),
+    )
 
 
 def fidelity_table(fidelity: Fidelity) -> Table:

@@ -11,8 +11,8 @@ from rich.table import Table
 from circuits import cost
 from circuits.circuit import Circuit
 from circuits.drawing import draw
-from circuits.file import load
 from circuits.errors import UnsupportedError
+from circuits.file import load
 from prover.backends import BACKENDS, backend
 from verinfer.console import emit, json_option
 
@@ -28,7 +28,10 @@ def row(circuit: Circuit, i: int) -> dict[str, Any]:
         "inputs": list(node.inputs),
         "shape": list(node.shape),
         "bound": [node.lo, node.hi],
-        "bits": max(node.lo.bit_length() if node.lo >= 0 else (-node.lo - 1).bit_length(), node.hi.bit_length()) + (node.lo < 0),
+        "bits": max(
+            node.lo.bit_length() if node.lo >= 0 else (-node.lo - 1).bit_length(), node.hi.bit_length()
+        )
+        + (node.lo < 0),
         "macs": own.macs,
         "witness_elements": own.witness,
     }
@@ -84,7 +87,18 @@ def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]])
     """The nodes for people, constants left to the operations that read them."""
     table = Table(box=None, header_style="bold")
     backends = [name for name, found in estimates.items() if "layers" in found]
-    for heading in ("", "operation", "reads", "shape", "bits", "bound", "MACs", "witness", *(f"{b} rows" for b in backends), "from"):
+    for heading in (
+        "",
+        "operation",
+        "reads",
+        "shape",
+        "bits",
+        "bound",
+        "MACs",
+        "witness",
+        *(f"{b} rows" for b in backends),
+        "from",
+    ):
         right = heading in ("", "bits", "bound", "MACs", "witness") or heading.endswith(" rows")
         table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "from")
     for r in rows:
@@ -121,5 +135,7 @@ def estimate_table(estimates: dict[str, dict[str, Any]]) -> Table:
         if "refused" in found:
             table.add_row(name, "", "", found["refused"])
         else:
-            table.add_row(name, f"{found['rows']:,}", f"{found['srs']} points", f"about {found['prove_seconds']:g} s")
+            table.add_row(
+                name, f"{found['rows']:,}", f"{found['srs']} points", f"about {found['prove_seconds']:g} s"
+            )
     return table

@@ -23,9 +23,13 @@ from verinfer.srs_choice import INSECURE, finder
 @click.argument("input", type=click.Path(path_type=Path))
 @click.option("--backend", "name", type=click.Choice(BACKENDS), default=DEFAULT, show_default=True)
 @click.option("--key", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk.")
-@click.option("--srs", type=click.Path(path_type=Path), help="The reference string of the key; default: from the store.")
+@click.option(
+    "--srs", type=click.Path(path_type=Path), help="The reference string of the key; default: from the store."
+)
 @click.option("--saturate", is_flag=True, help="Clamp inputs to their bounds instead of refusing them.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The proof; default: INPUT with .proof.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The proof; default: INPUT with .proof."
+)
 @json_option
 def command(
     circuit: Path,
@@ -44,10 +48,14 @@ def command(
         raise InputError(f"{input} holds {inputs[0].shape[0]} samples: a proof is about one")
     verifying_key = VerifyingKey.load(key or circuit.with_suffix(".vk"))
     if verifying_key.backend != name:
-        raise InputError(f"the key is one of the {verifying_key.backend} backend: pass --backend {verifying_key.backend}")
+        raise InputError(
+            f"the key is one of the {verifying_key.backend} backend: pass --backend {verifying_key.backend}"
+        )
     sample = [x[0] for x in inputs]
     with Display(err) as progress:
-        proven = backend(name).prove(loaded, sample, verifying_key, finder(srs, verifying_key.srs_id), progress)
+        proven = backend(name).prove(
+            loaded, sample, verifying_key, finder(srs, verifying_key.srs_id), progress
+        )
     output = output or input.with_suffix(".proof")
     proven.proof.save(output)
     if proven.proof.insecure_srs:
@@ -69,5 +77,8 @@ def command(
         result,
         f"proof [bold]{output}[/bold]  {result['proof_bytes']:,} bytes, {proven.seconds:.1f} s, "
         f"{proven.peak_rss_bytes / 1e6:,.0f} MB",
-        *(f"{port.name}  {np.array2string(y, precision=5, threshold=50)}" for port, y in zip(loaded.outputs, reals, strict=True)),
+        *(
+            f"{port.name}  {np.array2string(y, precision=5, threshold=50)}"
+            for port, y in zip(loaded.outputs, reals, strict=True)
+        ),
     )

@@ -18,9 +18,18 @@ from verinfer.srs_choice import INSECURE, finder
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
 @click.option("--backend", "name", type=click.Choice(BACKENDS), default=DEFAULT, show_default=True)
-@click.option("--srs", type=click.Path(path_type=Path), help="A reference string to use; default: the store's best.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk.")
-@click.option("--check", type=click.Path(path_type=Path), metavar="KEY", help="Make the key anew and compare it with KEY.")
+@click.option(
+    "--srs", type=click.Path(path_type=Path), help="A reference string to use; default: the store's best."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk."
+)
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Make the key anew and compare it with KEY.",
+)
 @json_option
 def command(
     circuit: Path, name: str, srs: Path | None, output: Path | None, check: Path | None, as_json: bool
@@ -34,7 +43,11 @@ def command(
     if theirs is not None:
         if theirs.digest != done.key.digest:
             raise CheckFailed(f"{check} is not the key that this circuit and reference string give")
-        emit(as_json, {"valid": True, "key_digest": "0x" + theirs.digest.hex()}, f"{check} is the key of {circuit}")
+        emit(
+            as_json,
+            {"valid": True, "key_digest": "0x" + theirs.digest.hex()},
+            f"{check} is the key of {circuit}",
+        )
         return
     output = output or circuit.with_suffix(".vk")
     done.key.save(output)

@@ -54,7 +54,10 @@ def info(as_json: bool) -> None:
     store = SrsStore()
     stored = store.info()
     rows = [row(srs) for srs in stored]
-    empty = f"the store {store.folder} is empty: verinfer srs import FILE, or for development verinfer srs generate --k 16"
+    empty = (
+        f"the store {store.folder} is empty: verinfer srs import FILE, or for development "
+        "verinfer srs generate --k 16"
+    )
     emit(as_json, {"folder": str(store.folder), "strings": rows}, table(stored) if stored else empty)
 
 

@@ -20,7 +20,9 @@ from verinfer.srs_choice import INSECURE
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="The verifying key you trust.")
 @click.option("--rpc", metavar="URL", help="Ask a contract on this chain too; costs nothing.")
 @click.option("--contract", metavar="ADDRESS", help="The InferenceVerifier on that chain.")
-@click.option("--model", metavar="ID", help="The model's id in the registry; default: the only one of this circuit.")
+@click.option(
+    "--model", metavar="ID", help="The model's id in the registry; default: the only one of this circuit."
+)
 @json_option
 def command(
     proof: Path, key: Path, rpc: str | None, contract: str | None, model: str | None, as_json: bool
@@ -45,7 +47,12 @@ def command(
         err.print(INSECURE)
     where = f" on the chain as well, for {result['gas']:,} gas" if "gas" in result else ""
     if result["valid"]:
-        emit(as_json, result, f"[green]valid[/green]{where}  circuit {result['circuit_id']}", f"outputs {result['outputs']}")
+        emit(
+            as_json,
+            result,
+            f"[green]valid[/green]{where}  circuit {result['circuit_id']}",
+            f"outputs {result['outputs']}",
+        )
         return
     emit(as_json, result)
     raise CheckFailed(f"the proof is invalid: {result['reason']}")
