@@ -13,26 +13,12 @@ from eth_hash.auto import keccak
 from py_ecc.fields import optimized_bn128_FQ2 as FQ2
 from py_ecc.optimized_bn128.optimized_curve import G1, G2, multiply, normalize
 
-from circuits.errors import FormatError
-from verifier.bn254 import G1_GENERATOR, G2_GENERATOR, SCALAR_FIELD
-from verifier.msm import MultiplesTable
-from verifier.powers_of_tau import (
-    MAX_K,
-    PowersOfTau,
-    Progress,
-    domain_generator,
-    encode_g1_points,
-    encode_g2_point,
-)
-from verifier.scalars import invert_all, powers
+from verifier.bn254 import SCALAR_FIELD
 from verifier.srs_head import SrsHead
 
 TAU = (
     int.from_bytes(keccak(b"verinfer development srs: tau is public, never rely on it"), "big") % SCALAR_FIELD
 )
-
-
-_CHUNK = 1 << 13
 
 
 @cache
@@ -51,50 +37,3 @@ def is_development(head: SrsHead) -> bool:
 
 def _pair(value: FQ2) -> tuple[int, int]:
     return int(value.coeffs[0]), int(value.coeffs[1])
-
-
-def generate_development_srs(k: int, progress: Progress | None = None) -> PowersOfTau:
-    """Make the development SRS of 2^k points.
-
-    L_j(tau) = w^j (tau^n - 1) / (n (tau - w^j)) for n = 2^k and w the domain's generator.
-
-    Parameters
-    ----------
-    k
-        The base-2 logarithm of the number of points in each basis.
-    progress
-        Is told how far the work is.
-
-    Returns
-    -------
-    PowersOfTau
-        The same string on every machine.
-
-    Raises
-    ------
-    FormatError
-        If `k` is not the size of an SRS.
-    """
-    if not 1 <= k <= MAX_K:
-        raise FormatError(f"an SRS has between 2^1 and 2^{MAX_K} points, not 2^{k}")
-    r, n = SCALAR_FIELD, 1 << k
-    w = domain_generator(k)
-    factor = (pow(TAU, n, r) - 1) * pow(n, -1, r) % r
-    monomial, lagrange = [], []
-    table = MultiplesTable(G1_GENERATOR, window=max(4, min(15, k - 1)))
-    for start in range(0, n, _CHUNK):
-        stop = min(start + _CHUNK, n)
-        points = powers(pow(w, start, r), w, stop - start)
-        inverses = invert_all([TAU - x for x in points])
-        values = [factor * x * inverse % r for x, inverse in zip(points, inverses, strict=True)]
-        monomial.append(encode_g1_points(table.multiples(powers(pow(TAU, start, r), TAU, stop - start))))
-        lagrange.append(encode_g1_points(table.multiples(values)))
-        if progress is not None:
-            progress("generate", stop, n)
-    return PowersOfTau(
-        k,
-        b"".join(monomial),
-        b"".join(lagrange),
-        encode_g2_point(G2_GENERATOR),
-        encode_g2_point(development_head().tau_g2),
-    )

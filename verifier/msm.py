@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from verifier.bn254 import BASE_FIELD, SCALAR_FIELD, G1Point
 
 Sum = G1Point | None
-_BATCH = 1 << 15
+_BATCH = 1 << 12
 """Additions that share one inversion; more would only cost memory."""
 
 
@@ -31,44 +31,55 @@ def add_pairs(left: Sequence[Sum], right: Sequence[Sum]) -> list[Sum]:
     list
         The sums. Equal points, opposite points and infinity are handled.
     """
-    result: list[Sum] = []
+    sums: list[Sum] = []
     for start in range(0, len(left), _BATCH):
-        result += _add_batch(left[start : start + _BATCH], right[start : start + _BATCH])
-    return result
+        sums += _add_batch(left[start : start + _BATCH], right[start : start + _BATCH])
+    return sums
 
 
 def _add_batch(left: Sequence[Sum], right: Sequence[Sum]) -> list[Sum]:
-    p = BASE_FIELD
-    result: list[Sum] = [None] * len(left)
-    indices: list[int] = []
-    numerators: list[int] = []
-    denominators: list[int] = []
-    prefixes: list[int] = []
-    product = 1
+    plain: list[tuple[int, int, int, int]] = []
+    others: list[tuple[int, Sum]] = []
     for i, (a, b) in enumerate(zip(left, right, strict=True)):
         if a is None or b is None:
-            result[i] = b if a is None else a
-            continue
-        numerator, denominator = b[1] - a[1], b[0] - a[0]
-        if not denominator:
-            if numerator:
-                continue  # opposite points: infinity
-            numerator, denominator = 3 * a[0] * a[0], 2 * a[1]
-        indices.append(i)
-        numerators.append(numerator)
-        denominators.append(denominator)
+            others.append((i, b if a is None else a))
+        elif a[0] == b[0]:
+            others.append((i, _double(a) if a[1] == b[1] else None))
+        else:
+            plain.append(a + b)
+    sums = _add_distinct(plain)
+    if others:
+        remaining = iter(sums)
+        special = dict(others)
+        return [special[i] if i in special else next(remaining) for i in range(len(left))]
+    return sums
+
+
+def _add_distinct(pairs: list[tuple[int, int, int, int]]) -> list[Sum]:
+    """Add pairs (x1, y1, x2, y2) of points with x1 != x2, all with one inversion."""
+    p = BASE_FIELD
+    prefixes = []
+    product = 1
+    for x1, _, x2, _ in pairs:
         prefixes.append(product)
-        product = product * denominator % p
+        product = product * (x2 - x1) % p
     inverse = pow(product, -1, p)
-    for i, numerator, denominator, prefix in zip(
-        reversed(indices), reversed(numerators), reversed(denominators), reversed(prefixes), strict=True
-    ):
-        slope = numerator * (inverse * prefix % p) % p
-        inverse = inverse * denominator % p
-        x1, y1 = left[i]  # type: ignore[misc]  # infinity has been dealt with
-        x3 = (slope * slope - x1 - right[i][0]) % p  # type: ignore[index]
-        result[i] = (x3, (slope * (x1 - x3) - y1) % p)
-    return result
+    sums: list[Sum] = []
+    for (x1, y1, x2, y2), prefix in zip(reversed(pairs), reversed(prefixes), strict=True):
+        slope = inverse * prefix % p * (y2 - y1) % p
+        inverse = inverse * (x2 - x1) % p
+        x3 = (slope * slope - x1 - x2) % p
+        sums.append((x3, (slope * (x1 - x3) - y1) % p))
+    sums.reverse()
+    return sums
+
+
+def _double(point: G1Point) -> G1Point:
+    p = BASE_FIELD
+    x, y = point
+    slope = 3 * x * x * pow(2 * y, -1, p) % p
+    x3 = (slope * slope - 2 * x) % p
+    return x3, (slope * (x - x3) - y) % p
 
 
 def multi_scalar_multiply(scalars: Sequence[int], points: Sequence[Sum], bits: int = 254) -> Sum:

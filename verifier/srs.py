@@ -25,13 +25,14 @@ from typing import Literal, get_args
 
 from circuits.errors import FormatError, InputError
 from verifier.atomic_write import write_atomically
-from verifier.development_srs import development_head, generate_development_srs, is_development
+from verifier.development_srs import development_head, is_development
 from verifier.halo2_srs import read_halo2, write_halo2
 from verifier.input_file import InputFile
 from verifier.powers_of_tau import MAX_K, PowersOfTau, Progress
 from verifier.ptau import MAGIC as PTAU_MAGIC
 from verifier.ptau import read_ptau
 from verifier.srs_check import CheckLevel, SrsReport, check_srs
+from verifier.srs_generate import generate_development_srs
 from verifier.srs_head import SrsHead
 
 DEVELOPMENT_SOURCE = "made by `verinfer srs generate` for development; its tau is public"

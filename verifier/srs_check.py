@@ -37,7 +37,7 @@ from verifier.srs_head import SrsHead
 
 CheckLevel = Literal["full", "quick"]
 
-_CHUNK = 1 << 14
+_CHUNK = 1 << 16
 _SAMPLES = 64
 _SAMPLE_BITS = 128
 
@@ -69,7 +69,7 @@ def check_srs(srs: PowersOfTau, level: CheckLevel, progress: Progress | None = N
     srs
         The string.
     level
-        ``"full"`` (half a minute for 2^16 points, in proportion to their number) or ``"quick"`` (a few
+        ``"full"`` (some 30 seconds for 2^16 points, in proportion to their number) or ``"quick"`` (a few
         seconds).
     progress
         Is told how far the check is.

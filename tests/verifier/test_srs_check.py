@@ -1,13 +1,18 @@
 """The checks of an SRS: the true one passes, and each way of being false is found."""
 
+import os
+import sys
+
 import pytest
 from py_ecc.optimized_bn128 import G1, multiply, normalize
 
-from circuits.errors import FormatError
+from circuits.errors import FormatError, VerinferError
+from verifier import srs_generate
 from verifier.bn254 import BASE_FIELD, G2_GENERATOR, SCALAR_FIELD
-from verifier.development_srs import TAU, development_head, generate_development_srs
+from verifier.development_srs import TAU, development_head
 from verifier.powers_of_tau import PowersOfTau, decode_g1_points, encode_g1_points, encode_g2_point
 from verifier.srs_check import CheckLevel, check_srs
+from verifier.srs_generate import generate_development_srs
 
 K = 4
 LEVELS = ("full", "quick")
@@ -128,6 +133,24 @@ def test_lengths_must_be_those_of_k(srs: PowersOfTau) -> None:
             PowersOfTau(k, srs.monomial, srs.lagrange, srs.g2, srs.tau_g2)
     with pytest.raises(FormatError, match="128 bytes"):
         altered(srs, g2=srs.g2[:-1])
+
+
+def test_slices_made_by_processes_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = generate_development_srs(6)
+    monkeypatch.setattr(srs_generate, "_MIN_SLICE", 16)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    steps: list[tuple[int, int]] = []
+    assert generate_development_srs(6, lambda _, done, total: steps.append((done, total))) == whole
+    assert steps[-1] == (64, 64)
+    assert len(steps) == 3
+
+
+def test_a_process_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(srs_generate, "_MIN_SLICE", 16)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(VerinferError, match="makes the SRS failed: killed"):
+        generate_development_srs(6)
 
 
 @pytest.mark.parametrize("k", [0, -1, 23])
