@@ -92,6 +92,8 @@ def input_type(info: onnx.ValueInfoProto, dims: Mapping[str, int]) -> tuple[tupl
         raise UnsupportedError(f"input {info.name!r} is not a tensor of known rank")
     shape = []
     for axis, dim in enumerate(given.tensor_type.shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value == 0:
+            raise UnsupportedError(f"input {info.name!r} has no cells: its dimension {axis} has size 0")
         if dim.HasField("dim_value") and dim.dim_value > 0:
             shape.append(dim.dim_value)
         elif dim.dim_param in dims:
