@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from circuits.circuit import Circuit, Node
+from circuits.cost import cost_of
 from circuits.errors import UnsupportedError
 from circuits.tensor import Bound
 from prover.ezkl.graph import IntegerGraph, Value
-from prover.ezkl.lowering import LOWERINGS, lower
+from prover.ezkl.lowering import LOWERINGS, lower, name_of
 from prover.ezkl.primitives import DIVIDE_CELLS, RELU_CELLS, Primitives
 
 TABLE_BITS = range(7, 15)
@@ -66,13 +67,15 @@ def check(circuit: Circuit) -> None:
     Raises
     ------
     UnsupportedError
-        Naming the first such node.
+        Naming the first such node, or the one with whose products alone the circuit becomes too large.
     """
+    products = 0
     for node in circuit.nodes:
         if node.op not in LOWERINGS and node.op not in ("input", "constant"):
-            raise UnsupportedError(
-                f"{node.label or 'unnamed node'} ({node.op}): the ezkl backend has no exact form for it"
-            )
+            raise UnsupportedError(f"{name_of(node)}: the ezkl backend has no exact form for it")
+        products += cost_of(circuit, node).macs
+        if products > MAX_CELLS:
+            raise _too_large(node)
     for port in circuit.outputs:
         if circuit.nodes[port.node].op == "constant":
             raise UnsupportedError(f"output {port.name!r} is a constant, which ezkl has no public value for")
@@ -122,10 +125,7 @@ def _export(circuit: Circuit, table_bits: int) -> Export:
         values.append(value)
         cells.append(graph.cost - before)
         if graph.cost > MAX_CELLS:
-            raise UnsupportedError(
-                f"{node.label or 'unnamed node'} ({node.op}): with it the circuit takes more than "
-                f"{MAX_CELLS:,} cells, too many for ezkl: use another backend"
-            )
+            raise _too_large(node)
     model = graph.model([values[port.node] for port in circuit.outputs])
     public_values = sum(circuit.nodes[port.node].size for port in (*circuit.inputs, *circuit.outputs))
     table_range = primitives.table_range if primitives.uses_table else (0, 1)
@@ -141,6 +141,13 @@ def _export(circuit: Circuit, table_bits: int) -> Export:
     )
     return Export(
         model, table_range, base, digits, tuple(cells), graph.dynamic_table_cells, public_values, logrows
+    )
+
+
+def _too_large(node: Node) -> UnsupportedError:
+    return UnsupportedError(
+        f"{name_of(node)}: with it the circuit takes more than {MAX_CELLS:,} cells, too many for ezkl: "
+        "use another backend"
     )
 
 

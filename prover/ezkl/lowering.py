@@ -312,6 +312,11 @@ def _last_axis(x: Value, node: Node) -> Value:
     return Value(cells.reshape(*(x.shape[axis] for axis in kept), -1), x.lo, x.hi)
 
 
+def name_of(node: Node) -> str:
+    """How a message names a node."""
+    return f"{node.label or 'unnamed node'} ({node.op})"
+
+
 def lower(p: Primitives, xs: list[Value], node: Node) -> Value:
     """The value of a node, with the circuit's bound.
 
@@ -320,11 +325,8 @@ def lower(p: Primitives, xs: list[Value], node: Node) -> Value:
     UnsupportedError
         Naming the node, if ezkl cannot prove it exactly.
     """
-    where_ = f"{node.label or 'unnamed node'} ({node.op})"
-    if node.op not in LOWERINGS:
-        raise UnsupportedError(f"{where_}: the ezkl backend has no exact form for it")
     try:
         value = LOWERINGS[node.op](p, xs, node)
     except UnsupportedError as error:
-        raise UnsupportedError(f"{where_}: {error}") from None
+        raise UnsupportedError(f"{name_of(node)}: {error}") from None
     return Value(value.cells.reshape(node.shape), max(value.lo, node.lo), min(value.hi, node.hi))

@@ -42,11 +42,12 @@ def _outputs_under_ezkl(made: Export, samples: list[list[IntArray]], folder: Pat
     """The outputs that ezkl's constraints give for each sample; fails unless they hold for the last one."""
     model, settings, compiled = (str(folder / name) for name in ("model.onnx", "settings.json", "compiled"))
     Path(model).write_bytes(made.model)
+    arguments = run_args(made, made.logrows + 1, 2)
     steps = [
         (
             "counting",
             "settings",
-            {"model": model, "output": settings, "run_args": run_args(made, made.logrows + 1, 2)},
+            {"model": model, "output": settings, "run_args": arguments},
         ),
         ("compiling", "compile", {"model": model, "compiled": compiled, "settings": settings}),
     ]

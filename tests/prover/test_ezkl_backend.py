@@ -29,7 +29,7 @@ Srs = Callable[[int], StoredSrs]
 
 
 def _other_weights(circuit: Circuit) -> Circuit:
-    """The same circuit with one weight of its last layer changed within its range, so that all bounds can stay."""
+    """The same circuit with one weight of its last layer changed."""
     constants = {i: value.copy() for i, value in circuit.constants.items()}
     last = constants[max(constants)]
     flat = last.reshape(-1)
@@ -149,7 +149,7 @@ def test_outputs_that_differ_from_the_executors_fail_loudly(
         return [first + np.eye(*first.shape[-2:], dtype=first.dtype), *others]
 
     monkeypatch.setattr(ezkl_backend, "execute", wrong)
-    with pytest.raises(CheckFailed, match="other values than the executor.*1 of 6 differ"):
+    with pytest.raises(CheckFailed, match=r"other values than the executor.*1 of 6 differ"):
         proved.backend.prove(proved.circuit, proved.inputs, proved.set_up.key, srs, silent)
 
 

@@ -51,7 +51,7 @@ def test_a_failure_leaves_nothing(cache: KeyCache) -> None:
 def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = KeyCache("ezkl", tmp_path / "file")
-    with pytest.raises(InputError, match="cannot write the key cache.*VERINFER_CACHE"):
+    with pytest.raises(InputError, match=r"cannot write the key cache.*VERINFER_CACHE"):
         _fill(cache, "a", "one")
 
 
