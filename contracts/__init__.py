@@ -1,1 +1,1 @@
-"""Solidity contracts that keep models and check inferences on an EVM chain, and their thin Python bindings."""
+"""Solidity contracts that register models and check inferences on an EVM chain, and thin Python bindings."""

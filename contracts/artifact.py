@@ -25,7 +25,11 @@ class Artifact(NamedTuple):
 
     def to_json(self) -> str:
         """One compact line with sorted keys: equal artifacts are equal bytes."""
-        entries = {"abi": self.abi, "bytecode": self.bytecode.to_0x_hex(), "runtime": self.runtime.to_0x_hex()}
+        entries = {
+            "abi": self.abi,
+            "bytecode": self.bytecode.to_0x_hex(),
+            "runtime": self.runtime.to_0x_hex(),
+        }
         return json.dumps(entries, sort_keys=True, separators=(",", ":")) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Compiles the contracts to `contracts/artifacts`.
 
-    python -m contracts.build           write the artifacts
-    python -m contracts.build --check   fail if those on disk are not what the sources compile to
+python -m contracts.build           write the artifacts
+python -m contracts.build --check   fail if those on disk are not what the sources compile to
 """
 
 import argparse
@@ -63,13 +63,17 @@ def check() -> None:
         if not path.is_file() or path.read_text() != artifact.to_json():
             stale.append(name)
     if stale:
-        raise CheckFailed(f"contracts/artifacts is not what the sources compile to ({', '.join(stale)}): run `make contracts`")
+        raise CheckFailed(
+            f"contracts/artifacts differs from the sources ({', '.join(stale)}): run `make contracts`"
+        )
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m contracts.build", description="Compile the contracts.")
-    parser.add_argument("--check", action="store_true", help="write nothing, and fail if the artifacts are stale")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, and fail if the artifacts are stale"
+    )
     arguments = parser.parse_args()
     try:
         if arguments.check:

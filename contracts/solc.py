@@ -115,8 +115,8 @@ def _require_version(command: list[str]) -> None:
     if found is None or found[1] != VERSION:
         actual = found[1] if found else repr(output[:100])
         raise InputError(
-            f"the Solidity compiler {command[-1]} is version {actual}, and only {VERSION} gives the code that others "
-            "compare with"
+            f"the Solidity compiler {command[-1]} is version {actual}, and only {VERSION} gives the code "
+            "that others compare with"
         )
 
 
@@ -124,7 +124,9 @@ def _output(command: list[str], text: str = "") -> str:
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=600, check=True)
     except subprocess.CalledProcessError as error:
-        raise InputError(f"the Solidity compiler {command[0]} failed: {error.stderr.strip()[-500:]}") from error
+        raise InputError(
+            f"the Solidity compiler {command[0]} failed: {error.stderr.strip()[-500:]}"
+        ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(f"the Solidity compiler {command[0]} could not be run: {error}") from error
     return done.stdout

@@ -29,8 +29,8 @@ def solc_command() -> list[str]:
     node = shutil.which("node")
     if node is None:
         raise InputError(
-            "node is not on the PATH: npm's Solidity compiler runs in it. Install Node.js 20 or newer, or name "
-            "another solc in VERINFER_SOLC"
+            "node is not on the PATH: npm's Solidity compiler runs in it. Install Node.js 20 or newer, or "
+            "name another solc in VERINFER_SOLC"
         )
     return [node, str(SOLC_WRAPPER)]
 
@@ -38,8 +38,8 @@ def solc_command() -> list[str]:
 def anvil_path() -> str:
     """The path of the development chain's program.
 
-    The environment variable VERINFER_ANVIL goes before npm's. npm's launcher is left out, since ending it would
-    not end the chain that it starts.
+    The environment variable VERINFER_ANVIL goes before npm's. npm's launcher is left out: ending it would not
+    end the chain that it starts.
 
     Raises
     ------
@@ -69,6 +69,6 @@ def _executable(path: str, variable: str) -> str:
 
 def _not_installed(what: str, package: str, variable: str) -> InputError:
     return InputError(
-        f"{what} is not installed: {NODE_MODULES} has no {package}. Run `npm ci` in {REPOSITORY}, or name a program "
-        f"in {variable}"
+        f"{what} is not installed: {NODE_MODULES} has no {package}. Run `npm ci` in {REPOSITORY}, or name a "
+        f"program in {variable}"
     )
