@@ -133,7 +133,8 @@ def square_root(q: Quantiser, i: int, source: int) -> Quantised:
         head = q.op("rescale", [head], mul=1, shift=0, lo=None, hi=MAX_TABLE_ROWS - 1)
     rows = np.sqrt(np.arange(q.circuit.operands[head].lo, q.circuit.operands[head].hi + 1) * 2.0**shift)
     if shift:
-        rows[0] = math.sqrt(2.0**shift / 4)
+        if q.circuit.operands[head].lo == 0:
+            rows[0] = math.sqrt(2.0**shift / 4)
         y = look_up(q, head, np.maximum(rows, 1), 1 << 31)
         for _ in range(2):
             y = q.op("add", [y, q.op("floor_divide", [z.id, y])])
