@@ -92,9 +92,9 @@ class VerifyingKey:
         check_flag("insecure_srs", self.insecure_srs)
         check_sections(self.sections, reserved=_OWN_SECTIONS)
         ports = len(self.circuit.inputs) + len(self.circuit.outputs)
-        if len(self.scales) != ports:
+        if not isinstance(self.scales, tuple) or len(self.scales) != ports:
             raise FormatError(
-                f"this key is invalid: it has {len(self.scales)} scales for {ports} inputs and outputs"
+                f"this key is invalid: it does not have one scale for each of {ports} inputs and outputs"
             )
         if not all(isinstance(scale, float) and math.isfinite(scale) and scale > 0 for scale in self.scales):
             raise FormatError("this key is invalid: a scale is not a positive number")

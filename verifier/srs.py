@@ -185,12 +185,10 @@ class SrsStore:
         FormatError
             If a record was altered.
         """
-        if not self.folder.is_dir():
-            return []
         stored = [
             StoredSrs(folder / f"k{k}.srs", k, record.head, record.source, file.check, file.sha256)
-            for folder in sorted(self.folder.iterdir())
-            if folder.is_dir() and (record := _read_record(folder)) is not None
+            for folder in self._folders()
+            if (record := _read_record(folder)) is not None
             for k, file in record.files.items()
             if (folder / f"k{k}.srs").is_file()
         ]
@@ -232,12 +230,18 @@ class SrsStore:
             raise FormatError(f"{found.path} was altered after it was stored; delete it and import it again")
         return found
 
+    def _folders(self) -> list[Path]:
+        try:
+            return sorted(folder for folder in self.folder.iterdir() if folder.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(
+                f"cannot read the store {self.folder}: {os.strerror(error.errno or 0)}"
+            ) from error
+
     def _add(self, srs: PowersOfTau, head: SrsHead, check: Check, source: str | None) -> StoredSrs:
         folder = self.folder / head.id.hex()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot create the store {folder}: {os.strerror(error.errno or 0)}") from error
         path = folder / f"k{srs.k}.srs"
         with _locked(folder):
             write_halo2(path, srs)
@@ -259,14 +263,23 @@ def home() -> Path:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as lock:
+    """Make the folder if need be, and keep other processes from changing it meanwhile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise InputError(f"cannot write to the store {folder}: {os.strerror(error.errno or 0)}") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from error
 
 
 def _encode_record(record: _Record) -> bytes:
