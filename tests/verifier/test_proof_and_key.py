@@ -199,6 +199,12 @@ def test_the_development_srs_cannot_pass_for_secure(key: VerifyingKey) -> None:
         replace(key, insecure_srs=False, srs=SrsHead((1, 2), key.srs.tau_g2))
 
 
+@pytest.mark.parametrize("scales", [None, [0.5, 0.25, 2.0**-12], (1, 1, 1), (0.5, 0.25)])
+def test_scales_are_a_tuple_of_floats(key: VerifyingKey, scales: Any) -> None:
+    with pytest.raises(FormatError, match="scale"):
+        replace(key, scales=scales)
+
+
 @pytest.mark.parametrize("name", ["inputs", "outputs"])
 @pytest.mark.parametrize(
     "value", [(2**63,), (-(2**63) - 1,), (SCALAR_FIELD,), (True,), (1.0,), ("1",), [1], None]
