@@ -23,19 +23,26 @@ def order(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     return Quantised(q.op(node.op, [x.id], **attrs), 1.0 if node.op == "top_k" else x.scale)
 
 
+FINE_GRID = 1 << 20
+"""A tensor that reaches this far, in steps of its scale, lies on a grid finer than its data."""
+
+
 @rule("greater")
 def greater(q: Quantiser, i: int, node: GraphNode) -> Quantised:
-    """x > t on the grid of x is X > floor(t / scale), and t > x is ceil(t / scale) > X: thresholds are
-    exact."""
+    """x > t on the grid of x is X > floor(t / scale), and t > x is ceil(t / scale) > X: exact for data on the
+    grid, such as counts. On a fine grid an x that equals t lies off it and may have been rounded past t; there
+    t is rounded just as x was, so that equality stays equality."""
     a, b = node.inputs
-    if q.constant_of(b) is not None:
-        x = q.tensor(a)
-        ids = [x.id, q.constant(b, x.scale, np.floor).id]
-    elif q.constant_of(a) is not None:
-        x = q.tensor(b)
-        ids = [q.constant(a, x.scale, np.ceil).id, x.id]
-    else:
+    if q.constant_of(a) is None and q.constant_of(b) is None:
         ids, _ = q.aligned(node.inputs)
+        return Quantised(q.op("greater", ids), 1.0)
+    left = q.constant_of(a) is None
+    x = q.tensor(a if left else b)
+    fine = q.operand(x).magnitude >= FINE_GRID and x.scale != 1.0
+    if left:
+        ids = [x.id, q.constant(b, x.scale, np.rint if fine else np.floor).id]
+    else:
+        ids = [q.constant(a, x.scale, np.rint if fine else np.ceil).id, x.id]
     return Quantised(q.op("greater", ids), 1.0)
 
 

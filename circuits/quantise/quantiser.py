@@ -21,6 +21,7 @@ from circuits.calibrate import MASK, Range
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
+from circuits.quantise.thresholds import exact_exponents
 from circuits.real_ops import MOVEMENTS
 from circuits.tensor import Bound, Operand, Shape
 
@@ -30,6 +31,8 @@ operation."""
 FINE_BITS = 24
 """The width of an input that is only added or compared (a tree's thresholds, a softmax's maximum): it costs
 no more."""
+EXACT_BITS = 46
+"""The most bits an input is given so that its comparisons with thresholds are those of float32."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Quantiser:
         self.circuit = CircuitBuilder()
         self.tensors: dict[int, Quantised] = {}
         self.fine = read_finely(graph)
+        self.exact = exact_exponents(graph)
 
     # -- what is known of a tensor
     # ------------------------------------------------------------------------------------
@@ -156,6 +160,10 @@ class Quantiser:
         bits = self.options.bits_for.get(port.name, FINE_BITS if i in self.fine else self.options.bits)
         top = (1 << (bits - 1)) - 1
         exponent = math.floor(math.log2(top / seen.magnitude)) if seen.magnitude else 0
+        if port.name not in self.options.bits_for and exponent < self.exact.get(i, exponent):
+            widest = EXACT_BITS - math.ceil(math.log2(seen.magnitude or 1.0)) - 1
+            exponent = max(exponent, min(self.exact[i], widest))
+            top = math.ceil(seen.magnitude * 2.0**exponent)
         lo = 0 if seen.lo >= 0 else -2 * top
         return Quantised(
             self.circuit.input(port.name, node.shape, lo, 2 * top, 2.0**-exponent, "real"), 2.0**-exponent
@@ -181,15 +189,16 @@ class Quantiser:
     def constant(self, i: int, scale: float, rounding: Callable[[Any], Any] = np.rint) -> Quantised:
         """Constant i of the float graph at a given scale."""
         value = self.graph.constants[i].astype(np.float64)
-        return Quantised(self.integers(rounding(value / scale), self.graph.nodes[i].label), scale)
+        return Quantised(self.integers(rounding(value / scale), self.graph.nodes[i].label, scale), scale)
 
-    def integers(self, values: NDArray[Any], label: str) -> int:
-        """A constant of the circuit from floats that hold integers; masks become large, other oversize values
-        an error."""
+    def integers(self, values: NDArray[Any], label: str, scale: float = 1.0) -> int:
+        """A constant of the circuit from floats that hold integers; masks become as large as a mask needs to
+        be, other oversize values an error."""
         edge = float(1 << (WIDE - 6))
-        if np.isnan(values).any() or values.max(initial=0) > edge:
+        values = np.where(values * scale <= MASK, np.maximum(values, 2 * MASK / scale), values)
+        if np.isnan(values).any() or np.abs(values).max(initial=0) > edge:
             raise ModelError(f"a constant of {label!r} is NaN, infinite or too large for the tensor it meets")
-        return self.circuit.constant(np.maximum(values, -edge).astype(np.int64))
+        return self.circuit.constant(values.astype(np.int64))
 
     def weight_scale(self, i: int, channel_axis: int | None = None) -> float:
         """The scale of a constant. With a channel axis, small channels keep their resolution and large ones
