@@ -395,7 +395,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, onnx.TensorProto):
         return numpy_helper.to_array(value)
     if isinstance(value, list | tuple) or type(value).__name__.startswith("Repeated"):
-        return [_plain(v) for v in value]
+        numbers = len(value) > 0 and isinstance(value[0], int | float)  # forests have lists of a million
+        return list(value) if numbers else [_plain(v) for v in value]
     return value
 
 

@@ -66,10 +66,9 @@ def svm_regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
     supports = node.attrs.get("n_supports", 0)
     if supports:
-        similar = _kernel(b, node, rows, _vectors(node, supports, rows.shape[1]))
+        product = _machines(b, node, rows, _vectors(node, supports, rows.shape[1]), coefficients.reshape(-1, 1))
     else:
-        similar = rows
-    product = b.add("matmul", [similar, b.constant(coefficients.reshape(-1, 1))])
+        product = b.add("matmul", [rows, b.constant(coefficients.reshape(-1, 1))])
     score = b.add("add", [product, b.constant(np.float64(node.attrs["rho"][0]))])
     if node.attrs.get("one_class", 0):
         inside = b.add("greater", [score, b.constant(0.0)])
@@ -85,11 +84,11 @@ def svm_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
     if len(counts) != len(labels) or len(labels) < 2 or node.attrs["post_transform"] != "NONE":
         raise node.fail("it has no support vectors of each class, or a post_transform: use LinearClassifier, or NONE")
     rows = _rows(b, node, x)
-    similar = _kernel(b, node, rows, _vectors(node, sum(counts), rows.shape[1]))
+    vectors = _vectors(node, sum(counts), rows.shape[1])
     pairs = list(combinations(range(len(labels)), 2))
     weights = _pair_weights(np.array(node.attrs["coefficients"], dtype=np.float64), counts, pairs)
     offsets = b.constant(np.array(node.attrs["rho"][: len(pairs)], dtype=np.float64))
-    scores = b.add("add", [b.add("matmul", [similar, b.constant(weights)]), offsets])
+    scores = b.add("add", [_machines(b, node, rows, vectors, weights), offsets])
     votes = _votes(b, scores, pairs, len(labels))
     label = best_label(b, votes, labels)
     slopes, shifts = node.attrs.get("prob_a") or [], node.attrs.get("prob_b") or []
@@ -112,6 +111,15 @@ def _vectors(node: OnnxNode, count: int, features: int) -> NDArray[np.float64]:
     return vectors.reshape(count, features)
 
 
+def _machines(
+    b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Value:
+    """The weighted sums [N, machines] of each row's similarities to the support vectors, weights [vectors, machines]."""
+    if node.attrs["kernel_type"] == "LINEAR":
+        return b.add("matmul", [rows, b.constant(vectors.T @ weights)])
+    return b.add("matmul", [_kernel(b, node, rows, vectors), b.constant(weights)])
+
+
 def _kernel(b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.float64]) -> Value:
     """The similarity [N, vectors] of each row to each support vector."""
     name = node.attrs["kernel_type"]
@@ -121,8 +129,6 @@ def _kernel(b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.fl
         squared = b.add("reduce_sum", [b.add("mul", [apart, apart])], axes=[2])
         distance = reshaped(b, squared, [rows.shape[0], len(vectors)])
         return b.add("function", [b.add("mul", [distance, b.constant(np.float64(-gamma))])], name="exp", params=[])
-    if name == "LINEAR":
-        return b.add("matmul", [rows, b.constant(vectors.T)])
     scaled = b.add("matmul", [rows, b.constant(vectors.T * gamma)])
     line = b.add("add", [scaled, b.constant(np.float64(shift))]) if shift else scaled
     if name == "SIGMOID":
