@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from circuits.graph import GraphNode
 from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule, sums_only
+
+MULTIPLIER_BITS = 24
 
 
 @rule("add", "sub")
@@ -31,6 +37,9 @@ def mul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
         ids = [q.tensor(a).id, q.tensor(b).id]
         return Quantised(q.op("mul", ids), 1.0)
     x = q.narrowed(a)
+    if factor is not None and q.graph.nodes[a].kind != "real":
+        y = q.constant(b, _fine_scale(factor, q.operand(x).magnitude))
+        return Quantised(q.op("mul", [x.id, y.id]), x.scale * y.scale)
     y = x if a == b else q.narrowed(b) if factor is None else q.constant(b, q.weight_scale(b))
     return Quantised(q.op("mul", [x.id, y.id]), x.scale * y.scale)
 
@@ -46,6 +55,14 @@ def _relabelled(q: Quantiser, i: int, node: GraphNode, x: int, factor: float) ->
         out = q.op("reshape", [tensor.id], shape=list(node.shape))
         return Quantised(out, tensor.scale * factor)
     return None
+
+
+def _fine_scale(factors: NDArray[Any], magnitude: int) -> float:
+    """The scale of factors that give integers up to `magnitude` a scale for each channel: a model's own
+    scales, with as many bits as a multiplier of `rescale` has, where the products have room."""
+    bits = max(8, min(MULTIPLIER_BITS, WIDE - magnitude.bit_length()))
+    largest = float(np.abs(factors.astype(np.float64)).max())
+    return 2.0 ** -math.floor(math.log2(((1 << bits) - 1) / largest)) if largest else 1.0
 
 
 @rule("matmul")
