@@ -19,6 +19,7 @@ from circuits.importer.importer import import_model
 from circuits.quantise import Options, quantise
 
 Array = NDArray[Any]
+ML_OPSET = 3
 
 
 def model(
@@ -29,13 +30,14 @@ def model(
     constants: Sequence[str] = (),
     opset: int = 21,
     outputs: int = 1,
+    domain: str = "",
 ) -> onnx.ModelProto:
     """A model of one node. An input named in `constants` is an initializer; one that is None is left out."""
     names = [name if array is not None else "" for name, array in inputs.items()]
     given = {name: np.asarray(array) for name, array in inputs.items() if array is not None}
     results = [f"y{i}" for i in range(outputs)]
     graph = helper.make_graph(
-        [helper.make_node(op_type, names, results, **dict(attrs or {}))],
+        [helper.make_node(op_type, names, results, domain=domain, **dict(attrs or {}))],
         "one node",
         [
             helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
@@ -45,7 +47,7 @@ def model(
         [helper.make_value_info(name, onnx.TypeProto()) for name in results],
         [numpy_helper.from_array(given[name], name) for name in constants],
     )
-    opsets = [helper.make_opsetid("", opset)]
+    opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, ML_OPSET)] if domain else [])]
     made = helper.make_model(graph, opset_imports=opsets, ir_version=10 if opset < 25 else 12)
     return onnx.shape_inference.infer_shapes(made)
 
@@ -83,9 +85,10 @@ def check_against_onnxruntime(
     constants: Sequence[str] = (),
     opset: int = 21,
     outputs: int = 1,
+    domain: str = "",
 ) -> None:
-    """The float graph agrees with onnxruntime: integers and truth values exactly, reals to float32's precision."""
-    made = model(op_type, inputs, attrs, constants=constants, opset=opset, outputs=outputs)
+    """The float graph agrees with onnxruntime: integers exactly, reals to float32's precision."""
+    made = model(op_type, inputs, attrs, constants=constants, opset=opset, outputs=outputs, domain=domain)
     given = runtime(inputs, constants)
     for got, want in zip(floats(made, given), reference(made, given), strict=True):
         assert got.shape == want.shape
