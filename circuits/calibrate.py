@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from circuits.errors import InputError, ModelError
 from circuits.evaluate import evaluate
@@ -80,7 +81,7 @@ def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
         evaluate(graph, chunk, lambda i, value: collectors[i].see(value))
     ranges = []
     for node, collector in zip(graph.nodes, collectors, strict=True):
-        if not collector.parts and not collector.masked and math.prod(node.shape):
+        if collector.saw_nothing_finite:
             raise ModelError(f"{node.op} in {node.label!r} yields no finite value on the calibration data")
         ranges.append(collector.range())
     return ranges
@@ -92,6 +93,7 @@ class _Collector:
     def __init__(self) -> None:
         self.lo, self.hi = math.inf, -math.inf
         self.masked = False
+        self.saw_nothing_finite = False
         self.parts: list[FloatArray] = []
 
     def see(self, value: FloatArray) -> None:
@@ -100,6 +102,7 @@ class _Collector:
             return
         if not np.isfinite(value).all() or value.min() <= MASK:
             value = self._unmasked(value)
+            self.saw_nothing_finite = not (self.parts or self.masked or value.size)
             if value.size == 0:
                 return
         lo, hi = float(value.min()), float(value.max())
@@ -108,11 +111,11 @@ class _Collector:
         self.parts.append(flat[:: max(1, flat.size // SAMPLE_SIZE)].copy())
 
     def _unmasked(self, value: FloatArray) -> FloatArray:
-        """The finite values; those at or below MASK only where the others are not far smaller in magnitude."""
-        rest = value[np.isfinite(value) & (value > MASK)]
-        if (value <= MASK).any() and np.abs(rest).max(initial=0.0) < -MASK / 8:
+        """The finite values without a mask's."""
+        mask = mask_of(value)
+        if mask.any():
             self.masked = True
-            return rest
+            return value[~mask]
         return value[np.isfinite(value)]
 
     def range(self) -> Range:
@@ -124,3 +127,12 @@ class _Collector:
         values = np.concatenate(self.parts)
         values = values[:: max(1, values.size // SAMPLE_SIZE)]
         return Range(self.lo - depth, self.hi, np.append(values, [self.lo - depth, self.hi]))
+
+
+def mask_of(values: FloatArray) -> NDArray[np.bool_]:
+    """Which values stand for minus infinity: those at or below MASK, if all others are far smaller in magnitude."""
+    low = values <= MASK
+    rest = values[np.isfinite(values) & ~low]
+    if low.any() and np.abs(rest).max(initial=0.0) < -MASK / 8:
+        return np.asarray(low)
+    return np.zeros(values.shape, dtype=np.bool_)

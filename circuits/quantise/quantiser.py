@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuits.builder import CircuitBuilder
-from circuits.calibrate import MASK, Range
+from circuits.calibrate import MASK, Range, mask_of
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
@@ -189,14 +189,19 @@ class Quantiser:
     def constant(self, i: int, scale: float, rounding: Callable[[Any], Any] = np.rint) -> Quantised:
         """Constant i of the float graph at a given scale."""
         value = self.graph.constants[i].astype(np.float64)
-        return Quantised(self.integers(rounding(value / scale), self.graph.nodes[i].label, scale), scale)
+        if self.graph.nodes[i].kind == "real":
+            value = np.where(mask_of(value), np.maximum(value, 2 * MASK), value)
+        return Quantised(self.integers(rounding(value / scale), self.graph.nodes[i].label), scale)
 
-    def integers(self, values: NDArray[Any], label: str, scale: float = 1.0) -> int:
-        """A constant of the circuit from floats that hold integers; masks become as large as a mask needs to
-        be, other oversize values an error."""
-        edge = float(1 << (WIDE - 6))
-        values = np.where(values * scale <= MASK, np.maximum(values, 2 * MASK / scale), values)
-        if np.isnan(values).any() or np.abs(values).max(initial=0) > edge:
+    def integers(self, values: NDArray[Any], label: str) -> int:
+        """A constant of the circuit from floats that hold integers.
+
+        Raises
+        ------
+        ModelError
+            If one is not finite, or larger than sums have room for.
+        """
+        if not (np.abs(values) <= 1 << (WIDE - 6)).all():
             raise ModelError(f"a constant of {label!r} is NaN, infinite or too large for the tensor it meets")
         return self.circuit.constant(values.astype(np.int64))
 
