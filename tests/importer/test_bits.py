@@ -53,7 +53,9 @@ def test_a_comparison_is_a_truth_value_to_interval_analysis() -> None:
     ports.append(helper.make_tensor_value_info("c", TensorProto.BOOL, [6]))
     out = [helper.make_tensor_value_info("z", TensorProto.INT64, [6])]
     made = helper.make_model(
-        helper.make_graph(nodes, "choice", ports, out), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        helper.make_graph(nodes, "choice", ports, out),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
     )
     c = np.array([True, False, True, False, True, False])
     wanted = np.where((NUMBERS == OTHERS) ^ c, NUMBERS, OTHERS)
@@ -88,7 +90,13 @@ def test_a_shift_beyond_the_width_leaves_the_sign(amount: int) -> None:
 @pytest.mark.parametrize("amount", [0, 30, 31, 32, 40, 62, 63])
 def test_long_shifts_take_two_steps(amount: int) -> None:
     x = np.array([1 << 45, 12345, 1 << 50], np.uint64)
-    made = model("BitShift", {"x": x, "a": np.array(amount, np.uint64)}, {"direction": "RIGHT"}, constants=["a"], opset=11)
+    made = model(
+        "BitShift",
+        {"x": x, "a": np.array(amount, np.uint64)},
+        {"direction": "RIGHT"},
+        constants=["a"],
+        opset=11,
+    )
     assert floats(made, [x])[0].tolist() == (x >> np.uint64(amount)).tolist()
 
 

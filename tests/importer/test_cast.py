@@ -39,7 +39,9 @@ def test_truth_values_are_0_and_1(target: Any) -> None:
 
 @pytest.mark.parametrize("name", ["FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ"])
 def test_reals_take_the_nearest_value_of_a_small_float_format(name: str) -> None:
-    x = np.concatenate([np.random.default_rng(1).normal(size=300) * 10.0 ** np.arange(-4, 6).repeat(30), [0, 1e9]])
+    x = np.concatenate(
+        [np.random.default_rng(1).normal(size=300) * 10.0 ** np.arange(-4, 6).repeat(30), [0, 1e9]]
+    )
     x = x.astype(np.float32)
     target = helper.tensor_dtype_to_np_dtype(getattr(TensorProto, name))
     got = floats(model("Cast", {"x": x}, {"to": getattr(TensorProto, name)}), [x])[0]
@@ -60,7 +62,9 @@ def test_cast_like_reads_only_the_type_of_its_second_input() -> None:
     assert floats(made, [INTEGERS, like])[0].tolist() == INTEGERS.astype(np.uint8).tolist()
 
 
-@pytest.mark.parametrize(("x", "target"), [(np.array([-1, -128, 5], np.int8), np.uint8), (np.array([True, False]), np.uint8)])
+@pytest.mark.parametrize(
+    ("x", "target"), [(np.array([-1, -128, 5], np.int8), np.uint8), (np.array([True, False]), np.uint8)]
+)
 def test_bits_of_integers_are_read_as_another_integer(x: Array, target: Any) -> None:
     got = integers(model("BitCast", {"x": x}, {"to": tensor_type(target)}, opset=26), [x])[0]
     assert got.tolist() == x.view(target).tolist()

@@ -87,7 +87,9 @@ def test_limits_were_attributes_before_opset_11() -> None:
 def test_limits_are_inputs_since(constants: tuple[str, ...]) -> None:
     lo, hi = np.array(-0.5, np.float32), np.array(0.25, np.float32)
     check_against_onnxruntime("Clip", {"x": REALS, "lo": lo, "hi": hi}, constants=constants)
-    check_against_onnxruntime("Clip", {"x": REALS, "lo": None, "hi": hi}, constants=constants and ("hi",)[: "hi" in constants])
+    check_against_onnxruntime(
+        "Clip", {"x": REALS, "lo": None, "hi": hi}, constants=constants and ("hi",)[: "hi" in constants]
+    )
 
 
 def test_limits_at_the_end_of_the_type_are_none() -> None:
@@ -137,7 +139,9 @@ def test_a_constant_base_is_one_table() -> None:
         (np.array([-2.0], np.float32), np.array([3.0], np.float32), ("x",), "base is not positive"),
     ],
 )
-def test_powers_without_a_meaning_are_refused(x: Array, y: Array, constants: tuple[str, ...], why: str) -> None:
+def test_powers_without_a_meaning_are_refused(
+    x: Array, y: Array, constants: tuple[str, ...], why: str
+) -> None:
     with pytest.raises(UnsupportedError, match=why):
         import_model(model("Pow", {"x": x, "y": y}, constants=constants))
 

@@ -42,11 +42,13 @@ def test_without_axes_it_may_do_nothing(op_type: str) -> None:
 
 def test_run_time_axes_are_refused() -> None:
     made = model("ReduceSum", {"x": REALS, "axes": np.array([1], np.int64)}, opset=18)
-    with pytest.raises(UnsupportedError, match="its axes is computed at run time|its axes"):
+    with pytest.raises(UnsupportedError, match="its axes is computed at run time"):
         import_model(made)
 
 
-@pytest.mark.parametrize("op_type", ["ReduceL1", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"])
+@pytest.mark.parametrize(
+    "op_type", ["ReduceL1", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"]
+)
 def test_integers_reduce_exactly(op_type: str) -> None:
     kernel = {
         "ReduceL1": lambda x: np.abs(x).sum(1),
@@ -105,10 +107,17 @@ def test_running_products_of_integers(exclusive: int, reverse: int) -> None:
     ordered = x[::-1] if reverse else x
     wanted = np.cumprod(np.append(1, ordered[:-1]) if exclusive else ordered)
     inputs: dict[str, Array | None] = {"x": x, "axis": np.array(0, np.int64)}
-    made = model("CumProd", inputs, {"exclusive": exclusive, "reverse": reverse}, constants=["axis"], opset=26)
-    assert integers(made, runtime(inputs, ["axis"]))[0].tolist() == (wanted[::-1] if reverse else wanted).tolist()
+    made = model(
+        "CumProd", inputs, {"exclusive": exclusive, "reverse": reverse}, constants=["axis"], opset=26
+    )
+    assert (
+        integers(made, runtime(inputs, ["axis"]))[0].tolist()
+        == (wanted[::-1] if reverse else wanted).tolist()
+    )
 
 
 def test_an_exclusive_sum_over_one_cell_is_zero() -> None:
     x: Any = np.array([[4.0]], np.float32)
-    check_against_onnxruntime("CumSum", {"x": x, "a": np.array(1, np.int64)}, {"exclusive": 1}, constants=["a"])
+    check_against_onnxruntime(
+        "CumSum", {"x": x, "a": np.array(1, np.int64)}, {"exclusive": 1}, constants=["a"]
+    )
