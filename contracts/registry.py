@@ -12,8 +12,9 @@ Keep the salt: without it the commitment cannot be opened.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
@@ -71,6 +72,19 @@ class TierKey:
         return (self.system, self.verifier or ZERO_ADDRESS, self.code_hash, self.key_hash)
 
 
+class CircuitParts(Protocol):
+    """What a circuit id is made of; a `Circuit` has it."""
+
+    @property
+    def header(self) -> bytes: ...
+    @property
+    def ops_root(self) -> bytes: ...
+    @property
+    def weights_root(self) -> bytes: ...
+    @property
+    def scales_hash(self) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Registration:
     """What an owner registers. Hashes and roots are 32 bytes each; `tiers` has the preferred one first."""
@@ -82,6 +96,18 @@ class Registration:
     tiers: tuple[TierKey, ...] = ()
     uri: str = ""
     content_hash: bytes = bytes(32)
+
+    @classmethod
+    def of(
+        cls,
+        circuit: CircuitParts,
+        tiers: Sequence[TierKey] = (),
+        uri: str = "",
+        content_hash: bytes = bytes(32),
+    ) -> "Registration":
+        """The registration of a circuit."""
+        parts = (circuit.header, circuit.ops_root, circuit.weights_root, circuit.scales_hash)
+        return cls(*parts, tuple(tiers), uri, content_hash)
 
     @property
     def circuit_id(self) -> bytes:

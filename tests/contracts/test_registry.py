@@ -17,8 +17,7 @@ def registration(chain: Chain, deployment: Deployment) -> Registration:
     """One that names the registry itself as a verifier: any contract will do here."""
     plain = Header([Port((1, 8, 8), 0, 255)], [Port((10,), -40_000, 70_000)]).registration()
     key = TierKey.for_verifier(chain, SYSTEM, deployment.registry.address, bytes(range(32)))
-    parts = (plain.header, plain.ops_root, plain.weights_root, plain.scales_hash)
-    return Registration(*parts, tiers=(key,), uri="ipfs://metadata", content_hash=bytes(31) + b"\1")
+    return Registration.of(plain, [key], "ipfs://metadata", bytes(31) + b"\1")
 
 
 def test_register_and_look_up(chain: Chain, deployment: Deployment, registration: Registration) -> None:
@@ -94,7 +93,7 @@ def test_commitment_in_the_same_block_is_refused(anvil: Anvil, deployment: Deplo
 
 def test_require_tells_another_registration(deployment: Deployment, registration: Registration) -> None:
     registry, salt = deployment.registry, new_salt()
-    changed = Registration(*registration.as_abi()[:4], tiers=registration.tiers, uri="another")
+    changed = Registration.of(registration, registration.tiers, uri="another")
     registry.commit(changed.circuit_id, salt)
     model = registry.model(registry.register(changed, salt).model_id)
     key = registration.tiers[0]
@@ -117,7 +116,7 @@ def test_refused_registrations_name_the_reason(deployment: Deployment, registrat
         registry.register(malformed, salt)
 
     other_code = TierKey(SYSTEM, deployment.registry.address, bytes(32), bytes(32))
-    altered = Registration(*registration.as_abi()[:4], tiers=(other_code,))
+    altered = Registration.of(registration, [other_code])
     registry.commit(altered.circuit_id, salt)
     with pytest.raises(ContractRefused, match="VerifierCodeMismatch"):
         registry.register(altered, salt)
