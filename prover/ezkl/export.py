@@ -8,7 +8,6 @@ doubles with k.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,16 +89,11 @@ def export(circuit: Circuit) -> Export:
         Naming the node that ezkl cannot prove exactly, or the one with which the circuit becomes too large.
     """
     check(circuit)
-    made = [_export(circuit, bits) for bits in _table_widths(circuit)]
+    widest = _export(circuit, TABLE_BITS[-1])
+    if widest.logrows > TABLE_BITS[-1] + 1:
+        return widest  # the circuit itself needs more rows than the table
+    made = [widest, *(_export(circuit, bits) for bits in reversed(TABLE_BITS[:-1]))]
     return min(made, key=lambda e: (e.logrows, sum(e.cells)))
-
-
-def _table_widths(circuit: Circuit) -> Sequence[int]:
-    """The table widths worth trying: all of them, unless the circuit is so large that it can have the widest
-    anyway.
-    """
-    narrowed = sum(node.size for node in circuit.nodes if node.op == "rescale")
-    return TABLE_BITS if narrowed * DIVIDE_CELLS < INNER_COLUMNS << TABLE_BITS[-1] else TABLE_BITS[-1:]
 
 
 def _export(circuit: Circuit, table_bits: int) -> Export:

@@ -15,6 +15,7 @@ and q passes a lookup or a decomposition as well, so that w is an integer and no
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -76,8 +77,11 @@ class Primitives:
     def multiply(self, a: Value, b: Value) -> Value:
         """a * b, broadcast."""
         a, b = _broadcast(a, b)
+        if self.graph.constant_of(a) is not None:
+            a, b = b, a
         corners = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
-        return self._elementwise("Mul", a, b, (min(corners), max(corners)))
+        bound = min(corners), max(corners)
+        return self._sum([self._elementwise("Mul", a, part, bound) for part in self._addends(b)], bound)
 
     def plus(self, a: Value, number: int) -> Value:
         """a + number."""
@@ -156,8 +160,11 @@ class Primitives:
         """[m, k] x [k, n] to [m, n], or [g, m, k] x [g, k, n] to [g, m, n]."""
         (*batch, m, k), n = a.shape, b.shape[-1]
         shape = (*batch, m, n)
-        operands = [self.graph.shaped(a, a.shape), self.graph.shaped(b, b.shape)]
-        return self.graph.emit("MatMul", operands, shape, bound, math.prod(shape) * (k + k % 2))
+        products = []
+        for left, right in itertools.product(self._addends(a), self._addends(b)):
+            operands = [self.graph.shaped(left, a.shape), self.graph.shaped(right, b.shape)]
+            products.append(self.graph.emit("MatMul", operands, shape, bound, math.prod(shape) * (k + k % 2)))
+        return self._sum(products, bound)
 
     def sum_over(self, x: Value, bound: Bound) -> Value:
         """The sum over the last axis, [..., n] to [...]."""
@@ -169,10 +176,14 @@ class Primitives:
 
     def select(self, table: Value, index: Value, bound: Bound) -> Value:
         """table[index], for a flat table and an index of any shape that is within it."""
-        self.graph.dynamic_table_cells += table.size
-        operands = [self.graph.flat(table), self.graph.cast_to_index(index)]
-        chosen = self.graph.emit("Gather", operands, (index.size,), bound, SELECT_CELLS * index.size, axis=0)
-        return Value(chosen.cells.reshape(index.shape), *bound)
+        chosen = []
+        for part in self._addends(table):
+            self.graph.dynamic_table_cells += table.size
+            operands = [self.graph.flat(part), self.graph.cast_to_index(index)]
+            cost = SELECT_CELLS * index.size
+            chosen.append(self.graph.emit("Gather", operands, (index.size,), bound, cost, axis=0))
+        total = self._sum(chosen, bound)
+        return Value(total.cells.reshape(index.shape), *bound)
 
     def _shift_right_once(self, y: Value, shift: int) -> Value:
         divisor = self.graph.initializer(np.array([1 << shift]))
@@ -189,6 +200,13 @@ class Primitives:
         not_negative = self.subtract(self.relu(self.plus(r, 1)), self.relu(r))
         q = self.subtract(self.plus(not_negative, -1), minus_w)
         return Value(q.cells, y.lo >> shift, y.hi >> shift)
+
+    def _sum(self, parts: list[Value], bound: Bound) -> Value:
+        """The sum of values of one shape; `bound` is known to hold it."""
+        total = parts[0]
+        for part in parts[1:]:
+            total = self._elementwise("Add", total, part, bound)
+        return total
 
     def _addends(self, b: Value) -> list[Value]:
         """b as a sum of values whose constants float32 holds: a wide constant's high and low bits."""

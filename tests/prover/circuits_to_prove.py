@@ -176,6 +176,14 @@ def _wide_constants(b: CircuitBuilder, rng: np.random.Generator) -> Outputs:
     return [b.add("add", [x, c]), b.add("sub", [c, x]), b.add("sub", [x, c])]
 
 
+@named("weights and tables of 45 bits")
+def _wide_weights(b: CircuitBuilder, rng: np.random.Generator) -> Outputs:
+    x = b.input("x", (2, 3), -9, 9, 1.0, "int")
+    w = b.add("matmul", [x, b.constant(rng.integers(-(2**45), 2**45, (3, 2)))])
+    t = b.add("table", [x, b.constant(rng.integers(-(2**45), 2**45, 20))], lo=-10)
+    return [w, t, b.add("mul", [x, b.constant(2**30 + 1)])]
+
+
 @named("inputs of 62 bits")
 def _wide_inputs(b: CircuitBuilder, rng: np.random.Generator) -> Outputs:
     x = b.input("x", (3,), -(2**61), 2**61, 1.0, "int")

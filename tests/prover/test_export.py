@@ -96,7 +96,7 @@ def test_hardswish_is_relu_on_every_integer_of_the_widest_table(tmp_path: Path) 
 
 @pytest.mark.parametrize(("shift", "table_bits"), [(1, 3), (3, 3), (2, 5), (5, 7)])
 def test_no_proposed_quotient_but_leads_to_the_floor(shift: int, table_bits: int) -> None:
-    """Whatever ezkl's division might let a prover claim, lookups in range mean that the result is the floor."""
+    """Whatever a prover claims as the quotient: where all lookups are in range, the result is the floor."""
     graph = IntegerGraph()
     primitives = Primitives(graph, table_bits)
     reach = 3 << shift
@@ -157,13 +157,15 @@ def test_movement_costs_nothing() -> None:
         )
 
 
-def test_a_weight_beyond_float32_is_refused_by_name() -> None:
+def test_a_constant_that_cannot_be_split_is_refused_by_name() -> None:
     b = CircuitBuilder()
-    x = b.input("x", (1, 2), -5, 5, 1.0, "int")
-    b.label = "head/MatMul"
-    y = b.add("matmul", [x, b.constant(np.array([[2**24 + 1], [1]]))])
+    x = b.input("x", (2,), -5, 5, 1.0, "int")
+    b.label = "head/Concat"
+    y = b.add("concat", [x, b.constant(np.array([2**24 + 1]))], axis=0)
+    b.label = "head/Relu"
+    y = b.add("rescale", [y], mul=1, shift=0, lo=0, hi=None)
     circuit = b.build([Port("y", y, 1.0, "int")], {})
-    with pytest.raises(UnsupportedError, match=r"head/MatMul \(matmul\).*16777217.*float32"):
+    with pytest.raises(UnsupportedError, match=r"head/Relu \(rescale\).*16777217.*float32"):
         export(circuit)
 
 
