@@ -167,7 +167,7 @@ class Importer:
         """Import a graph's initializers and nodes into the innermost scope."""
         for tensor in graph.initializer:
             array = numpy_helper.to_array(tensor)
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            if array.dtype.kind == "f" and not np.isfinite(array).all() and not _is_mask(array):
                 raise ModelError(
                     f"initializer {tensor.name!r} holds NaN or infinity: there is no integer for it"
                 )
@@ -311,7 +311,7 @@ class Importer:
             schema = defs.get_schema(node.op_type, self.opsets[domain], domain)
             opsets = [helper.make_opsetid(d, v) for d, v in self.opsets.items()]
             inferred = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
-        except (shape_inference.InferenceError, defs.SchemaError, ValueError, RuntimeError):
+        except (shape_inference.InferenceError, defs.SchemaError, KeyError, ValueError, RuntimeError):
             return {}
         found = {name: element_type(proto) for name, proto in inferred.items()}
         return {name: dtype for name, dtype in found.items() if dtype is not None}
@@ -361,6 +361,11 @@ class Importer:
         for name, result in zip(node.output, results, strict=False):
             if name and result is not None:
                 self.bind(name, *result)
+
+
+def _is_mask(array: NDArray[Any]) -> bool:
+    """Whether an array is an attention mask: minus infinity and zeros, nothing else."""
+    return bool((np.isneginf(array) | (array == 0)).all())
 
 
 def _instantiate(
