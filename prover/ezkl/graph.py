@@ -14,6 +14,7 @@ caller.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 
@@ -104,12 +105,11 @@ class IntegerGraph:
     def constant_of(self, value: Value) -> IntArray | None:
         """The value of a tensor whose cells are all constant, int64 in its shape; None for any other."""
         flat = value.cells.ravel()
-        numbers = self._numbers(flat)
-        if any(self._sources[i].constant is None for i in np.unique(numbers)):
+        numbers, used = self._numbers(flat)
+        if any(source.constant is None for source in used.values()):
             return None
         out = np.empty(flat.size, dtype=np.int64)
-        for i in np.unique(numbers):
-            source = self._sources[i]
+        for i, source in used.items():
             assert source.constant is not None
             mine = numbers == i
             out[mine] = source.constant[flat[mine] - source.start]
@@ -207,18 +207,21 @@ class IntegerGraph:
             self._flat_names[cells.tobytes()] = name
         return Value(cells, lo, hi)
 
-    def _numbers(self, flat: Cells) -> NDArray[np.intp]:
-        return np.searchsorted(np.array(self._starts), flat, side="right") - 1
+    def _numbers(self, flat: Cells) -> tuple[NDArray[np.intp], dict[int, _Source]]:
+        """For each cell the number of its source, and the sources that occur."""
+        first = bisect_right(self._starts, flat.min()) - 1
+        behind = bisect_right(self._starts, flat.max())
+        numbers = first + np.searchsorted(np.array(self._starts[first + 1 : behind]), flat, side="right")
+        used = [first] if behind == first + 1 else np.unique(numbers).tolist()
+        return numbers, {i: self._sources[i] for i in used}
 
     def _gathered(self, flat: Cells, value: Value) -> str:
         constant = self.constant_of(value)
         if constant is not None:
             return self.initializer(constant.ravel())
-        numbers = self._numbers(flat)
-        used = np.unique(numbers)
+        numbers, used = self._numbers(flat)
         names, offsets, end = [], np.zeros(len(self._sources), dtype=np.int64), 0
-        for i in used:
-            source = self._sources[i]
+        for i, source in used.items():
             names.append(source.name if source.constant is None else self.initializer(source.constant))
             offsets[i] = end - source.start
             end += source.size
