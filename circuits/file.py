@@ -9,6 +9,8 @@ The header names each constant's tensor by its node's number and holds, as strin
     circuit     the graph as canonical JSON:
                 {"info": {...}, "inputs": [port, ...], "nodes": [node, ...], "outputs": [port, ...]}
     circuit_id  64 hexadecimal digits
+    sha256      of the graph's JSON and the tensors: names and notes are not part of the id, and damage to
+                them must show too
 
 Canonical JSON has sorted keys, no spaces and Python's shortest representation of floats, which reads back
 exactly. There is one encoding of a circuit: a reader encodes what it has read again and compares the bytes,
@@ -18,6 +20,7 @@ its id computed anew.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -44,7 +47,7 @@ PREFIX = struct.Struct("<Q")
 NODE_FIELDS = {"attrs", "hi", "inputs", "label", "lo", "op", "shape"}
 PORT_FIELDS = {"kind", "name", "node", "scale"}
 GRAPH_FIELDS = {"info", "inputs", "nodes", "outputs"}
-METADATA_FIELDS = {"circuit", "circuit_id", "format", "version"}
+METADATA_FIELDS = {"circuit", "circuit_id", "format", "sha256", "version"}
 
 
 def save(circuit: Circuit, path: str | os.PathLike[str]) -> None:
@@ -58,7 +61,7 @@ def save(circuit: Circuit, path: str | os.PathLike[str]) -> None:
         If a cell of the circuit could not be disputed, or its description has no JSON form.
     """
     _check_use(circuit)
-    header = _encode_header(circuit, circuit.circuit_id.hex())
+    header = _encode_header(circuit, circuit.circuit_id.hex(), _digest(circuit))
     write_atomically(path, itertools.chain((PREFIX.pack(len(header)), header), _tensors(circuit)))
 
 
@@ -110,8 +113,10 @@ def _decode(data: bytes) -> Circuit:
     nodes, inputs, outputs, info = _graph(_parse(metadata["circuit"].encode(), "its graph"))
     constants = _constants(nodes, entries, memoryview(data)[PREFIX.size + length :])
     circuit = Circuit(nodes, constants, inputs, outputs, info)
-    if _encode_header(circuit, metadata["circuit_id"]) != header:
+    if _encode_header(circuit, metadata["circuit_id"], metadata["sha256"]) != header:
         raise CircuitError("it was altered: its header is not the one encoding of what it says")
+    if _digest(circuit) != metadata["sha256"]:
+        raise CircuitError("it was altered: its contents do not have the digest that it states")
     circuit.validate()
     _check_use(circuit)
     if circuit.circuit_id.hex() != metadata["circuit_id"]:
@@ -134,18 +139,31 @@ def _tensors(circuit: Circuit) -> Iterator[bytes]:
         yield circuit.constants[i].astype(DTYPES[f"I{8 * circuit.nodes[i].width}"], copy=False).tobytes()
 
 
-def _encode_header(circuit: Circuit, circuit_id: str) -> bytes:
-    graph = {
-        "info": dict(circuit.info),
-        "inputs": [_port_json(port) for port in circuit.inputs],
-        "nodes": [_node_json(node) for node in circuit.nodes],
-        "outputs": [_port_json(port) for port in circuit.outputs],
-    }
+def _digest(circuit: Circuit) -> str:
+    digest = hashlib.sha256(_encode_graph(circuit).encode())
+    for tensor in _tensors(circuit):
+        digest.update(tensor)
+    return digest.hexdigest()
+
+
+def _encode_graph(circuit: Circuit) -> str:
+    return _canonical(
+        {
+            "info": dict(circuit.info),
+            "inputs": [_port_json(port) for port in circuit.inputs],
+            "nodes": [_node_json(node) for node in circuit.nodes],
+            "outputs": [_port_json(port) for port in circuit.outputs],
+        }
+    )
+
+
+def _encode_header(circuit: Circuit, circuit_id: str, digest: str) -> bytes:
     entries: dict[str, Any] = {
         "__metadata__": {
-            "circuit": _canonical(graph),
+            "circuit": _encode_graph(circuit),
             "circuit_id": circuit_id,
             "format": FORMAT,
+            "sha256": digest,
             "version": VERSION,
         }
     }

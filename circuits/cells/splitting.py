@@ -158,8 +158,20 @@ def _fitting_part(term: Term) -> tuple[int, int]:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(keep, middle) else (low, middle - 1)
     whole_size = term.inner[-keep - 1]
+    if low < whole_size and _shares_a_guard(term, len(term.inner) - keep - 1):
+        return keep, 1
     divisor = max(size for size in range(1, low + 1) if whole_size % size == 0)
     return keep, divisor if 2 * divisor > low else low
+
+
+def _shares_a_guard(term: Term, at: int) -> bool:
+    """Whether inner digit `at` is one of two in a guard: cut in two, it would be one of three, which is too many."""
+    for access in term.accesses:
+        others = (*access.outer, *access.inner[:at], *access.inner[at + 1 :])
+        for column in range(1, len(access.bases)):
+            if access.inner[at].steps[column] and any(digit.steps[column] for digit in others):
+                return True
+    return False
 
 
 def _restricted(term: Term, at: int, size: int) -> Term:
@@ -193,13 +205,16 @@ def _partial(kind: Kind, term: Term, at: int, size: int, materialise: Materialis
     cells = math.prod(n for n, used in (*uses, *outside_sizes) if used)
     if cells > MAX_CELLS:
         raise CircuitError(f"splitting one of its cells would take {cells} partial results")
-    part = replace(term, coefficient=1, accesses=tuple(accesses))
-    if kind is Kind.MAX:
-        definition, lo, hi = Definition(Kind.MAX, (part,)), term.lo, term.hi
+    part = replace(term, accesses=tuple(accesses))
+    coefficient = term.coefficient
+    if kind is Kind.MAX:  # a negative coefficient turns the order round: it belongs to the parts
+        lo, hi = sorted((coefficient * term.lo, coefficient * term.hi))
+        definition, coefficient = Definition(Kind.MAX, (part,)), 1
     else:
-        definition, lo, hi = plain_sum((part,)), min(term.lo, 0), max(term.hi, 0)
+        lo, hi = min(term.lo, 0), max(term.hi, 0)
+        definition = plain_sum((replace(part, coefficient=1),))
     tensor = materialise(definition, cells, width_of(lo, hi))
-    total = Term(term.coefficient, (_laid_out(tensor, uses, outside_sizes),), lo, hi)
+    total = Term(coefficient, (_laid_out(tensor, uses, outside_sizes),), lo, hi)
     return (total, replace(term, accesses=tuple(rest))) if left else (total,)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+import random
+from collections.abc import Iterable
 
 import numpy as np
 from hypothesis import strategies as st
@@ -18,52 +18,58 @@ MOST_CELLS = 96
 WIDE = 1 << 20
 """A tensor whose bound is wider than this is rescaled before it is used again."""
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+def circuits(most_nodes: int = 10) -> st.SearchStrategy[Circuit]:
+    """Circuits of a few operations, with one to three outputs, some of which are read by other nodes too."""
+    return st.builds(random_circuit, st.integers(0, 2**32 - 1), st.integers(1, most_nodes))
 
 
-@st.composite
-def circuits(draw: Draw, most_nodes: int = 8) -> Circuit:
-    """A circuit of a few operations, with one to three outputs, some of which may be read by other nodes
-    too."""
-    grown = _Grown(draw)
-    for _ in range(draw(st.integers(1, 2))):
-        shape = draw(shapes())
-        lo = draw(st.integers(-40, 20))
-        grown.add_input(shape, lo, lo + draw(st.integers(0, 100)))
-    for _ in range(draw(st.integers(1, most_nodes))):
+def random_circuit(seed: int, nodes: int) -> Circuit:
+    """A circuit that depends on the seed alone; one with fewer nodes is the beginning of one with more."""
+    rng = random.Random(seed)
+    grown = _Grown(rng)
+    for _ in range(rng.choice([1, 1, 2])):
+        lo = rng.randint(-40, 20)
+        grown.add_input(random_shape(rng, least=1), lo, lo + rng.randint(0, 100))
+    for _ in range(nodes):
         grown.grow()
-    ends = draw(st.lists(st.sampled_from(grown.pool[-4:]), min_size=1, max_size=3))
-    ports = [Port(f"y{k}", i, 0.5 + k, "real") for k, i in enumerate(ends)]
-    return grown.builder.build(ports, {})
+    ends = [rng.choice(grown.pool[-4:]) for _ in range(rng.randint(0, 2))]
+    ports = [Port(f"y{k}", i, 0.5 + k, "real") for k, i in enumerate([grown.pool[-1], *ends])]
+    return grown.builder.build(ports, {"seed": seed})
 
 
 @st.composite
-def samples(draw: Draw, circuit: Circuit) -> list[IntArray]:
+def samples(draw: st.DrawFn, circuit: Circuit) -> list[IntArray]:
     """One sample for the circuit's inputs, often at the corners of their bounds."""
+    return random_sample(circuit, draw(st.integers(0, 2**32 - 1)))
+
+
+def random_sample(circuit: Circuit, seed: int) -> list[IntArray]:
+    """One sample, with a fifth of its cells at the corners of their bounds."""
+    rng = np.random.default_rng(seed)
     arrays: list[IntArray] = []
     for port in circuit.inputs:
         node = circuit.nodes[port.node]
-        seed = draw(st.integers(0, 2**32 - 1))
-        rng = np.random.default_rng(seed)
         values = rng.integers(node.lo, node.hi, node.shape, endpoint=True)
         corners = rng.choice([node.lo, node.hi], node.shape)
-        arrays.append(
-            np.asarray(np.where(rng.random(node.shape) < 0.2, corners, values))[None].astype(node.dtype)
-        )
+        mixed = np.asarray(np.where(rng.random(node.shape) < 0.2, corners, values))
+        arrays.append(mixed[None].astype(node.dtype))
     return arrays
 
 
-def shapes(least: int = 0, most: int = 4) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes of few cells, often with axes of size 1."""
-    sizes = st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=least, max_size=most).map(tuple)
-    return sizes.filter(lambda shape: math.prod(shape) <= MOST_CELLS)
+def random_shape(rng: random.Random, least: int = 0, most: int = 4) -> tuple[int, ...]:
+    """A shape of few cells, often with axes of size 1."""
+    while True:
+        shape = tuple(rng.choice([1, 2, 3, 4, 6]) for _ in range(rng.randint(least, most)))
+        if math.prod(shape) <= MOST_CELLS:
+            return shape
 
 
 class _Grown:
     """A circuit under construction: every operation takes inputs from the pool and puts its tensor back."""
 
-    def __init__(self, draw: Draw) -> None:
-        self.draw = draw
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
         self.builder = CircuitBuilder()
         self.pool: list[int] = []
 
@@ -75,10 +81,18 @@ class _Grown:
         return self.builder.nodes[i].shape
 
     def integer(self, lo: int, hi: int) -> int:
-        return self.draw(st.integers(lo, hi))
+        return self.rng.randint(lo, hi)
+
+    def coin(self) -> bool:
+        return self.rng.random() < 0.5
+
+    def shuffled(self, items: Iterable[int]) -> list[int]:
+        rest = list(items)
+        self.rng.shuffle(rest)
+        return rest
 
     def pick(self) -> int:
-        return self.draw(st.sampled_from(self.pool))
+        return self.rng.choice(self.pool[-6:])
 
     def narrow(self, i: int) -> int:
         """The tensor, rescaled where its bound is wide."""
@@ -89,50 +103,48 @@ class _Grown:
         return self.builder.add("rescale", [i], mul=1, shift=bits - 8, lo=None, hi=None)
 
     def constant(self, shape: tuple[int, ...], lo: int = -9, hi: int = 9) -> int:
-        rng = np.random.default_rng(self.integer(0, 1000))
-        return self.builder.constant(rng.integers(lo, hi, shape, endpoint=True))
+        values = np.random.default_rng(self.integer(0, 1000))
+        return self.builder.constant(values.integers(lo, hi, shape, endpoint=True))
 
     def mate(self, shape: tuple[int, ...]) -> int:
         """A tensor that broadcasts with one of this shape: from the pool if one does, a constant
         otherwise."""
         fitting = [i for i in self.pool if _broadcasts(self.shape(i), shape)]
-        if fitting and self.draw(st.booleans()):
-            return self.narrow(self.draw(st.sampled_from(fitting)))
-        own = tuple(n if self.draw(st.booleans()) else 1 for n in shape)
+        if fitting and self.coin():
+            return self.narrow(self.rng.choice(fitting))
+        own = tuple(n if self.coin() else 1 for n in shape)
         return self.constant(own[self.integer(0, len(own)) :])
 
     def grow(self) -> None:
-        """Try one operation; one that does not fit its operands is left out."""
-        op = self.draw(st.sampled_from(OPERATIONS))
-        try:
-            new = getattr(self, f"_{op}")(self.narrow(self.pick()))
-        except VerinferError:
-            return
-        if (
-            new is not None
-            and self.builder.nodes[new].size <= MOST_CELLS
-            and self.builder.nodes[new].op != "constant"
-        ):
-            self.pool.append(new)
+        """Add an operation that fits its operands and yields neither many cells nor a constant."""
+        while True:
+            try:
+                new = getattr(self, f"_{self.rng.choice(OPERATIONS)}")(self.narrow(self.pick()))
+            except VerinferError:
+                continue
+            node = self.builder.nodes[new] if new is not None else None
+            if node is not None and node.size <= MOST_CELLS and node.op not in ("constant", "input"):
+                self.pool.append(new)
+                return
 
     def _elementwise(self, x: int) -> int:
-        op = self.draw(st.sampled_from(["add", "sub", "mul", "max", "greater"]))
+        op = self.rng.choice(["add", "sub", "mul", "max", "greater"])
         pair = [x, self.mate(self.shape(x))]
-        if self.draw(st.booleans()):
+        if self.coin():
             pair.reverse()
         return self.builder.add(op, pair)
 
     def _twice(self, x: int) -> int:
         """The same tensor on both sides."""
-        return self.builder.add(self.draw(st.sampled_from(["add", "sub", "mul", "max"])), [x, x])
+        return self.builder.add(self.rng.choice(["add", "sub", "mul", "max"]), [x, x])
 
     def _where(self, x: int) -> int:
         condition = self.builder.add("greater", [x, self.mate(self.shape(x))])
         return self.builder.add("where", [condition, self.mate(self.shape(x)), self.mate(self.shape(x))])
 
     def _rescale(self, x: int) -> int:
-        lo = self.draw(st.none() | st.integers(-300, 0))
-        hi = self.draw(st.none() | st.integers(0, 300))
+        lo = self.rng.choice([None, self.integer(-300, 0)])
+        hi = self.rng.choice([None, self.integer(0, 300)])
         return self.builder.add(
             "rescale", [x], mul=self.integer(1, 5), shift=self.integer(0, 5), lo=lo, hi=hi
         )
@@ -156,17 +168,19 @@ class _Grown:
 
     def _reduce(self, x: int) -> int:
         rank = len(self.shape(x))
-        axes = [axis for axis in range(rank) if self.draw(st.booleans())]
-        return self.builder.add(self.draw(st.sampled_from(["reduce_sum", "reduce_max"])), [x], axes=axes)
+        axes = [axis for axis in range(rank) if self.coin()]
+        return self.builder.add(self.rng.choice(["reduce_sum", "reduce_max"]), [x], axes=axes)
 
-    def _matmul(self, x: int) -> int | None:
+    def _matmul(self, x: int) -> int:
         shape = self.shape(x)
         if len(shape) < 2:
-            return None
+            rows = self.rng.choice([n for n in range(1, 97) if math.prod(shape) % n == 0])
+            shape = (rows, math.prod(shape) // rows)
+            x = self.builder.add("reshape", [x], shape=list(shape))
         fitting = [i for i in self.pool if len(self.shape(i)) >= 2 and self.shape(i)[-2] == shape[-1]]
-        if fitting and self.draw(st.booleans()):
-            return self.builder.add("matmul", [x, self.narrow(self.draw(st.sampled_from(fitting)))])
-        if self.draw(st.booleans()):
+        if fitting and self.coin():
+            return self.builder.add("matmul", [x, self.narrow(self.rng.choice(fitting))])
+        if self.coin():
             return self.builder.add("matmul", [self.constant((self.integer(1, 4), shape[-2])), x])
         return self.builder.add("matmul", [x, self.constant((shape[-1], self.integer(1, 5)))])
 
@@ -185,11 +199,11 @@ class _Grown:
     def _conv(self, x: int) -> int:
         image = self._image(x)
         channels, spatial = self.shape(image)[-1], len(self.shape(image)) - 2
-        groups = self.draw(st.sampled_from([g for g in (1, 2, 3, 4, 6) if channels % g == 0]))
+        groups = self.rng.choice([g for g in (1, 2, 3, 4, 6) if channels % g == 0])
         kernel = [self.integer(1, 3) for _ in range(spatial)]
         weights = (groups * self.integer(1, 2), *kernel, channels // groups)
         fitting = [i for i in self.pool if math.prod(self.shape(i)) == math.prod(weights)]
-        if fitting and self.draw(st.booleans()):
+        if fitting and self.coin():
             w = self.builder.add("reshape", [self.narrow(fitting[0])], shape=list(weights))
         else:
             w = self.constant(weights)
@@ -203,19 +217,19 @@ class _Grown:
 
     def _reshape(self, x: int) -> int:
         rest, shape = math.prod(self.shape(x)), []
-        while rest > 1 and self.draw(st.booleans()):
-            shape.append(self.draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0])))
+        while rest > 1 and self.coin():
+            shape.append(self.rng.choice([n for n in range(1, rest + 1) if rest % n == 0]))
             rest //= shape[-1]
         return self.builder.add("reshape", [x], shape=[*shape, rest])
 
     def _transpose(self, x: int) -> int:
-        return self.builder.add("transpose", [x], perm=self.draw(st.permutations(range(len(self.shape(x))))))
+        return self.builder.add("transpose", [x], perm=self.shuffled(range(len(self.shape(x)))))
 
     def _slice(self, x: int) -> int:
         starts, steps, sizes = [], [], []
         for n in self.shape(x):
             start = self.integer(0, n - 1)
-            step = self.draw(st.sampled_from([1, 1, 2, -1, -2]))
+            step = self.rng.choice([1, 1, 2, -1, -2])
             room = (n - 1 - start) // step if step > 0 else start // -step
             starts.append(start)
             steps.append(step)
@@ -225,9 +239,7 @@ class _Grown:
     def _pad(self, x: int) -> int:
         rank = len(self.shape(x))
         before, after = ([self.integer(0, 2) for _ in range(rank)] for _ in range(2))
-        return self.builder.add(
-            "pad", [x], before=before, after=after, value=self.draw(st.sampled_from([0, 0, -3]))
-        )
+        return self.builder.add("pad", [x], before=before, after=after, value=self.rng.choice([0, 0, -3]))
 
     def _broadcast(self, x: int) -> int:
         shape = [n if n > 1 else self.integer(1, 3) for n in self.shape(x)]
@@ -241,9 +253,9 @@ class _Grown:
             return None
         axis = self.integer(0, len(shape) - 1)
         same = [i for i in self.pool if _joins(self.shape(i), shape, axis)]
-        parts = [x, *self.draw(st.lists(st.sampled_from(same), max_size=2))] if same else [x]
+        parts = [x, *self.rng.choices(same, k=self.integer(0, 2))] if same else [x]
         parts.append(self.constant((*shape[:axis], self.integer(1, 2), *shape[axis + 1 :])))
-        return self.builder.add("concat", self.draw(st.permutations(parts)), axis=axis)
+        return self.builder.add("concat", self.shuffled(parts), axis=axis)
 
     def _long_concat(self, x: int) -> int | None:
         """More inputs than one record takes."""
@@ -258,8 +270,8 @@ class _Grown:
         if not shape:
             return None
         axis = self.integer(0, len(shape) - 1)
-        if self.draw(st.booleans()):
-            index = self.constant(self.draw(shapes(most=2)), 0, shape[axis] - 1)
+        if self.coin():
+            index = self.constant(random_shape(self.rng, most=2), 0, shape[axis] - 1)
         else:
             source = self.narrow(self.pick())
             index = self.builder.add("rescale", [source], mul=1, shift=0, lo=0, hi=shape[axis] - 1)
