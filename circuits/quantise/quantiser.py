@@ -271,10 +271,11 @@ class Quantiser:
         worst = [(edge * mul + ((1 << shift) >> 1)) >> shift for edge in (operand.lo, operand.hi)]
         edge = max(2 * math.ceil(self.ranges[i].magnitude / scale), (1 << bits) - 1 if scale > q.scale else 1)
         edge = min(edge, (1 << limit) - 1)
-        if worst[1] >> limit > 0 and (high is None or high > edge):
-            high = edge
-        if -worst[0] >> limit > 0 and (low is None or low < -edge):
-            low = -edge
+        top, bottom = (0 if self.ranges[i].hi <= 0 else edge), (0 if self.ranges[i].lo >= 0 else -edge)
+        if worst[1] >> limit > 0 and (high is None or high > top):
+            high = top
+        if -worst[0] >> limit > 0 and (low is None or low < bottom):
+            low = bottom
         low = None if low is not None and worst[0] >= low else low
         high = None if high is not None and worst[1] <= high else high
         if scale == q.scale and low is None and high is None:
