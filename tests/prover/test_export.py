@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from circuits.builder import CircuitBuilder
@@ -24,7 +27,9 @@ from prover.ezkl.primitives import Primitives
 from prover.ezkl.process import run
 from prover.ezkl.settings import run_args
 from prover.progress import silent
+from tests.circuits.random_circuits import circuits, random_circuit, random_sample, samples
 from tests.prover.circuits_to_prove import BUILDS, build
+from tests.prover.integer_onnx import evaluate
 from verifier.bn254 import SCALAR_FIELD
 from verifier.statement import embed
 
@@ -74,6 +79,54 @@ def test_ezkl_computes_what_the_executor_computes(name: str, tmp_path: Path) -> 
     samples = _samples(circuit)
     expected = [[int(x) for y in execute(circuit, s) for x in y.ravel()] for s in samples]
     assert _outputs_under_ezkl(export(circuit), samples, tmp_path) == expected
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_the_integer_onnx_is_exact_at_the_corners(name: str) -> None:
+    circuit = build(name)
+    made = export(circuit)
+    for sample in _samples(circuit):
+        expected = [int(x) for y in execute(circuit, sample) for x in y.ravel()]
+        assert evaluate(made, [x.ravel() for x in sample]) == expected
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_random_circuits_export_exactly(data: st.DataObject) -> None:
+    _check_a_random_circuit(data)
+
+
+@pytest.mark.fuzz
+@given(st.data())
+def test_many_random_circuits_export_exactly(data: st.DataObject) -> None:
+    _check_a_random_circuit(data)
+
+
+def _check_a_random_circuit(data: st.DataObject) -> None:
+    circuit = data.draw(circuits())
+    sample = data.draw(samples(circuit))
+    try:
+        made = export(circuit)
+    except UnsupportedError as error:
+        assert "constant" in str(error)
+        assume(False)
+    expected = [int(x) for y in execute(circuit, sample) for x in y.ravel()]
+    assert evaluate(made, [x.ravel().astype(np.int64) for x in sample]) == expected
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_circuits_prove_exactly(seed: int, tmp_path: Path) -> None:
+    """The same under ezkl's own constraints."""
+    made, circuit = None, None
+    for attempt in range(50):
+        circuit = random_circuit(1000 * seed + attempt, 8)
+        with contextlib.suppress(UnsupportedError):
+            made = export(circuit)
+            break
+    assert made is not None and circuit is not None
+    drawn = [random_sample(circuit, i) for i in range(2)]
+    expected = [[int(x) for y in execute(circuit, s) for x in y.ravel()] for s in drawn]
+    assert _outputs_under_ezkl(made, drawn, tmp_path) == expected
 
 
 def test_every_operation_has_a_form_and_a_case() -> None:
