@@ -34,7 +34,7 @@ OF_LISTS = (
     ),
     *("SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement"),
 )
-NEVER_FOLDED = frozenset((*WITH_SUBGRAPHS, *OF_LISTS))
+NEVER_FOLDED = frozenset((*WITH_SUBGRAPHS, *OF_LISTS, "DequantizeLinear"))
 
 Bound = tuple[Tensors, np.dtype[Any]]
 """What a name stands for: a tensor, or a list of tensors, and the ONNX type of its elements."""

@@ -10,11 +10,27 @@ from collections.abc import Sequence
 
 from circuits.graph import GraphBuilder, Value
 
+MASKED = -1e4
+"""What a masked cell counts as: calibration takes numbers this low for masks, not magnitudes."""
+
 
 def softmax(b: GraphBuilder, x: Value, axes: Sequence[int]) -> Value:
     """The softmax of x over rising axes."""
     weights = b.add("function", [_below_maximum(b, x, axes)], name="exp", params=[])
     return b.add("divide", [weights, b.add("reduce_sum", [weights], axes=list(axes))], at_least=1.0)
+
+
+def masked_softmax(b: GraphBuilder, x: Value, keep: Value, axes: Sequence[int]) -> Value:
+    """The softmax over the cells that the truth values `keep` name; the others get 0, even where a row keeps
+    none."""
+    lowered = b.add("where", [keep, x, b.constant(MASKED)], kind="real")
+    weights = b.add("function", [_below_maximum(b, lowered, axes)], name="exp", params=[])
+    kept = b.value_of(keep)
+    if kept is not None and kept.any(axis=tuple(axis - x.rank for axis in axes)).all():
+        return b.add("divide", [weights, b.add("reduce_sum", [weights], axes=list(axes))], at_least=1.0)
+    weights = b.add("mul", [weights, keep], kind="real")
+    total = b.add("clip", [b.add("reduce_sum", [weights], axes=list(axes))], lo=1.0, hi=None)
+    return b.add("divide", [weights, total], at_least=1.0)
 
 
 def log_softmax(b: GraphBuilder, x: Value, axes: Sequence[int]) -> Value:
