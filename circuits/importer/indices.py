@@ -1,7 +1,8 @@
 """Indices: constant ones checked when compiling, run-time ones made unable to leave their axis.
 
-A run-time index i into n cells is read as ONNX reads it, i + n where i < 0, and then clamped to 0 .. n-1. ONNX leaves an index
-beyond that undefined; here it means the nearest cell, so that every input has one answer and a proof.
+A run-time index i into n cells is read as ONNX reads it, i + n where i < 0, and then clamped to 0 .. n-1.
+ONNX leaves an index beyond that undefined; here it means the nearest cell, so that every input has one answer
+and a proof.
 """
 
 from __future__ import annotations
@@ -68,11 +69,14 @@ def flat_index(b: GraphBuilder, index: Value, stride: int, base: Indices) -> Val
 
 
 def element_base(shape: Sequence[int], inside: Sequence[int], axis: int) -> tuple[int, Indices]:
-    """How a tensor of `shape` read flat is indexed by a tensor over the corner `inside` of it, along one axis: the axis' stride, and
-    the flat index of each element where the index along the axis is 0."""
+    """How a tensor of `shape` read flat is indexed by a tensor over the corner `inside` of it, along one
+    axis: the axis' stride, and the flat index of each element where the index along the axis is 0."""
     strides = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
     grids = np.indices(inside, dtype=np.int64)
-    base = sum((g * s for k, (g, s) in enumerate(zip(grids, strides, strict=True)) if k != axis), np.zeros(inside, np.int64))
+    base = sum(
+        (g * s for k, (g, s) in enumerate(zip(grids, strides, strict=True)) if k != axis),
+        np.zeros(inside, np.int64),
+    )
     return strides[axis], base
 
 
@@ -86,7 +90,8 @@ def take_along_axis(b: GraphBuilder, node: OnnxNode, x: Value, index: Value, axi
 def one_hot(b: GraphBuilder, index: Value, size: int) -> Value:
     """Truth values [*index, size]: whether the index is 0, 1, .. size-1. All are 0 for an index outside.
 
-    Written as differences of a thermometer (index > -1, index > 0, ..), which takes half the comparisons of an equality.
+    Written as differences of a thermometer (index > -1, index > 0, ..), which takes half the comparisons of
+    an equality.
     """
     column = reshaped(b, index, [*index.shape, 1])
     above = b.add("greater", [column, b.constant(np.arange(-1, size, dtype=np.int64))])

@@ -1,19 +1,18 @@
 """Writing updates into a tensor at indices: what the Scatter family amounts to.
 
-Along the middle axis of data [P, n, S], update k of updates [P, m, S] goes to cell index[p, k]; `reduction` says what becomes
-of the cell's old value and of several updates for one cell:
+Along the middle axis of data [P, n, S], update k of updates [P, m, S] goes to cell index[p, k]; `reduction`
+says what becomes of the cell's old value and of several updates for one cell:
 
     none: the last update     add, mul, max, min: the old value and all updates
 
-Constant indices make this wiring: a cell with updates reads a row of candidates out of (data, updates). Run-time indices
-are compared with every cell, so that the cost is P * n * m comparisons; an update outside the axis goes nowhere.
+Constant indices make this wiring: a cell with updates reads a row of candidates out of (data, updates).
+Run-time indices are compared with every cell, so that the cost is P * n * m comparisons; an update outside
+the axis goes nowhere.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable
 
 import numpy as np
 
@@ -38,7 +37,8 @@ def place_constant(b: GraphBuilder, data: Value, cells: Indices, updates: Value,
         source[written.astype(np.int64)] = [candidates[cell][-1] for cell in written.tolist()]
         return b.add("gather", [joined(b, [data, updates], 0), b.constant(source)], axis=0)
     longest = max(map(len, candidates.values()))
-    spare = data.shape[0] + updates.shape[0]  # a row of the neutral element; max and min repeat the old value instead
+    # Rows with fewer updates are filled with the neutral element; for max and min, with the old value.
+    spare = data.shape[0] + updates.shape[0]
     rows = np.full((len(written), 1 + longest), spare)
     for row, cell in zip(rows, written.tolist(), strict=True):
         row[0] = cell
@@ -54,7 +54,9 @@ def place_constant(b: GraphBuilder, data: Value, cells: Indices, updates: Value,
     return b.add("gather", [joined(b, [data, results], 0), b.constant(source)], axis=0)
 
 
-def place(b: GraphBuilder, node: OnnxNode, data: Value, index: Value, updates: Value, reduction: str) -> Value:
+def place(
+    b: GraphBuilder, node: OnnxNode, data: Value, index: Value, updates: Value, reduction: str
+) -> Value:
     """data [P, n, S] with updates [P, m, S] at run-time indices [P, m], counted from the front.
 
     Raises
@@ -78,7 +80,11 @@ def place(b: GraphBuilder, node: OnnxNode, data: Value, index: Value, updates: V
     offered = reshaped(b, updates, [blocks, 1, count, width])
     old = reshaped(b, data, [blocks, cells, 1, width])
     if reduction == "mul":
-        return b.add("mul", [data, reduced(b, b.add("where", [chosen, offered, _one(b, data)]), 2, "mul")], kind=data.kind)
+        return b.add(
+            "mul",
+            [data, reduced(b, b.add("where", [chosen, offered, _one(b, data)]), 2, "mul")],
+            kind=data.kind,
+        )
     best = reduced(b, b.add("where", [chosen, offered, old]), 2, reduction)
     return b.add("max", [data, best]) if reduction == "max" else minimum(b, data, best)
 
@@ -94,7 +100,11 @@ def _last(b: GraphBuilder, hit: Value, data: Value, updates: Value) -> Value:
         latest = b.add("reduce_max", [rank], axes=[2])  # [P, n, 1]: 1 + the update's number, 0 for none
         touched = b.add("greater", [latest, b.constant(np.int64(0))])
         number = b.add("max", [b.add("sub", [latest, b.constant(np.int64(1))]), b.constant(np.int64(0))])
-        flat = b.add("add", [number, b.constant(np.arange(blocks).reshape(-1, 1, 1) * count)]) if blocks > 1 else number
+        flat = (
+            b.add("add", [number, b.constant(np.arange(blocks).reshape(-1, 1, 1) * count)])
+            if blocks > 1
+            else number
+        )
         table = reshaped(b, updates, [blocks * count, updates.shape[2]])
         new = b.add("gather", [table, reshaped(b, flat, [blocks, cells])], axis=0)
     return b.add("where", [touched, new, data], kind=data.kind)

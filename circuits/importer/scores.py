@@ -40,7 +40,10 @@ def transformed(b: GraphBuilder, node: OnnxNode, scores: Value, transform: str) 
 
 def _softmax_zero(b: GraphBuilder, scores: Value) -> Value:
     """The softmax over the scores that are not 0, which stay 0."""
-    beyond = [b.add("greater", pair) for pair in ([scores, b.constant(NEARLY_ZERO)], [b.constant(-NEARLY_ZERO), scores])]
+    beyond = [
+        b.add("greater", pair)
+        for pair in ([scores, b.constant(NEARLY_ZERO)], [b.constant(-NEARLY_ZERO), scores])
+    ]
     top = b.add("reduce_max", [scores], axes=[1])
     power = b.add("function", [b.add("sub", [scores, top])], name="exp", params=[])
     kept = b.add("where", [b.add("max", beyond), power, b.constant(0.0)])
@@ -48,9 +51,12 @@ def _softmax_zero(b: GraphBuilder, scores: Value) -> Value:
 
 
 def label_numbers(node: OnnxNode, strings: str, integers: str) -> list[int]:
-    """The integers that stand for the classes: the model's own integer labels, or the numbers of its string labels."""
+    """The integers that stand for the classes: the model's own integer labels, or the numbers of its string
+    labels."""
     names = node.attrs.get(strings) or []
-    return [node.scope.number_of(str(name)) for name in names] or [int(label) for label in node.attrs.get(integers) or []]
+    return [node.scope.number_of(str(name)) for name in names] or [
+        int(label) for label in node.attrs.get(integers) or []
+    ]
 
 
 def best_label(b: GraphBuilder, scores: Value, labels: Sequence[int]) -> Value:

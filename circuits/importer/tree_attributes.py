@@ -1,4 +1,4 @@
-"""Reads the two forms in which ai.onnx.ml spells tree ensembles: with leaves among the nodes, and with leaves apart."""
+"""Reads the two forms in which ai.onnx.ml spells trees: with leaves among the nodes, and apart."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def separate_trees(node: OnnxNode, prefix: str, targets: int) -> Trees:
     if np.isnan(thresholds[nodes]).any():
         raise node.fail("a threshold is NaN")
     tests, features = [modes[i] for i in nodes], np.array(_integers(node, "nodes_featureids"), dtype=np.int64)
-    return simplified(Trees(tests, features[nodes], thresholds[nodes], yes, no, np.array(roots), values, named))
+    return simplified(
+        Trees(tests, features[nodes], thresholds[nodes], yes, no, np.array(roots), values, named)
+    )
 
 
 def combined_trees(node: OnnxNode) -> Trees:

@@ -1,12 +1,12 @@
-"""Decision trees without paths: every decision of every tree at once, then one choice a node, from the deepest nodes up.
+"""Decision trees without paths: all decisions at once, then one choice a node, from the deepest up.
 
     decision[k] = x[feature[k]] > threshold[k]                          all trees, equal decisions shared
     result[node] = result[its yes node] if its decision holds, else result[its no node]
     result[leaf] = the leaf's value, or its number
 
-Nodes of one depth are one tensor, so that a forest takes as many steps as its deepest tree has levels, and one comparison and
-one choice a node. The bounds stay those of the leaves' values. `x <= t` is lowered as the opposite of `x > t`, which the
-quantiser keeps exact on the grid of x; so are all other tests.
+Nodes of one depth are one tensor, so that a forest takes as many steps as its deepest tree has levels, and
+one comparison and one choice a node. The bounds stay those of the leaves' values. `x <= t` is lowered as the
+opposite of `x > t`, which the quantiser keeps exact on the grid of x; so are all other tests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from circuits.errors import ModelError
 from circuits.graph import GraphBuilder, Value
-from circuits.importer.arithmetic import equal, negated
+from circuits.importer.arithmetic import equal
 
 Numbers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -63,7 +63,8 @@ class Trees:
 def simplified(trees: Trees) -> Trees:
     """The same trees with tests GT, LT, EQ and MEMBER only, and none whose outcome is known.
 
-    An infinite threshold (how gradient boosting splits off missing values) has a known outcome: an input is finite.
+    An infinite threshold (how gradient boosting splits off missing values) has a known outcome: an input is
+    finite.
     """
     yes, no = trees.yes.copy(), trees.no.copy()
     tests = list(trees.test)
@@ -82,12 +83,14 @@ def simplified(trees: Trees) -> Trees:
             if target not in settled:
                 return target
             target = settled[target]
-        raise ModelError("a tree's nodes lead to one another in a circle")  # levels_of finds all other circles
+        raise ModelError("a tree's nodes lead to one another in a circle")
 
     roots = np.array([end(int(root)) for root in trees.roots], dtype=np.int64)
     for i in range(len(tests)):
         yes[i], no[i] = end(int(yes[i])), end(int(no[i]))
-    return Trees(tests, trees.feature, trees.threshold, yes, no, roots, trees.values, trees.named, trees.members)
+    return Trees(
+        tests, trees.feature, trees.threshold, yes, no, roots, trees.values, trees.named, trees.members
+    )
 
 
 def levels_of(trees: Trees) -> list[Numbers]:
@@ -140,13 +143,16 @@ def decisions(b: GraphBuilder, x: Value, trees: Trees, nodes: Numbers) -> tuple[
     for node in nodes[tests[nodes] == "MEMBER"].tolist():
         column[node] = width
         width += 1
-        taken = b.add("gather", [x, b.constant(np.full(len(trees.members[node]), trees.feature[node]))], axis=1)
+        taken = b.add(
+            "gather", [x, b.constant(np.full(len(trees.members[node]), trees.feature[node]))], axis=1
+        )
         parts.append(b.add("reduce_max", [equal(b, taken, b.constant(trees.members[node]))], axes=[1]))
     return (parts[0] if len(parts) == 1 else b.add("concat", parts, axis=1)), column
 
 
 def outcomes(b: GraphBuilder, x: Value, trees: Trees, leaves: NDArray[np.float64] | Numbers) -> Value:
-    """What each tree's leaf holds, [N, trees], where leaf k holds leaves[k]. The trees are simplified ones."""
+    """What each tree's leaf holds, [N, trees], where leaf k holds leaves[k]. The trees are simplified
+    ones."""
     levels = levels_of(trees)
     rows = x.shape[0]
     if not levels:
@@ -156,14 +162,21 @@ def outcomes(b: GraphBuilder, x: Value, trees: Trees, leaves: NDArray[np.float64
     below: Value | None = None
     for level in reversed(levels):
         choice = b.add("gather", [held, b.constant(column[level])], axis=1)
-        branches = [_results(b, below, place, targets[level], leaves, rows) for targets in (trees.yes, trees.no)]
+        branches = [
+            _results(b, below, place, targets[level], leaves, rows) for targets in (trees.yes, trees.no)
+        ]
         below = b.add("where", [choice, *branches])
         place[level] = np.arange(len(level))
     return _results(b, below, place, trees.roots, leaves, rows)
 
 
 def _results(
-    b: GraphBuilder, below: Value | None, place: Numbers, targets: Numbers, leaves: NDArray[np.generic], rows: int
+    b: GraphBuilder,
+    below: Value | None,
+    place: Numbers,
+    targets: Numbers,
+    leaves: NDArray[np.generic],
+    rows: int,
 ) -> Value:
     """The results [N, k] of targets that are leaves, or nodes whose results are columns of `below`."""
     ends = targets < 0

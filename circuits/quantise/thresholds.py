@@ -1,8 +1,8 @@
 """How finely an input must be kept for its comparisons with constants to be exact.
 
-Models compare in float32. Around a threshold t float32 numbers lie ulp(t) apart, and data often does so too: a tree's
-threshold halfway between two values of a decimal grid may be the float32 neighbour of a third. On a grid of steps of ulp(t)
-every float32 number near t is a point, and x > t comes out as in the model.
+Models compare in float32. Around a threshold t float32 numbers lie ulp(t) apart, and data often does so too:
+a tree's threshold halfway between two values of a decimal grid may be the float32 neighbour of a third. On a
+grid of steps of ulp(t) every float32 number near t is a point, and x > t comes out as in the model.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from circuits.real_ops import MOVEMENTS
 
 
 def exact_exponents(graph: Graph) -> dict[int, int]:
-    """For each input that meets constant thresholds, with only movements between, the least e such that a grid of
-    steps of 2^-e is exact for all thresholds but 0."""
+    """For each input that meets constant thresholds, with only movements between, the least e such that a
+    grid of steps of 2^-e is exact for all thresholds but 0."""
     sources: dict[int, set[int]] = {}
     steps: dict[int, float] = {}
     for i, node in enumerate(graph.nodes):

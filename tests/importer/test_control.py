@@ -42,7 +42,9 @@ agraph (float[2, 3] x{more}) => (float[2, 3] y) {{
 
 
 def test_a_constant_condition_takes_its_branch() -> None:
-    made = written(IF.format(more="", first="size = Size(x) six = Constant<value_int = 6>() c = Equal(size, six)"))
+    made = written(
+        IF.format(more="", first="size = Size(x) six = Constant<value_int = 6>() c = Equal(size, six)")
+    )
     check(made, X)
     assert {node.op for node in import_model(made).nodes} <= {"input", "constant", "add"}
 

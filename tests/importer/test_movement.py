@@ -112,7 +112,9 @@ PADS = {
 @pytest.mark.parametrize(("mode", "pads"), [(mode, pads) for mode, cases in PADS.items() for pads in cases])
 def test_pad_modes(mode: str, pads: tuple[int, ...]) -> None:
     opset = 19 if mode == "wrap" else 13
-    check_against_onnxruntime("Pad", {"x": X, "pads": ints(*pads)}, {"mode": mode}, constants=["pads"], opset=opset)
+    check_against_onnxruntime(
+        "Pad", {"x": X, "pads": ints(*pads)}, {"mode": mode}, constants=["pads"], opset=opset
+    )
 
 
 def test_pad_widths_and_value_were_attributes() -> None:

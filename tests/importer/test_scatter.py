@@ -77,7 +77,9 @@ def test_circuits_write_integers_exactly(reduction: str) -> None:
     x = RNG.integers(-9, 10, size=(4, 3)).astype(np.int64)
     index = np.array([[2], [0], [2]] if reduction != "none" else [[2], [0], [3]], dtype=np.int64)
     updates = RNG.integers(-9, 10, size=(3, 3)).astype(np.int64)
-    made = model("ScatterND", {"x": x, "index": index, "updates": updates}, {"reduction": reduction}, opset=18)
+    made = model(
+        "ScatterND", {"x": x, "index": index, "updates": updates}, {"reduction": reduction}, opset=18
+    )
     inputs = [x, index, updates]
     np.testing.assert_array_equal(integers(made, inputs)[0], reference(made, inputs)[0])
 
@@ -95,7 +97,9 @@ def test_no_updates_change_nothing() -> None:
 
 def test_too_many_comparisons_are_refused() -> None:
     x, index = np.zeros((1, 1 << 13), np.float32), np.zeros((1, 1 << 12), np.int64)
-    made = model("ScatterElements", {"x": x, "index": index, "updates": x[:, : 1 << 12]}, {"axis": 1}, opset=18)
+    made = model(
+        "ScatterElements", {"x": x, "index": index, "updates": x[:, : 1 << 12]}, {"axis": 1}, opset=18
+    )
     with pytest.raises(UnsupportedError, match="comparisons: make its indices constant"):
         import_model(made)
 

@@ -18,7 +18,9 @@ TIES = RNG.integers(-2, 3, size=(3, 4, 5)).astype(np.int64)
 
 
 @pytest.mark.parametrize("op_type", ["ArgMax", "ArgMin"])
-@pytest.mark.parametrize("attrs", [{}, {"axis": -1}, {"axis": 1, "keepdims": 0}, {"axis": 2, "select_last_index": 1}])
+@pytest.mark.parametrize(
+    "attrs", [{}, {"axis": -1}, {"axis": 1, "keepdims": 0}, {"axis": 2, "select_last_index": 1}]
+)
 def test_ties_go_to_the_first_or_last(op_type: str, attrs: Mapping[str, Any]) -> None:
     check_against_onnxruntime(op_type, {"x": TIES.astype(np.float32)}, attrs, opset=13)
     made = model(op_type, {"x": TIES.astype(np.int32)}, attrs, opset=13)

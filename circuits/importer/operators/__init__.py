@@ -1,4 +1,4 @@
-"""The handlers of all ONNX operators, one family a module; importing the package imports and so registers them all."""
+"""The handlers of all ONNX operators, one family a module; importing the package registers them."""
 
 import pkgutil
 from importlib import import_module

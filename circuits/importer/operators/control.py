@@ -1,6 +1,4 @@
-"""Control flow. A circuit has none: a choice known when compiling is taken, a loop is unrolled, and a choice made at run time
-computes both branches and selects.
-"""
+"""Control flow: a known choice is taken, a loop unrolled, an unknown choice computes both branches."""
 
 from __future__ import annotations
 
@@ -28,7 +26,9 @@ def if_(b: GraphBuilder, node: OnnxNode, condition: Value) -> list[Tensors | Non
     return [_selected(b, node, chosen, *pair) for pair in pairs]
 
 
-def _selected(b: GraphBuilder, node: OnnxNode, condition: Value, yes: Tensors | None, no: Tensors | None) -> Tensors:
+def _selected(
+    b: GraphBuilder, node: OnnxNode, condition: Value, yes: Tensors | None, no: Tensors | None
+) -> Tensors:
     """Whichever of two results a run-time condition picks, if a circuit can hold either."""
     if isinstance(yes, TensorList) and isinstance(no, TensorList) and len(yes.items) == len(no.items):
         items = [_selected(b, node, condition, *pair) for pair in zip(yes.items, no.items, strict=True)]
@@ -66,8 +66,8 @@ def _holds(b: GraphBuilder, node: OnnxNode, condition: Tensors | None) -> bool:
     known = b.value_of(condition) if isinstance(condition, Value) else None
     if known is None:
         raise node.fail(
-            "its condition is computed at run time, so how often it runs depends on data: give it a constant trip count and "
-            "a condition that does not depend on the inputs"
+            "its condition is computed at run time, so how often it runs depends on data: give it a constant "
+            "trip count and a condition that does not depend on the inputs"
         )
     return bool(known.reshape(-1)[0])
 
@@ -81,7 +81,9 @@ def _tensor(node: OnnxNode, value: Tensors | None) -> Value:
 def _stacked(b: GraphBuilder, node: OnnxNode, parts: Sequence[Value], axis: int) -> Value:
     """Tensors of one shape along a new axis."""
     if not parts:
-        raise node.fail("it never runs, so the shape of what it collects is unknown: remove it from the model")
+        raise node.fail(
+            "it never runs, so the shape of what it collects is unknown: remove it from the model"
+        )
     rank = parts[0].rank
     at = axis_of(node, axis, rank + 1)
     return joined(b, [reshaped(b, p, [*p.shape[:at], 1, *p.shape[at:]]) for p in parts], at)
@@ -103,8 +105,11 @@ def scan(b: GraphBuilder, node: OnnxNode, *inputs: Value | None) -> list[Value]:
     return [_stacked(b, node, parts, 0) for parts in zip(*samples, strict=True)]
 
 
-def _scan(b: GraphBuilder, node: OnnxNode, state: list[Value], scanned: list[Value], batched: bool) -> list[Value]:
-    """One sequence; `batched` is opset 8's form, whose attributes count a batch axis that is not here any more."""
+def _scan(
+    b: GraphBuilder, node: OnnxNode, state: list[Value], scanned: list[Value], batched: bool
+) -> list[Value]:
+    """One sequence; `batched` is opset 8's form, whose attributes count a batch axis that is not here any
+    more."""
     body: onnx.GraphProto = node.attrs["body"]
     names = [info.name for info in body.input]
     outputs = len(body.output) - len(state)
@@ -119,7 +124,9 @@ def _scan(b: GraphBuilder, node: OnnxNode, state: list[Value], scanned: list[Val
             k = steps - 1 - i if back else i
             shape = [n for d, n in enumerate(x.shape) if d != axis]
             slices.append(reshaped(b, along(b, x, axis, range(k, k + 1)), shape))
-        results = [_tensor(node, y) for y in node.scope.run(body, dict(zip(names, [*state, *slices], strict=True)))]
+        results = [
+            _tensor(node, y) for y in node.scope.run(body, dict(zip(names, [*state, *slices], strict=True)))
+        ]
         state = results[: len(state)]
         for kept, value in zip(collected, results[len(state) :], strict=True):
             kept.append(value)

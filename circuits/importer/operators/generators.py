@@ -19,7 +19,10 @@ def eye_like(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 
 @handles("Range")
 def range_(b: GraphBuilder, node: OnnxNode, start: Value, limit: Value, delta: Value) -> Value:
-    raise node.fail("its start, limit or delta is computed at run time, so its length would depend on data: make them constant")
+    raise node.fail(
+        "its start, limit or delta is computed at run time, so its length would depend on data: "
+        "make them constant"
+    )
 
 
 @handles("ConstantOfShape")

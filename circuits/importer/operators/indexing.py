@@ -39,11 +39,14 @@ def gather_nd(b: GraphBuilder, node: OnnxNode, x: Value, index: Value) -> Value:
 
 
 def slice_numbers(b: GraphBuilder, node: OnnxNode, index: Value, sizes: tuple[int, ...]) -> Value:
-    """The number, in row-major order over axes of these sizes, of the slice that each row [.., len(sizes)] names."""
+    """The number, in row-major order over axes of these sizes, of the slice that each row [.., len(sizes)]
+    names."""
     total = b.constant(np.zeros(index.shape[:-1], dtype=np.int64))
     for k, size in enumerate(sizes):
         column = reshaped(b, along(b, index, index.rank - 1, range(k, k + 1)), index.shape[:-1])
-        part = flat_index(b, index_of(b, node, column, size), math.prod(sizes[k + 1 :]), np.zeros(1, np.int64))
+        part = flat_index(
+            b, index_of(b, node, column, size), math.prod(sizes[k + 1 :]), np.zeros(1, np.int64)
+        )
         total = part if k == 0 else b.add("add", [total, part])
     return total
 

@@ -35,7 +35,9 @@ def linear_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
     if scores.shape[1] == len(labels) >= 2:
         return [best_label(b, scores, labels), transformed(b, node, scores, transform)]
     if scores.shape[1] != 1 or len(labels) != 2 or transform == "PROBIT":
-        raise node.fail(f"{scores.shape[1]} scores and post_transform {transform} do not fit {len(labels)} labels")
+        raise node.fail(
+            f"{scores.shape[1]} scores and post_transform {transform} do not fit {len(labels)} labels"
+        )
     label = chosen_label(b, b.add("greater", [scores, b.constant(0.0)]), labels)
     if transform == "LOGISTIC":
         return [label, transformed(b, node, joined(b, [negative(b, scores), scores], 1), transform)]
@@ -54,10 +56,14 @@ def _linear(b: GraphBuilder, node: OnnxNode, x: Value, targets: int) -> Value:
     rows = _rows(b, node, x)
     coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
     if coefficients.size != targets * rows.shape[1]:
-        raise node.fail(f"{coefficients.size} coefficients do not fit {targets} targets and {rows.shape[1]} features")
+        raise node.fail(
+            f"{coefficients.size} coefficients do not fit {targets} targets and {rows.shape[1]} features"
+        )
     product = b.add("matmul", [rows, b.constant(coefficients.reshape(targets, -1).T)])
     intercepts = node.attrs.get("intercepts")
-    return b.add("add", [product, b.constant(np.array(intercepts, dtype=np.float64))]) if intercepts else product
+    return (
+        b.add("add", [product, b.constant(np.array(intercepts, dtype=np.float64))]) if intercepts else product
+    )
 
 
 @handles("SVMRegressor", domain=ML)
@@ -66,14 +72,16 @@ def svm_regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
     supports = node.attrs.get("n_supports", 0)
     if supports:
-        product = _machines(b, node, rows, _vectors(node, supports, rows.shape[1]), coefficients.reshape(-1, 1))
+        product = _machines(
+            b, node, rows, _vectors(node, supports, rows.shape[1]), coefficients.reshape(-1, 1)
+        )
     else:
         product = b.add("matmul", [rows, b.constant(coefficients.reshape(-1, 1))])
     score = b.add("add", [product, b.constant(np.float64(node.attrs["rho"][0]))])
     if node.attrs.get("one_class", 0):
         inside = b.add("greater", [score, b.constant(0.0)])
         return b.add("where", [inside, b.constant(1.0), b.constant(-1.0)])
-    return score if node.attrs["post_transform"] == "NONE" else transformed(b, node, score, node.attrs["post_transform"])
+    return transformed(b, node, score, node.attrs["post_transform"])
 
 
 @handles("SVMClassifier", domain=ML)
@@ -82,7 +90,9 @@ def svm_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
     labels = label_numbers(node, "classlabels_strings", "classlabels_ints")
     counts = [int(n) for n in node.attrs.get("vectors_per_class") or []]
     if len(counts) != len(labels) or len(labels) < 2 or node.attrs["post_transform"] != "NONE":
-        raise node.fail("it has no support vectors of each class, or a post_transform: use LinearClassifier, or NONE")
+        raise node.fail(
+            "it has no support vectors of each class, or a post_transform: use LinearClassifier, or NONE"
+        )
     rows = _rows(b, node, x)
     vectors = _vectors(node, sum(counts), rows.shape[1])
     pairs = list(combinations(range(len(labels)), 2))
@@ -100,7 +110,9 @@ def svm_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
             "train with probability=False"
         )
     line = b.add("mul", [scores, b.constant(np.float64(-slopes[0]))])
-    first = b.add("function", [b.add("sub", [line, b.constant(np.float64(shifts[0]))])], name="sigmoid", params=[])
+    first = b.add(
+        "function", [b.add("sub", [line, b.constant(np.float64(shifts[0]))])], name="sigmoid", params=[]
+    )
     return [label, joined(b, [first, b.add("sub", [b.constant(1.0), first])], 1)]
 
 
@@ -114,7 +126,8 @@ def _vectors(node: OnnxNode, count: int, features: int) -> NDArray[np.float64]:
 def _machines(
     b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> Value:
-    """The weighted sums [N, machines] of each row's similarities to the support vectors, weights [vectors, machines]."""
+    """The weighted sums [N, machines] of each row's similarities to the support vectors, weights [vectors,
+    machines]."""
     if node.attrs["kernel_type"] == "LINEAR":
         return b.add("matmul", [rows, b.constant(vectors.T @ weights)])
     return b.add("matmul", [_kernel(b, node, rows, vectors), b.constant(weights)])
@@ -128,7 +141,9 @@ def _kernel(b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.fl
         apart = b.add("sub", [reshaped(b, rows, [rows.shape[0], 1, rows.shape[1]]), b.constant(vectors)])
         squared = b.add("reduce_sum", [b.add("mul", [apart, apart])], axes=[2])
         distance = reshaped(b, squared, [rows.shape[0], len(vectors)])
-        return b.add("function", [b.add("mul", [distance, b.constant(np.float64(-gamma))])], name="exp", params=[])
+        return b.add(
+            "function", [b.add("mul", [distance, b.constant(np.float64(-gamma))])], name="exp", params=[]
+        )
     scaled = b.add("matmul", [rows, b.constant(vectors.T * gamma)])
     line = b.add("add", [scaled, b.constant(np.float64(shift))]) if shift else scaled
     if name == "SIGMOID":
@@ -143,7 +158,8 @@ def _pair_weights(
 ) -> NDArray[np.float64]:
     """The weight [vectors, pairs] of each support vector in the machine of each pair of classes.
 
-    Row j - 1 of the coefficients weighs the vectors of the classes before j against class j; row i those behind i against class i.
+    Row j - 1 of the coefficients weighs the vectors of the classes before j against class j; row i those
+    behind i against class i.
     """
     table = coefficients.reshape(len(counts) - 1, -1)
     ends = np.cumsum([0, *counts])
@@ -161,5 +177,8 @@ def _votes(b: GraphBuilder, scores: Value, pairs: Sequence[tuple[int, int]], cla
     won, lost = np.zeros((2, len(pairs), classes), dtype=np.int64)
     for k, (i, j) in enumerate(pairs):
         won[k, i] = lost[k, j] = 1
-    wins = [b.add("matmul", [side, b.constant(table)], kind="int") for side, table in ((first, won), (negated(b, first), lost))]
+    wins = [
+        b.add("matmul", [side, b.constant(table)], kind="int")
+        for side, table in ((first, won), (negated(b, first), lost))
+    ]
     return b.add("add", wins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def even_parts(total: int, length: int, parts: int) -> list[int]:
 def pieces(b: GraphBuilder, x: Value, axis: int, lengths: list[int]) -> list[Value]:
     """x cut along an axis into parts of the given lengths."""
     ends = np.cumsum([0, *lengths]).tolist()
-    return [along(b, x, axis, range(start, stop)) for start, stop in zip(ends, ends[1:], strict=False)]
+    return [along(b, x, axis, range(start, stop)) for start, stop in pairwise(ends)]
 
 
 @handles("Slice")

@@ -36,7 +36,9 @@ def pad(
     before, after = [0] * x.rank, [0] * x.rank
     for i, axis in enumerate(where):
         before[axis], after[axis] = widths[i], widths[len(where) + i]
-    x = window(b, x, [range(max(-p, 0), n + min(q, 0)) for n, p, q in zip(x.shape, before, after, strict=True)])
+    x = window(
+        b, x, [range(max(-p, 0), n + min(q, 0)) for n, p, q in zip(x.shape, before, after, strict=True)]
+    )
     before, after = [max(p, 0) for p in before], [max(p, 0) for p in after]
     if not math.prod(x.shape):
         raise node.fail("its negative pads leave nothing of an axis")
@@ -50,7 +52,8 @@ def pad(
 
 
 def filled(b: GraphBuilder, x: Value, before: Sequence[int], after: Sequence[int], fill: Value) -> Value:
-    """x with so many more cells before and after along each axis, holding one number, which may be a run-time one."""
+    """x with so many more cells before and after along each axis, holding one number, which may be a run-time
+    one."""
     if not any(before) and not any(after):
         return x
     number = b.value_of(fill)

@@ -16,13 +16,23 @@ from circuits.importer.handlers import OnnxNode, handles, refuse
 
 ML = "ai.onnx.ml"
 
-refuse("it reads or writes dictionaries, which have no meaning in a circuit", "DictVectorizer", "CastMap", domain=ML)
-refuse("it maps strings, which have no meaning in a circuit: encode them before the model", "CategoryMapper", domain=ML)
+refuse(
+    "it reads or writes dictionaries, which have no meaning in a circuit",
+    "DictVectorizer",
+    "CastMap",
+    domain=ML,
+)
+refuse(
+    "it maps strings, which have no meaning in a circuit: encode them before the model",
+    "CategoryMapper",
+    domain=ML,
+)
 
 
 @handles("ZipMap", domain=ML)
 def zip_map(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
-    """The scores as they are, a tensor with a column for each class, where ONNX makes dictionaries of them."""
+    """The scores as they are, a tensor with a column for each class, where ONNX makes dictionaries of
+    them."""
     return x
 
 
@@ -45,21 +55,32 @@ def normalizer(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     elif norm == "L1":
         size = b.add("reduce_sum", [absolute(b, rows)], axes=axes)
     elif norm == "L2":
-        size = b.add("function", [b.add("reduce_sum", [b.add("mul", [rows, rows])], axes=axes)], name="sqrt", params=[])
+        size = b.add(
+            "function", [b.add("reduce_sum", [b.add("mul", [rows, rows])], axes=axes)], name="sqrt", params=[]
+        )
     else:
         raise node.fail(f"its norm {norm!r} is none of MAX, L1, L2")
-    return b.add("divide", [rows, b.add("where", [equal(b, size, b.constant(0.0)), b.constant(1.0), size])], at_least=None)
+    return b.add(
+        "divide",
+        [rows, b.add("where", [equal(b, size, b.constant(0.0)), b.constant(1.0), size])],
+        at_least=None,
+    )
 
 
 @handles("Imputer", domain=ML)
 def imputer(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
-    """Puts other numbers in the place of a certain one. In the place of NaN there is nothing to do: no input is NaN."""
+    """Puts other numbers in the place of a certain one. In the place of NaN there is nothing to do: no input
+    is NaN."""
     reals = node.attrs.get("imputed_value_floats")
     missing = node.attrs.get("replaced_value_float" if reals else "replaced_value_int64", 0)
     filling = np.array(reals or node.attrs["imputed_value_int64s"])
     if math.isnan(missing):
         return x
-    return b.add("where", [equal(b, x, b.constant(np.array(missing, filling.dtype))), b.constant(filling), x], kind=x.kind)
+    return b.add(
+        "where",
+        [equal(b, x, b.constant(np.array(missing, filling.dtype))), b.constant(filling), x],
+        kind=x.kind,
+    )
 
 
 @handles("Binarizer", domain=ML)
@@ -73,7 +94,9 @@ def feature_vectorizer(b: GraphBuilder, node: OnnxNode, *xs: Value) -> Value:
     rows = [b.retyped(reshaped(b, x, [1, *x.shape]) if x.rank == 1 else x, "real") for x in xs]
     wanted = node.attrs.get("inputdimensions") or [x.shape[-1] for x in rows]
     if [int(n) for n in wanted] != [x.shape[-1] for x in rows]:
-        raise node.fail(f"its inputs have {[x.shape[-1] for x in rows]} columns where it expects {list(wanted)}")
+        raise node.fail(
+            f"its inputs have {[x.shape[-1] for x in rows]} columns where it expects {list(wanted)}"
+        )
     return joined(b, rows, rows[0].rank - 1)
 
 
@@ -108,7 +131,8 @@ def _matches(b: GraphBuilder, x: Value, keys: NDArray[Any]) -> Value:
 
 
 def codes(node: OnnxNode, values: Any) -> NDArray[Any]:
-    """A list or tensor of numbers or strings as an array of numbers; each string has the same number everywhere."""
+    """A list or tensor of numbers or strings as an array of numbers; each string has the same number
+    everywhere."""
     array = np.asarray(values)
     if array.dtype.kind in "OUS":
         return np.array([node.scope.number_of(str(text)) for text in array.reshape(-1)], dtype=np.int64)

@@ -28,13 +28,19 @@ def scatter_elements(b: GraphBuilder, node: OnnxNode, data: Value, index: Value,
     size, total, count = data.shape[axis], math.prod(data.shape), math.prod(index.shape)
     if count == 0:
         return data
-    if index.shape != updates.shape or any(m > n for k, (m, n) in enumerate(zip(index.shape, data.shape, strict=True)) if k != axis):
-        raise node.fail(f"indices of shape {index.shape} and updates of shape {updates.shape} do not fit {data.shape}")
+    if index.shape != updates.shape or any(
+        m > n for k, (m, n) in enumerate(zip(index.shape, data.shape, strict=True)) if k != axis
+    ):
+        raise node.fail(
+            f"indices of shape {index.shape} and updates of shape {updates.shape} do not fit {data.shape}"
+        )
     known = constant_index(b, node, index, size)
     if known is not None:
         stride, base = element_base(data.shape, index.shape, axis)
         cells = (known * stride + base).reshape(-1)
-        out = place_constant(b, reshaped(b, data, [total, 1]), cells, reshaped(b, updates, [count, 1]), reduction)
+        out = place_constant(
+            b, reshaped(b, data, [total, 1]), cells, reshaped(b, updates, [count, 1]), reduction
+        )
         return reshaped(b, out, data.shape)
     lines, places, news = (moved_axis(b, x, axis, data.rank - 1) for x in (data, index, updates))
     corner = [*places.shape[:-1], size]
@@ -56,7 +62,9 @@ def _with_corner(b: GraphBuilder, x: Value, corner: Value) -> Value:
         return corner
     total = math.prod(x.shape)
     source = np.arange(total).reshape(x.shape)
-    source[tuple(slice(n) for n in corner.shape)] = total + np.arange(math.prod(corner.shape)).reshape(corner.shape)
+    source[tuple(slice(n) for n in corner.shape)] = total + np.arange(math.prod(corner.shape)).reshape(
+        corner.shape
+    )
     flat = joined(b, [reshaped(b, x, [total]), reshaped(b, corner, [math.prod(corner.shape)])], 0)
     return b.add("gather", [flat, b.constant(source)], axis=0)
 
@@ -68,20 +76,27 @@ def scatter_nd(b: GraphBuilder, node: OnnxNode, data: Value, index: Value, updat
     if count == 0:
         return data
     if depth > data.rank or updates.shape != index.shape[:-1] + data.shape[depth:]:
-        raise node.fail(f"updates of shape {updates.shape} do not fit {data.shape} at indices of shape {index.shape}")
+        raise node.fail(
+            f"updates of shape {updates.shape} do not fit {data.shape} at indices of shape {index.shape}"
+        )
     rows, width = math.prod(data.shape[:depth]), math.prod(data.shape[depth:])
     cells = reshaped(b, slice_numbers(b, node, index, data.shape[:depth]), [count])
     known = constant_index(b, node, cells, rows)
     if known is not None:
-        out = place_constant(b, reshaped(b, data, [rows, width]), known, reshaped(b, updates, [count, width]), reduction)
+        out = place_constant(
+            b, reshaped(b, data, [rows, width]), known, reshaped(b, updates, [count, width]), reduction
+        )
         return reshaped(b, out, data.shape)
     block, news = reshaped(b, data, [1, rows, width]), reshaped(b, updates, [1, count, width])
     return reshaped(b, place(b, node, block, reshaped(b, cells, [1, count]), news, reduction), data.shape)
 
 
 @handles("TensorScatter")
-def tensor_scatter(b: GraphBuilder, node: OnnxNode, cache: Value, updates: Value, starts: Value | None = None) -> Value:
-    """Writes a run of rows into each sample's cache, from a row of its own onwards; `circular` runs over into the first rows."""
+def tensor_scatter(
+    b: GraphBuilder, node: OnnxNode, cache: Value, updates: Value, starts: Value | None = None
+) -> Value:
+    """Writes a run of rows into each sample's cache, from a row of its own onwards; `circular` runs over into
+    the first rows."""
     axis = axis_of(node, node.attrs.get("axis", -2), cache.rank)
     if axis == 0:
         raise node.fail("its axis is that of the samples")

@@ -1,4 +1,4 @@
-"""Sequences and optionals whose length and contents are known when compiling: they vanish from the circuit."""
+"""Sequences and optionals: their lengths and contents are known when compiling, so they vanish."""
 
 from __future__ import annotations
 
@@ -40,14 +40,17 @@ def sequence_insert(
 
 
 @handles("SequenceErase")
-def sequence_erase(b: GraphBuilder, node: OnnxNode, sequence: TensorList, position: Value | None = None) -> TensorList:
+def sequence_erase(
+    b: GraphBuilder, node: OnnxNode, sequence: TensorList, position: Value | None = None
+) -> TensorList:
     items = list(sequence.items)
     del items[len(items) - 1 if position is None else _position(b, node, position, len(items))]
     return TensorList(tuple(items))
 
 
 def _position(b: GraphBuilder, node: OnnxNode, position: Value, places: int) -> int:
-    """A constant position in a sequence, counted from the front; a negative one counts from the last of the places."""
+    """A constant position in a sequence, counted from the front; a negative one counts from the last of the
+    places."""
     found = int(node.array(b, position, "position").reshape(-1)[0])
     if not -places <= found < places:
         raise node.fail(f"there is no position {found} in a sequence with {places} of them")

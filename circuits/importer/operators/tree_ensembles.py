@@ -1,4 +1,4 @@
-"""Tree ensembles of ai.onnx.ml: boosted trees and forests. The answers are onnxruntime's, odd cases included."""
+"""Tree ensembles of ai.onnx.ml, boosted or forests. The answers are onnxruntime's, odd cases included."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 def ensemble(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     scores = scores_of(b, node, x, combined_trees(node), AGGREGATES[node.attrs["aggregate_function"]])
     transform = TRANSFORMS[node.attrs["post_transform"]]
-    return scores if scores.shape[1] == 1 and transform != "PROBIT" else transformed(b, node, scores, transform)
+    return (
+        scores if scores.shape[1] == 1 and transform != "PROBIT" else transformed(b, node, scores, transform)
+    )
 
 
 @handles("TreeEnsembleClassifier", domain=ML)
@@ -57,7 +59,8 @@ def classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
 
 
 def _binary(b: GraphBuilder, node: OnnxNode, x: Value, trees: Trees, labels: Sequence[int]) -> list[Value]:
-    """Two classes: leaves may score the first only, the second only, or both; `base` may name either or both."""
+    """Two classes: leaves may score the first only, the second only, or both; `base` may name either or
+    both."""
     base, transform = _base(node), node.attrs["post_transform"]
     sums = scores_of(b, node, x, trees, "SUM")
     first, second = (b.add("gather", [sums, b.constant(np.array([k]))], axis=1) for k in (0, 1))
@@ -69,7 +72,9 @@ def _binary(b: GraphBuilder, node: OnnxNode, x: Value, trees: Trees, labels: Seq
         label = chosen_label(b, b.add("greater", [score, b.constant(least)]), labels)
         mirrored = b.add("sub", [b.constant(1.0), score]) if least else negative(b, score)
         if transform == "PROBIT":
-            raise node.fail("its PROBIT of a single score leaves the other class without one: use LOGISTIC or NONE")
+            raise node.fail(
+                "its PROBIT of a single score leaves the other class without one: use LOGISTIC or NONE"
+            )
         if transform == "LOGISTIC":
             return [label, transformed(b, node, joined(b, [negative(b, score), score], 1), transform)]
         return [label, joined(b, [mirrored, score], 1)]
@@ -83,7 +88,10 @@ def _binary(b: GraphBuilder, node: OnnxNode, x: Value, trees: Trees, labels: Seq
         pair = [_plus(b, first, base) if has_first else first, second]
         decisive = second
     if not single and not node.attrs.get("classlabels_strings"):
-        labels = [0, 1]  # with scores for both classes onnxruntime answers so, whatever the integer labels are
+        labels = [
+            0,
+            1,
+        ]  # with scores for both classes onnxruntime answers so, whatever the integer labels are
     label = chosen_label(b, b.add("greater", [decisive, b.constant(least)]), labels)
     return [label, transformed(b, node, joined(b, pair, 1), transform)]
 
@@ -134,5 +142,7 @@ def _scored(node: OnnxNode, trees: Trees, target: int) -> bool:
         return False
     everywhere = any(named[leaves].all() for leaves in trees.leaves())
     if not everywhere and (trees.values[trees.named] <= 0).any():
-        raise node.fail("whether a class has a score at all depends on the leaves reached: name every class in every leaf")
+        raise node.fail(
+            "whether a class has a score at all depends on the leaves reached: name every class in every leaf"
+        )
     return True
