@@ -76,6 +76,15 @@ class GraphPort:
     dtype: np.dtype[Any]
 
 
+@dataclass(frozen=True)
+class ScaledIntegers:
+    """A real tensor that a model dequantises: integers times a positive constant scale, a number or an array
+    that broadcasts with them."""
+
+    integers: Value
+    scale: NDArray[Any]
+
+
 @dataclass
 class Graph:
     """A float graph in topological order; node i yields tensor i."""
@@ -93,6 +102,8 @@ class GraphBuilder:
     def __init__(self) -> None:
         self.graph = Graph()
         self.label = ""
+        self.scaled: dict[int, ScaledIntegers] = {}
+        """The real tensors known to be scaled integers, by number: products of two of them stay exact."""
         self._seen: dict[tuple[Any, ...], Value] = {}
 
     def input(self, name: str, shape: Shape, kind: Kind, dtype: np.dtype[Any]) -> Value:

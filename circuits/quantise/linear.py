@@ -53,8 +53,15 @@ def _relabelled(q: Quantiser, i: int, node: GraphNode, x: int, factor: float) ->
     if math.frexp(factor)[0] == 0.5 or q.graph.nodes[x].kind != "real" or rounded_next:
         tensor = q.tensor(x)
         out = q.op("reshape", [tensor.id], shape=list(node.shape))
-        return Quantised(out, tensor.scale * factor)
+        return Quantised(out, _snapped(tensor.scale * factor))
     return None
+
+
+def _snapped(scale: float) -> float:
+    """A scale that misses a power of two by float64's rounding alone, as s * (1 / s) does, is that power:
+    only then are halves seen as halves."""
+    power = 2.0 ** round(math.log2(scale))
+    return power if abs(scale / power - 1) < 1e-12 else scale
 
 
 def _fine_scale(factors: NDArray[Any], magnitude: int) -> float:

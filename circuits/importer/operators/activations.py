@@ -6,6 +6,7 @@ from circuits.graph import GraphBuilder, Value
 from circuits.importer.arithmetic import scaled
 from circuits.importer.casting import wrapped
 from circuits.importer.handlers import OnnxNode, handles
+from circuits.importer.quantisation import dequantised
 
 _FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Acos": ("acos", ()),
@@ -47,6 +48,9 @@ def unary(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 
 @handles("Relu")
 def relu(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
+    known = b.scaled.get(x.id)
+    if known is not None:
+        return dequantised(b, b.add("clip", [known.integers], lo=0, hi=None), b.constant(known.scale))
     return b.add("clip", [x], lo=0, hi=None)
 
 

@@ -8,11 +8,21 @@ from typing import Any
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.axes import along, joined
 from circuits.importer.handlers import OnnxNode, handles
+from circuits.importer.quantisation import integer_product
 from circuits.importer.windows import channels_first, channels_last, crop, spread, windows
 
 
 @handles("Conv")
 def conv(b: GraphBuilder, node: OnnxNode, x: Value, w: Value, bias: Value | None = None) -> Value:
+    def product(x: Value, w: Value, bias: Value | None) -> Value:
+        return convolved(b, node, x, w, bias)
+
+    exact = integer_product(b, x, w, bias, product, (0, 1 - x.rank))
+    return product(x, w, bias) if exact is None else exact
+
+
+def convolved(b: GraphBuilder, node: OnnxNode, x: Value, w: Value, bias: Value | None) -> Value:
+    """The convolution of channels-first tensors that the node's attributes describe."""
     groups = node.attrs["group"]
     _check_ranks(node, x, w)
     if groups < 1 or w.shape[1] * groups != x.shape[1] or w.shape[0] % groups:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.arithmetic import scaled
 from circuits.importer.handlers import OnnxNode, handles
+from circuits.importer.quantisation import integer_product
 
 
 @handles("MatMul")
 def matmul(b: GraphBuilder, node: OnnxNode, x: Value, y: Value) -> Value:
     if min(x.rank, y.rank) == 0:
         raise node.fail(f"it multiplies tensors of shapes {x.shape} and {y.shape}: a scalar is no matrix")
+    if y.rank > 1:
+        exact = integer_product(b, x, y, None, lambda x, y, _: multiplied(b, x, y), (y.rank - 1, -1))
+        if exact is not None:
+            return exact
+    return multiplied(b, x, y)
+
+
+def multiplied(b: GraphBuilder, x: Value, y: Value) -> Value:
+    """The matrix product as NumPy has it: a vector is a row on the left and a column on the right."""
     left = b.add("reshape", [x], shape=[1, *x.shape]) if x.rank == 1 else x
     right = b.add("reshape", [y], shape=[*y.shape, 1]) if y.rank == 1 else y
     out = b.add("matmul", [left, right])
@@ -28,6 +38,17 @@ def gemm(b: GraphBuilder, node: OnnxNode, x: Value, y: Value, c: Value | None = 
     nothing."""
     if x.rank != 2 or y.rank != 2:
         raise node.fail(f"it multiplies tensors of shapes {x.shape} and {y.shape}: both must be matrices")
+    alpha = node.attrs["alpha"]
+    if alpha == node.attrs["beta"] == 1:
+        exact = integer_product(
+            b, x, y, c, lambda x, y, c: _gemm(b, node, x, y, c), (0 if node.attrs["transB"] else 1, -1)
+        )
+        if exact is not None:
+            return exact
+    return _gemm(b, node, x, y, c)
+
+
+def _gemm(b: GraphBuilder, node: OnnxNode, x: Value, y: Value, c: Value | None) -> Value:
     alpha = node.attrs["alpha"]
     x = b.add("transpose", [x], perm=[1, 0]) if node.attrs["transA"] else x
     y = b.add("transpose", [y], perm=[1, 0]) if node.attrs["transB"] else y

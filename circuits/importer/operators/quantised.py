@@ -12,7 +12,7 @@ from circuits.importer.casting import wrapped
 from circuits.importer.handlers import OnnxNode, handles
 from circuits.importer.operators.convolution import conv
 from circuits.importer.operators.linear import matmul
-from circuits.importer.quantisation import centred, quantised, spread
+from circuits.importer.quantisation import centred, dequantised, quantised, spread
 
 _EXACT_DEPTH = (1 << 31) // 255**2
 """Sums of fewer products of two 8-bit differences stay inside int32."""
@@ -39,7 +39,7 @@ def dequantize(
 ) -> Value:
     axis, block = node.attrs.get("axis", 1), node.attrs.get("block_size", 0)
     offset = None if zero_point is None else spread(b, node, zero_point, q, axis, block)
-    return b.add("mul", [b.retyped(centred(b, q, offset), "real"), spread(b, node, scale, q, axis, block)])
+    return dequantised(b, centred(b, q, offset), spread(b, node, scale, q, axis, block))
 
 
 @handles("DynamicQuantizeLinear")
