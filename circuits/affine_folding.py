@@ -137,7 +137,7 @@ class _Folding:
 
     def _rebuilt(self) -> Graph:
         """The needed nodes in order, each changed constant as one of its own."""
-        graph, new = Graph(), dict[int, int]()
+        graph, new = Graph(strings=self.graph.strings), dict[int, int]()
         for i in sorted(self._still_needed()):
             node = self.graph.nodes[i]
             inputs = list(node.inputs)

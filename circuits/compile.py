@@ -99,10 +99,12 @@ def compile_model(
     ranges = calibrate(graph, samples)
     progress("quantising")
     info: dict[str, Any] = {"bits": options.bits, "model_sha256": source}
+    if graph.strings:
+        info["strings"] = graph.strings
     circuit = quantise(graph, ranges, options, info)
     progress("measuring fidelity")
     try:
-        reference: Reference = OnnxRuntime(model, graph.inputs)
+        reference: Reference = OnnxRuntime(model, graph)
         fidelity = measure(circuit, reference, samples)
     except ModelError as error:
         notes.append(f"fidelity was measured against our own float64 evaluation, since {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from circuits.data import quantise_inputs, real_outputs
 from circuits.errors import ModelError
 from circuits.evaluate import evaluate
 from circuits.executor import execute
-from circuits.graph import Graph, GraphPort
+from circuits.graph import Graph
 
 CHUNK = 64
 
@@ -64,7 +64,7 @@ class FloatGraph:
 class OnnxRuntime:
     """The model in onnxruntime."""
 
-    def __init__(self, model: onnx.ModelProto, inputs: Sequence[GraphPort]) -> None:
+    def __init__(self, model: onnx.ModelProto, graph: Graph) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:
@@ -73,7 +73,8 @@ class OnnxRuntime:
             )
         except Exception as error:  # onnxruntime's own classes are not public
             raise ModelError(f"onnxruntime cannot load it: {first_line(error)}") from None
-        self.inputs = inputs
+        self.inputs = graph.inputs
+        self.numbers = {text: k for k, text in enumerate(graph.strings)}
         self.outputs = [output.name for output in self.session.get_outputs()]
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -88,17 +89,21 @@ class OnnxRuntime:
         for i in range(inputs[0].shape[0]):
             feeds = {port.name: x[i].astype(port.dtype) for port, x in zip(self.inputs, inputs, strict=True)}
             try:
-                rows.append([plain(y) for y in self.session.run(self.outputs, feeds)])
+                rows.append([plain(y, self.numbers) for y in self.session.run(self.outputs, feeds)])
             except Exception as error:
                 raise ModelError(f"onnxruntime fails on the sample data: {first_line(error)}") from None
         return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def plain(output: Any) -> NDArray[Any]:
-    """An output of onnxruntime as an array; a classifier's list of {class: probability} becomes rows."""
+def plain(output: Any, numbers: Mapping[str, int]) -> NDArray[Any]:
+    """An output of onnxruntime as an array of numbers: a classifier's list of {class: probability} becomes
+    rows, and its string labels the numbers that stand for them."""
     if isinstance(output, list) and output and isinstance(output[0], dict):
         return np.array([list(row.values()) for row in output])
-    return np.asarray(output)
+    array = np.asarray(output)
+    if array.dtype.kind not in "OUS":
+        return array
+    return np.array([numbers.get(str(text), -1) for text in array.reshape(-1)]).reshape(array.shape)
 
 
 def measure(circuit: Circuit, reference: Reference, inputs: Sequence[NDArray[Any]]) -> Fidelity:

@@ -94,6 +94,8 @@ class Graph:
     """The constants in the model's own types; evaluation takes them as float64."""
     inputs: list[GraphPort] = field(default_factory=list)
     outputs: list[GraphPort] = field(default_factory=list)
+    strings: list[str] = field(default_factory=list)
+    """The model's strings (class labels): the integer k stands for string k."""
 
 
 class GraphBuilder:

@@ -76,7 +76,9 @@ def cast(
     if "O" in (target.kind, None if source is None else source.kind):
         if source == target:
             return x
-        raise UnsupportedError(f"a conversion from {source} to {target} reads or writes strings, which a circuit cannot")
+        raise UnsupportedError(
+            f"a conversion from {source} to {target} reads or writes strings, which a circuit cannot"
+        )
     if target.kind == "b":
         return x if x.kind == "bool" else different(b, x, number(b, 0, x))
     limits = integer_range(target)

@@ -76,6 +76,7 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
                 f"output {info.name!r} of shape {bound[0].shape} is empty: remove it from the model"
             )
         importer.builder.output(info.name, bound[0], bound[1])
+    importer.builder.graph.strings = list(importer.strings)
     return importer.builder.graph
 
 
@@ -160,7 +161,8 @@ class Importer:
         """A constant of the model in the graph, with its ONNX type."""
         if array.dtype.kind in "OUS":
             numbers = [self.number_of(str(text)) for text in array.reshape(-1)]
-            return self.builder.constant(np.array(numbers, dtype=np.int64).reshape(array.shape)), np.dtype(object)
+            codes = np.array(numbers, dtype=np.int64).reshape(array.shape)
+            return self.builder.constant(codes), np.dtype(object)
         return self.builder.constant(array, kind_of(array.dtype, name)), array.dtype
 
     def run_graph(self, graph: onnx.GraphProto) -> None:
@@ -276,7 +278,9 @@ class Importer:
         for name, (value, dtype) in zip([name for name in node.input if name], given, strict=True):
             array = self.builder.value_of(value) if isinstance(value, Value) else None
             assert array is not None
-            feeds[name] = np.array(list(self.strings), object)[array] if dtype.kind == "O" else array.astype(dtype)
+            feeds[name] = (
+                np.array(list(self.strings), object)[array] if dtype.kind == "O" else array.astype(dtype)
+            )
         inputs = [
             helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
             for n, a in feeds.items()

@@ -25,6 +25,7 @@ from sklearn import (
 )
 
 from circuits.calibrate import calibrate
+from circuits.compile import compile_model
 from circuits.data import quantise_inputs, real_outputs
 from circuits.errors import UnsupportedError
 from circuits.evaluate import evaluate
@@ -230,3 +231,12 @@ def test_many_classes_with_probabilities_are_refused() -> None:
     made = exported(svm.SVC(probability=True, random_state=0), x, IRIS[1])
     with pytest.raises(UnsupportedError, match="train with probability=False"):
         import_model(made)
+
+
+def test_fidelity_compares_string_labels() -> None:
+    x = IRIS[0].astype(np.float32)
+    made = exported(ensemble.RandomForestClassifier(3, random_state=0), x, NAMES[IRIS[1]])
+    del made.graph.output[1]  # leaves the label alone to agree about
+    compiled = compile_model(made, ([x[:, None]], None, "iris"))
+    assert compiled.fidelity.argmax_agreement == 1.0
+    assert compiled.circuit.info["strings"] == NAMES.tolist()
