@@ -110,7 +110,7 @@ def _decode(data: bytes) -> Circuit:
     _check_fields(metadata, METADATA_FIELDS, "its metadata")
     if not all(isinstance(value, str) for value in metadata.values()):
         raise CircuitError("its metadata are not strings")
-    nodes, inputs, outputs, info = _graph(_parse(metadata["circuit"].encode(), "its graph"))
+    nodes, inputs, outputs, info = _graph(_parse(metadata["circuit"], "its graph"))
     constants = _constants(nodes, entries, memoryview(data)[PREFIX.size + length :])
     circuit = Circuit(nodes, constants, inputs, outputs, info)
     if _encode_header(circuit, metadata["circuit_id"], metadata["sha256"]) != header:
@@ -205,7 +205,7 @@ def _canonical(value: Any) -> str:
         raise CircuitError(f"the circuit has no JSON form: {error}") from None
 
 
-def _parse(text: bytes, what: str) -> dict[str, Any]:
+def _parse(text: bytes | str, what: str) -> dict[str, Any]:
     """JSON without repeated keys or non-finite numbers."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _parse(text: bytes, what: str) -> dict[str, Any]:
         raise CircuitError(f"{what} holds the number {name}")
 
     try:
-        value = json.loads(text.decode(), object_pairs_hook=pairs, parse_constant=constant)
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except (ValueError, RecursionError):
         raise CircuitError(f"it was altered: {what} is not JSON") from None
     if not isinstance(value, dict):

@@ -25,6 +25,7 @@ OUTPUT_AXES = 8
 REDUCTION_AXES = 4
 """Axes that one term of a record may sum, or take the maximum, over."""
 MAX_GUARDS = 4
+MAX_GUARD_STEP = (1 << 15) - 1
 MAX_VIEWS = 64
 
 HEADER = struct.Struct(">BBBBBBHQQQ8IQqqQ")

@@ -30,7 +30,7 @@ MAX_BYTES = 96 * 1024
 MAX_GAS = 12_000_000
 MAX_DEPTH = 28
 """Of the trees of trace, weights and inputs: 32 GiB each."""
-JOIN_BYTES = 9 * LEAF_BYTES
+JOIN_BYTES = 8 * LEAF_BYTES
 
 FIXED_BYTES = LEAF_BYTES + HASH_BYTES * 2 * MAX_DEPTH
 """The disputed leaf with its siblings, and the record's."""

@@ -16,7 +16,7 @@ from circuits.cells.accesses import Access, Digit, Layout, Tensor, normalised, w
 from circuits.cells.cost import access_cost, cost_of, term_cost
 from circuits.cells.terms import Definition, Expression, Term, plain_sum, settled
 from circuits.errors import CircuitError
-from circuits.records import MAX_CELLS, OUTPUT_AXES, REDUCTION_AXES, Kind, Region
+from circuits.records import MAX_CELLS, MAX_GUARD_STEP, OUTPUT_AXES, REDUCTION_AXES, Kind, Region
 from circuits.tensor import width_of
 
 Materialise = Callable[[Definition, int, int], Tensor]
@@ -165,7 +165,8 @@ def _fitting_part(term: Term) -> tuple[int, int]:
 
 
 def _shares_a_guard(term: Term, at: int) -> bool:
-    """Whether inner digit `at` is one of two in a guard: cut in two, it would be one of three, which is too many."""
+    """Whether inner digit `at` is one of two in a guard: cut in two, it would be one of three, and there is
+    room for two."""
     for access in term.accesses:
         others = (*access.outer, *access.inner[:at], *access.inner[at + 1 :])
         for column in range(1, len(access.bases)):
@@ -234,7 +235,7 @@ def _shortened_order(definition: Definition, materialise: Materialise) -> Defini
     if definition.hi != 1:
         raise CircuitError(f"the order of {term.count} cells cannot be disputed in one transaction")
     (digit,), uses = access.inner, _uses(term)
-    _, size = _fitting_part(term)
+    size = min(_fitting_part(term)[1], MAX_GUARD_STEP)
     chunks = -(-digit.size // size)
     # the last chunk may be short: what would lie behind the end of the axis is skipped
     step = digit.steps[0]

@@ -15,7 +15,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from circuits.cells.accesses import Access, Digit, Unrepresentable, cuts_of, refined
-from circuits.records import HIGHEST, LOWEST, MAX_GUARDS, MAX_VIEWS, OUTPUT_AXES, REDUCTION_AXES, Kind
+from circuits.records import (
+    HIGHEST,
+    LOWEST,
+    MAX_GUARD_STEP,
+    MAX_GUARDS,
+    MAX_VIEWS,
+    OUTPUT_AXES,
+    REDUCTION_AXES,
+    Kind,
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ def _check_fields(access: Access) -> None:
         steps = [digit.steps[column] for digit in digits if digit.steps[column]]
         if (
             len(steps) > 2
-            or any(abs(step) >= 1 << 15 for step in steps)
+            or any(abs(step) > MAX_GUARD_STEP for step in steps)
             or abs(access.bases[column]) >= 1 << 31
         ):
             raise Unrepresentable("a guard has over two axes, or a step over 15 bits")
