@@ -40,9 +40,9 @@ def command(
         "reason": verdict.reason,
     }
     if verdict.valid and rpc is not None and contract is not None:
-        from verinfer.chain import verify_on_chain
+        from verinfer.chain import verify_on_chain  # web3 takes a second to load
 
-        result |= verify_on_chain(loaded, trusted, rpc, contract, model)
+        result |= verify_on_chain(loaded, trusted, rpc, contract, model_number(model))
     if verdict.insecure_srs:
         err.print(INSECURE)
     where = f" on the chain as well, for {result['gas']:,} gas" if "gas" in result else ""
@@ -56,3 +56,19 @@ def command(
         return
     emit(as_json, result)
     raise CheckFailed(f"the proof is invalid: {result['reason']}")
+
+
+def model_number(text: str | None) -> int | None:
+    """A model id as it is printed, 0x and hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if text is None:
+        return None
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise InputError(f"--model {text}: expected 0x and hexadecimal digits") from None
