@@ -169,7 +169,7 @@ def test_equal_decisions_are_made_once() -> None:
     [
         ({"nodes_truenodeids": [7, 0, 0]}, "tree 0 has no node 7"),
         ({"nodes_truenodeids": [0, 0, 0]}, "reached in two ways"),
-        ({"nodes_featureids": [2, 0, 0]}, "reads feature 2"),
+        ({"nodes_featureids": [2, 0, 0]}, "reads features that"),
         ({"nodes_nodeids": [0, 1, 1]}, "two nodes 1"),
         ({"nodes_modes": ["BRANCH_SOME", "LEAF", "LEAF"]}, "is none of"),
         ({"target_ids": [0, 4]}, "has no place"),
@@ -241,3 +241,15 @@ def test_rows_are_independent() -> None:
     whole = floats(model("TreeEnsembleRegressor", {"x": x}, attrs, domain=ML), [x])[0]
     graph = import_model(model("TreeEnsembleRegressor", {"x": x[:1]}, attrs, domain=ML))
     np.testing.assert_allclose(evaluate(graph, [x[:, None]])[0][:, 0], whole)
+
+
+@pytest.mark.parametrize("name", [name for name, value in stump(0.5).items() if isinstance(value, list)])
+@pytest.mark.parametrize("change", ["missing", "short", "long"])
+def test_lists_of_different_lengths_are_refused(name: str, change: str) -> None:
+    attrs = stump(0.5)
+    attrs[name] = {"missing": [], "short": attrs[name][:-1], "long": attrs[name] * 2}[change]
+    if not attrs[name]:
+        del attrs[name]
+    made = model("TreeEnsembleRegressor", {"x": np.zeros((1, 2), np.float32)}, attrs, domain=ML)
+    with pytest.raises(UnsupportedError, match="do not have one entry each"):
+        import_model(made)

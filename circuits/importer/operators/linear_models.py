@@ -54,30 +54,37 @@ def _rows(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 def _linear(b: GraphBuilder, node: OnnxNode, x: Value, targets: int) -> Value:
     """x @ coefficients.T + intercepts, [N, targets]."""
     rows = _rows(b, node, x)
-    coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
+    coefficients = _reals(node, "coefficients")
     if coefficients.size != targets * rows.shape[1]:
         raise node.fail(
             f"{coefficients.size} coefficients do not fit {targets} targets and {rows.shape[1]} features"
         )
     product = b.add("matmul", [rows, b.constant(coefficients.reshape(targets, -1).T)])
-    intercepts = node.attrs.get("intercepts")
-    return (
-        b.add("add", [product, b.constant(np.array(intercepts, dtype=np.float64))]) if intercepts else product
-    )
+    intercepts = _reals(node, "intercepts")
+    if intercepts.size not in (0, targets):
+        raise node.fail(f"{intercepts.size} intercepts do not fit {targets} targets")
+    return b.add("add", [product, b.constant(intercepts)]) if intercepts.size else product
+
+
+def _reals(node: OnnxNode, name: str) -> NDArray[np.float64]:
+    """A list of numbers, empty where the attribute is left out."""
+    return np.array(node.attrs.get(name) or [], dtype=np.float64)
 
 
 @handles("SVMRegressor", domain=ML)
 def svm_regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     rows = _rows(b, node, x)
-    coefficients = np.array(node.attrs["coefficients"], dtype=np.float64)
+    coefficients, rho = _reals(node, "coefficients"), _reals(node, "rho")
     supports = node.attrs.get("n_supports", 0)
+    if coefficients.size != (supports or rows.shape[1]) or not rho.size:
+        raise node.fail(f"{coefficients.size} coefficients and {rho.size} offsets are too many or too few")
     if supports:
         product = _machines(
             b, node, rows, _vectors(node, supports, rows.shape[1]), coefficients.reshape(-1, 1)
         )
     else:
         product = b.add("matmul", [rows, b.constant(coefficients.reshape(-1, 1))])
-    score = b.add("add", [product, b.constant(np.float64(node.attrs["rho"][0]))])
+    score = b.add("add", [product, b.constant(rho[0])])
     if node.attrs.get("one_class", 0):
         inside = b.add("greater", [score, b.constant(0.0)])
         return b.add("where", [inside, b.constant(1.0), b.constant(-1.0)])
@@ -96,29 +103,35 @@ def svm_classifier(b: GraphBuilder, node: OnnxNode, x: Value) -> list[Value]:
     rows = _rows(b, node, x)
     vectors = _vectors(node, sum(counts), rows.shape[1])
     pairs = list(combinations(range(len(labels)), 2))
-    weights = _pair_weights(np.array(node.attrs["coefficients"], dtype=np.float64), counts, pairs)
-    offsets = b.constant(np.array(node.attrs["rho"][: len(pairs)], dtype=np.float64))
-    scores = b.add("add", [_machines(b, node, rows, vectors, weights), offsets])
+    coefficients, rho = _reals(node, "coefficients"), _reals(node, "rho")
+    slopes, shifts = _reals(node, "prob_a"), _reals(node, "prob_b")
+    if coefficients.size != len(vectors) * (len(labels) - 1) or rho.size != len(pairs):
+        raise node.fail(
+            f"{coefficients.size} coefficients and {rho.size} offsets do not fit {len(labels)} classes"
+        )
+    if slopes.size != shifts.size or slopes.size not in (0, len(pairs)):
+        raise node.fail(
+            f"{slopes.size} slopes and {shifts.size} shifts do not fit {len(pairs)} pairs of classes"
+        )
+    machines = _machines(b, node, rows, vectors, _pair_weights(coefficients, counts, pairs))
+    scores = b.add("add", [machines, b.constant(rho)])
     votes = _votes(b, scores, pairs, len(labels))
     label = best_label(b, votes, labels)
-    slopes, shifts = node.attrs.get("prob_a") or [], node.attrs.get("prob_b") or []
-    if not slopes:
+    if not slopes.size:
         return [label, scores if len(pairs) > 1 else joined(b, [negative(b, scores), scores], 1)]
     if len(pairs) > 1:
         raise node.fail(
             "the probabilities of more than two classes come from an iteration that runs until it converges: "
             "train with probability=False"
         )
-    line = b.add("mul", [scores, b.constant(np.float64(-slopes[0]))])
-    first = b.add(
-        "function", [b.add("sub", [line, b.constant(np.float64(shifts[0]))])], name="sigmoid", params=[]
-    )
+    line = b.add("mul", [scores, b.constant(-slopes[0])])
+    first = b.add("function", [b.add("sub", [line, b.constant(shifts[0])])], name="sigmoid", params=[])
     return [label, joined(b, [first, b.add("sub", [b.constant(1.0), first])], 1)]
 
 
 def _vectors(node: OnnxNode, count: int, features: int) -> NDArray[np.float64]:
-    vectors = np.array(node.attrs["support_vectors"], dtype=np.float64)
-    if vectors.size != count * features:
+    vectors = _reals(node, "support_vectors")
+    if count < 1 or vectors.size != count * features:
         raise node.fail(f"its {count} support vectors do not have {features} features each")
     return vectors.reshape(count, features)
 
@@ -136,7 +149,10 @@ def _machines(
 def _kernel(b: GraphBuilder, node: OnnxNode, rows: Value, vectors: NDArray[np.float64]) -> Value:
     """The similarity [N, vectors] of each row to each support vector."""
     name = node.attrs["kernel_type"]
-    gamma, shift, degree = (node.attrs.get("kernel_params") or [1.0, 0.0, 0.0])[:3]
+    params = node.attrs.get("kernel_params") or [1.0, 0.0, 0.0]
+    if len(params) != 3:
+        raise node.fail(f"its kernel has {len(params)} parameters in place of gamma, coef0 and degree")
+    gamma, shift, degree = params
     if name == "RBF":
         apart = b.add("sub", [reshaped(b, rows, [rows.shape[0], 1, rows.shape[1]]), b.constant(vectors)])
         squared = b.add("reduce_sum", [b.add("mul", [apart, apart])], axes=[2])

@@ -40,6 +40,8 @@ def zip_map(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 def scaler(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     out = b.retyped(x, "real")
     offset, scale = (np.array(node.attrs.get(name) or [], dtype=np.float64) for name in ("offset", "scale"))
+    if not {offset.size, scale.size} <= {0, 1, x.shape[-1]}:
+        raise node.fail(f"{offset.size} offsets and {scale.size} factors do not fit {x.shape[-1]} columns")
     if offset.any():
         out = b.add("sub", [out, b.constant(offset)])
     return b.add("mul", [out, b.constant(scale)]) if (scale != 1).any() else out
@@ -73,7 +75,9 @@ def imputer(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     is NaN."""
     reals = node.attrs.get("imputed_value_floats")
     missing = node.attrs.get("replaced_value_float" if reals else "replaced_value_int64", 0)
-    filling = np.array(reals or node.attrs["imputed_value_int64s"])
+    filling = np.array(reals or node.attrs.get("imputed_value_int64s") or [])
+    if filling.size not in (1, x.shape[-1]):
+        raise node.fail(f"{filling.size} values to fill in do not fit {x.shape[-1]} columns")
     if math.isnan(missing):
         return x
     return b.add(

@@ -20,7 +20,7 @@ AGGREGATES = ("AVERAGE", "SUM", "MIN", "MAX")
 
 @handles("TreeEnsembleRegressor", domain=ML)
 def regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
-    targets = node.attrs.get("n_targets") or 1 + max(node.attrs["target_ids"])
+    targets = node.attrs.get("n_targets") or 1 + max(node.attrs.get("target_ids") or [0])
     scores = scores_of(b, node, x, separate_trees(node, "target", targets), node.attrs["aggregate_function"])
     base = _base(node)
     scores = _plus(b, scores, base if len(base) == targets else [])
@@ -32,8 +32,9 @@ def regressor(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 
 @handles("TreeEnsemble", domain=ML)
 def ensemble(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
-    scores = scores_of(b, node, x, combined_trees(node), AGGREGATES[node.attrs["aggregate_function"]])
-    transform = TRANSFORMS[node.attrs["post_transform"]]
+    aggregate = dict(enumerate(AGGREGATES)).get(node.attrs["aggregate_function"], "")
+    scores = scores_of(b, node, x, combined_trees(node), aggregate)
+    transform = dict(enumerate(TRANSFORMS)).get(node.attrs["post_transform"], "")
     return (
         scores if scores.shape[1] == 1 and transform != "PROBIT" else transformed(b, node, scores, transform)
     )
@@ -99,8 +100,10 @@ def _binary(b: GraphBuilder, node: OnnxNode, x: Value, trees: Trees, labels: Seq
 def scores_of(b: GraphBuilder, node: OnnxNode, x: Value, trees: Trees, aggregate: str) -> Value:
     """The scores [N, targets] of features [N, F] or [F] over all trees, without base values."""
     features = reshaped(b, x, [1, *x.shape]) if x.rank == 1 else x
-    if features.rank != 2 or trees.feature.max(initial=0) >= features.shape[1]:
-        raise node.fail(f"it reads feature {trees.feature.max(initial=0)} of an input of shape {x.shape}")
+    if features.rank != 2 or not set(trees.feature.tolist()) <= set(range(features.shape[1])):
+        raise node.fail(f"it reads features that its input of shape {x.shape} does not have")
+    if aggregate not in AGGREGATES:
+        raise node.fail(f"its aggregate function is none of {', '.join(AGGREGATES)}")
     count, targets = len(trees.roots), trees.values.shape[1]
     if targets == 1:
         each = outcomes(b, features, trees, trees.values[:, 0])  # [N, trees]
