@@ -7,7 +7,7 @@ from types import TracebackType
 from circuits.errors import ChainError
 from contracts.chain import Chain
 from contracts.signer import UnlockedSigner
-from contracts.toolchain import anvil_path
+from contracts.toolchain import foundry_path
 
 STARTUP_SECONDS = 60.0
 LISTENING = "Listening on "
@@ -46,7 +46,7 @@ class Anvil:
 
     def __enter__(self) -> "Anvil":
         # Port 0 lets the system choose a free one, which anvil then names in its output.
-        command = [anvil_path(), "--host", "127.0.0.1", "--port", "0", *self._arguments]
+        command = [foundry_path("anvil"), "--host", "127.0.0.1", "--port", "0", *self._arguments]
         try:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -35,22 +35,24 @@ def solc_command() -> list[str]:
     return [node, str(SOLC_WRAPPER)]
 
 
-def anvil_path() -> str:
-    """The path of the development chain's program.
+def foundry_path(tool: str) -> str:
+    """The path of a program of Foundry: "anvil", a development chain, or "forge", which runs Solidity tests.
 
-    The environment variable VERINFER_ANVIL goes before npm's. npm's launcher is left out: ending it would not
-    end the chain that it starts.
+    The environment variables VERINFER_ANVIL and VERINFER_FORGE go before what npm installed. npm's launchers
+    are left out: ending one does not end the program that it starts, and it exits with 0 where that fails.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    if chosen := os.environ.get("VERINFER_ANVIL"):
-        return _executable(chosen, "VERINFER_ANVIL")
-    binary = NODE_MODULES / "@foundry-rs" / f"anvil-{_foundry_platform()}" / "bin" / "anvil"
+    variable = f"VERINFER_{tool.upper()}"
+    if chosen := os.environ.get(variable):
+        return _executable(chosen, variable)
+    package = f"{tool}-{_foundry_platform()}"
+    binary = NODE_MODULES / "@foundry-rs" / package / "bin" / tool
     if not binary.is_file():
-        raise _not_installed("anvil, the development chain,", binary.parts[-3], "VERINFER_ANVIL")
+        raise _not_installed(f"Foundry's {tool}", f"@foundry-rs/{package}", variable)
     return str(binary)
 
 

@@ -2,15 +2,22 @@
 
 import subprocess
 
-from contracts.toolchain import NODE_MODULES, REPOSITORY
+import pytest
+
+from contracts.toolchain import REPOSITORY, foundry_path
 
 FOLDER = REPOSITORY / "contracts"
 
 
 def forge(*arguments: str) -> None:
-    command = [str(NODE_MODULES / ".bin" / "forge"), *arguments]
+    command = [foundry_path("forge"), *arguments]
     done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+
+
+def test_a_failure_of_forge_shows() -> None:
+    with pytest.raises(AssertionError, match="no-such-option"):
+        forge("test", "--no-such-option")
 
 
 def test_forge() -> None:
