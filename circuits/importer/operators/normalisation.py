@@ -68,8 +68,6 @@ def group_normalization(b: GraphBuilder, node: OnnxNode, x: Value, scale: Value,
         raise node.fail(f"{groups} groups do not divide {channels} channels")
     cells = b.add("reshape", [x], shape=[x.shape[0], groups, math.prod(x.shape[1:]) // groups])
     out, _, _ = normalised(b, cells, [2], node.attrs["epsilon"])
-    if scale.shape == (groups,) and node.version < 21:
-        scale, bias = (_repeated(b, v, channels // groups) for v in (scale, bias))
     return _affine(b, b.add("reshape", [out], shape=list(x.shape)), *_per_channel(b, x, scale, bias))
 
 
@@ -162,9 +160,3 @@ def _affine(b: GraphBuilder, x: Value, scale: Value, bias: Value | None) -> Valu
 def _per_channel(b: GraphBuilder, x: Value, *vectors: Value) -> list[Value]:
     """Vectors over the channels of x [N, C, *spatial], shaped to broadcast."""
     return [b.add("reshape", [v], shape=[x.shape[1], *[1] * (x.rank - 2)]) for v in vectors]
-
-
-def _repeated(b: GraphBuilder, x: Value, times: int) -> Value:
-    """A vector with each cell repeated."""
-    table = b.add("broadcast", [b.add("reshape", [x], shape=[x.shape[0], 1])], shape=[x.shape[0], times])
-    return b.add("reshape", [table], shape=[x.shape[0] * times])

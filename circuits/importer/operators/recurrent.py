@@ -7,7 +7,7 @@ Gate matrices are stacked along the rows: z r h in a GRU, i o f c in an LSTM.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -153,13 +153,16 @@ def lstm(
     memory: Value | None = None,
     peepholes: Value | None = None,
 ) -> list[Value | None]:
-    """C' = f * C + i * c, H' = o * h(C'); peepholes let i and f see C, and o see C'."""
+    """C' = f * C + i * c, H' = o * h(C'); peepholes let i and f see C, and o see C'.
+
+    A clip limits what enters the gates, not what enters h: that is how onnxruntime reads the specification.
+    """
     size = r.shape[2]
     coupled = bool(node.attrs["input_forget"])
 
     def cell(weights: Weights) -> Cell:
         f, g, h = weights.activations
-        k = weights.direction
+        unclipped, k = replace(h, limit=None), weights.direction
         peep: list[Value] = []
         if peepholes is not None:
             own = b.add("reshape", [along(b, peepholes, 0, range(k, k + 1))], shape=[3 * size])
@@ -182,7 +185,7 @@ def lstm(
             fresh = g(b, along(b, sums, 1, range(3 * size, 4 * size)))
             after = b.add("add", [b.add("mul", [forget, before]), b.add("mul", [i, fresh])])
             o = f(b, seen(o, 1, after)) if peep else o
-            return b.add("mul", [o, h(b, after)]), after
+            return b.add("mul", [o, unclipped(b, after)]), after
 
         return step
 
