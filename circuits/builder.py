@@ -68,6 +68,8 @@ class CircuitBuilder:
         if all(x.value is not None for x in xs):
             batch = [x.value[None] for x in xs if x.value is not None]
             index = self.constant(op(name).execute(batch, attrs, shape, bound)[0])
+        elif bound[0] == bound[1]:  # the bounds leave one value: a comparison that is decided, a quotient of 0
+            index = self.constant(np.full(shape, bound[0]))
         else:
             index = self._append(Node(name, inputs, attrs, shape, *bound, self.label), None)
         self._seen[key] = index
@@ -111,6 +113,9 @@ class CircuitBuilder:
             same = not any((*attrs["before"], *attrs["after"]))
         elif name == "concat":
             same = len(inputs) == 1
+        elif name == "where" and x.lo == x.hi:
+            branch = inputs[1] if x.lo == 1 else inputs[2]
+            return branch if self.operands[branch].shape == self._where_shape(inputs) else None
         elif name in ("reduce_sum", "reduce_max"):
             same = all(x.shape[axis] == 1 for axis in attrs["axes"])
         elif name == "rescale":
@@ -120,3 +125,6 @@ class CircuitBuilder:
         else:
             same = False
         return inputs[0] if same else None
+
+    def _where_shape(self, inputs: Sequence[int]) -> Shape:
+        return tuple(np.broadcast_shapes(*(self.operands[i].shape for i in inputs)))

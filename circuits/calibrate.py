@@ -74,7 +74,7 @@ def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
     for port, array in zip(graph.inputs, inputs, strict=True):
         if not np.isfinite(array).all():
             raise InputError(f"the calibration data for {port.name!r} holds NaN or infinity")
-    collectors = [_Collector() for _ in graph.nodes]
+    collectors = [_Collector(node.kind == "real") for node in graph.nodes]
     step = max(1, CHUNK_ELEMENTS // max(1, sum(x[0].size for x in inputs)))
     for start in range(0, inputs[0].shape[0], step):
         chunk = [x[start : start + step] for x in inputs]
@@ -90,7 +90,8 @@ def calibrate(graph: Graph, inputs: Sequence[FloatArray]) -> list[Range]:
 class _Collector:
     """Gathers the range of one tensor over several chunks."""
 
-    def __init__(self) -> None:
+    def __init__(self, maskable: bool) -> None:
+        self.maskable = maskable
         self.lo, self.hi = math.inf, -math.inf
         self.masked = False
         self.saw_nothing_finite = False
@@ -100,7 +101,7 @@ class _Collector:
         """Take in a chunk; masks and values without a finite magnitude are set apart."""
         if value.size == 0:  # an empty constant, such as a Resize without a region
             return
-        if not np.isfinite(value).all() or value.min() <= MASK:
+        if not np.isfinite(value).all() or (self.maskable and value.min() <= MASK):
             value = self._unmasked(value)
             self.saw_nothing_finite = not (self.parts or self.masked or value.size)
             if value.size == 0:
@@ -113,7 +114,7 @@ class _Collector:
     def _unmasked(self, value: FloatArray) -> FloatArray:
         """The finite values without a mask's."""
         mask = mask_of(value)
-        if mask.any():
+        if self.maskable and mask.any():
             self.masked = True
             return value[~mask]
         return value[np.isfinite(value)]

@@ -12,6 +12,8 @@ from circuits.graph import GraphNode
 from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule, sums_only
 
 MULTIPLIER_BITS = 24
+PRODUCT_BITS = 60
+"""A product with a constant may have as many bits as 64-bit integers hold, with room for a sum and a rounding."""
 
 
 @rule("add", "sub")
@@ -36,12 +38,30 @@ def mul(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     if node.kind != "real":
         ids = [q.tensor(a).id, q.tensor(b).id]
         return Quantised(q.op("mul", ids), 1.0)
+    if factor is not None:
+        return scaled(q, a, factor, q.graph.nodes[i].label)
     x = q.narrowed(a)
-    if factor is not None and q.graph.nodes[a].kind != "real":
-        y = q.constant(b, _fine_scale(factor, q.operand(x).magnitude))
-        return Quantised(q.op("mul", [x.id, y.id]), x.scale * y.scale)
-    y = x if a == b else q.narrowed(b) if factor is None else q.constant(b, q.weight_scale(b))
+    y = x if a == b else q.narrowed(b)
     return Quantised(q.op("mul", [x.id, y.id]), x.scale * y.scale)
+
+
+def scaled(q: Quantiser, i: int, factors: NDArray[Any], label: str) -> Quantised:
+    """Tensor i times constants, without narrowing it first where the products have room: a product with a
+    constant costs a prover nothing. The constants get a weight's bits for the smallest of them, so that the
+    columns of a table in different units all keep their resolution."""
+    x, bits = q.tensor(i), q.bits(q.graph.nodes[i])
+    sizes = np.abs(factors.astype(np.float64))
+    largest = float(sizes.max())
+    if largest == 0:
+        return Quantised(q.op("mul", [x.id, q.integers(np.zeros(factors.shape), label)]), x.scale)
+    spread = math.ceil(math.log2(largest / float(sizes[sizes > 0].min())))
+    exact = q.graph.nodes[i].kind != "real"
+    wanted = min(MULTIPLIER_BITS if exact else bits + spread, PRODUCT_BITS // 2)
+    if q.operand(x).magnitude.bit_length() + wanted > PRODUCT_BITS:
+        x = q.narrowed(i)
+    room = max(8, min(wanted, PRODUCT_BITS - q.operand(x).magnitude.bit_length()))
+    scale = 2.0 ** -math.floor(math.log2(((1 << room) - 1) / largest))
+    return Quantised(q.op("mul", [x.id, q.integers(np.rint(factors / scale), label)]), x.scale * scale)
 
 
 def _relabelled(q: Quantiser, i: int, node: GraphNode, x: int, factor: float) -> Quantised | None:
@@ -62,14 +82,6 @@ def _snapped(scale: float) -> float:
     only then are halves seen as halves."""
     power = 2.0 ** round(math.log2(scale))
     return power if abs(scale / power - 1) < 1e-12 else scale
-
-
-def _fine_scale(factors: NDArray[Any], magnitude: int) -> float:
-    """The scale of factors that give integers up to `magnitude` a scale for each channel: a model's own
-    scales, with as many bits as a multiplier of `rescale` has, where the products have room."""
-    bits = max(8, min(MULTIPLIER_BITS, WIDE - magnitude.bit_length()))
-    largest = float(np.abs(factors.astype(np.float64)).max())
-    return 2.0 ** -math.floor(math.log2(((1 << bits) - 1) / largest)) if largest else 1.0
 
 
 @rule("matmul")

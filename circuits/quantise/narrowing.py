@@ -10,6 +10,7 @@ import numpy as np
 from circuits.functions import STEEP, function
 from circuits.graph import GraphNode
 from circuits.ops.narrowing import MAX_TABLE_ROWS
+from circuits.quantise.linear import scaled
 from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule
 from circuits.tensor import FloatArray
 
@@ -151,7 +152,7 @@ def divide(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     x, d = node.inputs
     constant = q.constant_of(d)
     if constant is not None:
-        return _times_reciprocal(q, i, x, constant)
+        return scaled(q, x, 1.0 / constant.astype(np.float64), node.label)
     denominator = q.tensor(d)
     if q.operand(denominator).magnitude >= 1 << 30:
         denominator = q.narrow(denominator, d, 12)
@@ -168,16 +169,6 @@ def divide(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     doubled = q.op("mul", [num, q.number(2 << m)])
     quotient = q.op("floor_divide", [q.op("add", [doubled, den]), q.op("mul", [den, q.number(2)])])
     return Quantised(quotient, numerator.scale / denominator.scale / (1 << m))
-
-
-def _times_reciprocal(q: Quantiser, i: int, x: int, divisor: FloatArray) -> Quantised:
-    """x divided by a constant: a product with its reciprocal."""
-    reciprocal = 1.0 / divisor.astype(np.float64)
-    left = q.narrowed(x)
-    top = (1 << (q.bits(q.graph.nodes[i]) - 1)) - 1
-    scale = 2.0 ** -math.floor(math.log2(top / np.abs(reciprocal).max()))
-    right = q.integers(np.rint(reciprocal / scale), q.graph.nodes[i].label)
-    return Quantised(q.op("mul", [left.id, right]), left.scale * scale)
 
 
 def _positive(q: Quantiser, num: int, d: Quantised, seen: float, at_least: float | None) -> tuple[int, int]:

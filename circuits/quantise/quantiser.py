@@ -25,6 +25,8 @@ from circuits.quantise.thresholds import exact_exponents
 from circuits.real_ops import MOVEMENTS
 from circuits.tensor import Bound, Operand, Shape
 
+STANDARDISED_BITS = 30
+"""The width of an input whose columns the model scales one by one: they may differ by a factor of 10^5."""
 WIDE = 50
 """Linear operations may grow to this many bits: what float64 adds exactly, with room for one more
 operation."""
@@ -121,6 +123,7 @@ class Quantiser:
         self.tensors: dict[int, Quantised] = {}
         self.fine = read_finely(graph)
         self.exact = exact_exponents(graph)
+        self.standardised = standardised(graph)
 
     # -- what is known of a tensor
     # ------------------------------------------------------------------------------------
@@ -157,7 +160,10 @@ class Quantiser:
         if node.kind == "int":
             lo, hi = self._integer_bound(i, seen, port.dtype)
             return Quantised(self.circuit.input(port.name, node.shape, lo, hi, 1.0, "int"), 1.0)
-        bits = self.options.bits_for.get(port.name, FINE_BITS if i in self.fine else self.options.bits)
+        default = FINE_BITS if i in self.fine else self.options.bits
+        if i in self.standardised:
+            default = STANDARDISED_BITS
+        bits = self.options.bits_for.get(port.name, default)
         top = (1 << (bits - 1)) - 1
         exponent = math.floor(math.log2(top / seen.magnitude)) if seen.magnitude else 0
         if port.name not in self.options.bits_for and exponent < self.exact.get(i, exponent):
@@ -175,10 +181,11 @@ class Quantiser:
                 size = self.graph.nodes[node.inputs[0]].shape[node.attrs["axis"]]
                 return 0, size - 1
         lo, hi = int(seen.lo), int(seen.hi)
-        if dtype.kind in "iu" and dtype.itemsize == 1:
-            return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
         span = max(abs(lo), abs(hi), 1)
-        return (0 if lo >= 0 else -2 * span), 2 * span
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.iinfo(np.int8)
+        if dtype.itemsize > 1:
+            return max(int(limits.min), 0 if lo >= 0 else -2 * span), min(int(limits.max), 2 * span)
+        return int(limits.min), int(limits.max)
 
     def tensor(self, i: int) -> Quantised:
         """Tensor i of the float graph in the circuit; a constant gets the scale of its own range."""
@@ -364,3 +371,23 @@ def read_finely(graph: Graph) -> set[int]:
         elif node.op in ("mul", "function") or (node.op in MOVEMENTS and i in coarse):
             coarse.update(node.inputs)
     return set(range(len(graph.nodes))) - coarse
+
+
+def standardised(graph: Graph) -> set[int]:
+    """The inputs that meet a constant of several values in a sum, product or quotient, with only movements
+    and such operations between: tables with columns of different units, scaled by the model itself."""
+    met: set[int] = set()
+    reach: dict[int, set[int]] = {}
+    for i, node in enumerate(graph.nodes):
+        if node.op == "input":
+            reach[i] = {i}
+        elif node.op in MOVEMENTS:
+            reach[i] = set().union(*(reach.get(x, set()) for x in node.inputs))
+        elif node.op in ("add", "sub", "mul", "divide"):
+            vectors = [graph.constants[x] for x in node.inputs if x in graph.constants]
+            sources = set().union(*(reach.get(x, set()) for x in node.inputs))
+            if any(vector.size > 1 and np.ptp(vector) > 0 for vector in vectors):
+                reach[i] = sources
+                if node.op in ("mul", "divide"):
+                    met |= sources
+    return met

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from circuits.errors import CheckFailed
 from circuits.file import load
 from prover.backends import BACKENDS, DEFAULT, backend
+from prover.keys import KeyCache
 from prover.progress import Display
 from verifier.key import VerifyingKey
 from verinfer.console import emit, err, json_option
@@ -37,9 +39,11 @@ def command(
     """Make the keys of CIRCUIT: the verifying key as a file, the proving key in the cache."""
     loaded = load(circuit)
     theirs = None if check is None else VerifyingKey.load(check)
-    with Display(err) as progress:
-        find = finder(srs, None if theirs is None else theirs.srs_id)
-        done = backend(name).setup(loaded, find, progress)
+    find = finder(srs, None if theirs is None else theirs.srs_id)
+    with tempfile.TemporaryDirectory(prefix="verinfer-check-") as scratch, Display(err) as progress:
+        # a check makes the key anew: what lies in the cache proves nothing
+        cache = None if theirs is None else KeyCache(name, Path(scratch))
+        done = backend(name, cache).setup(loaded, find, progress)
     if theirs is not None:
         if theirs.digest != done.key.digest:
             raise CheckFailed(f"{check} is not the key that this circuit and reference string give")
