@@ -53,8 +53,8 @@ def positions(
         if whole == 1:
             return np.full(count, (start + end) * (size - 1) / 2)
         return start * (size - 1) + cell * (end - start) * (size - 1) / (whole - 1)
-    if mode == "pytorch_half_pixel" and whole == 1:
-        return np.full(count, -0.5)
+    if mode == "pytorch_half_pixel" and count == 1:
+        return np.zeros(1)
     if mode in ("half_pixel", "pytorch_half_pixel"):
         return (cell + 0.5) / scale - 0.5
     if mode == "half_pixel_symmetric":

@@ -90,9 +90,9 @@ def test_mean_and_variance() -> None:
 def test_dropout_keeps_everything() -> None:
     check_against_onnxruntime("Dropout", {"x": IMAGE}, opset=7)
     check_against_onnxruntime("Dropout", {"x": IMAGE}, {"ratio": 0.7}, opset=10)
-    inputs = {"x": IMAGE, "r": np.float32(0.4), "t": np.bool_(False)}
+    inputs = {"x": IMAGE, "r": np.array(0.4, np.float32), "t": np.array(False)}
     check_against_onnxruntime("Dropout", inputs, constants=["r", "t"], opset=13, outputs=2)
-    made = model("Dropout", inputs | {"t": np.bool_(True)}, constants=["r", "t"], opset=13)
+    made = model("Dropout", inputs | {"t": np.array(True)}, constants=["r", "t"], opset=13)
     with pytest.raises(UnsupportedError, match="at random"):
         import_model(made)
 
@@ -118,7 +118,7 @@ def test_general_matrix_products() -> None:
     for attrs in ({}, {"transA": 1, "alpha": 0.5}, {"transB": 1, "beta": 2.0}, {"transA": 1, "transB": 1}):
         x = reals(5, 3) if "transA" in attrs else reals(3, 5)
         y = reals(4, 5) if "transB" in attrs else reals(5, 4)
-        for c in (reals(4), reals(3, 1), reals(3, 4), np.float32(2)):
+        for c in (reals(4), reals(3, 1), reals(3, 4), np.array(2, np.float32)):
             for constants in ([], ["y"], ["y", "c"]):
                 inputs = {"x": x, "y": y, "c": c}
                 check_against_onnxruntime("Gemm", inputs, attrs, constants=constants, opset=13)

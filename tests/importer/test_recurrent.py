@@ -104,7 +104,7 @@ def test_activations_take_their_parameters_in_order() -> None:
     )
     check("RNN", layer("RNN"), activations=["Affine"], activation_alpha=[0.5], activation_beta=[0.1])
     check("RNN", layer("RNN"), activations=["ScaledTanh"], activation_alpha=[0.5], activation_beta=[0.8])
-    hard = {
+    hard: dict[str, Any] = {
         "activations": ["HardSigmoid", "Tanh", "Softplus"],
         "activation_alpha": [0.3],
         "activation_beta": [0.4],
