@@ -1,12 +1,13 @@
-"""The ONNX node tests as a yardstick: every case that the `onnx` package generates offline, imported and evaluated.
+"""The ONNX node tests as a yardstick: every case that the `onnx` package generates offline, imported and
+evaluated.
 
     python -m bench.yardstick            a summary line for each operator
     python -m bench.yardstick Conv Gemm  each case of these operators, with what went wrong
     ... --quantised                      as integer circuits at the default width instead of in floats
 
-A case gives even weights, shapes and axes as graph inputs. A mask with minus infinity in it is made constant. A case whose
-shapes would then depend on data is tried again with its integer and boolean inputs, then with all inputs but the first, then
-with all of them, taken as constants: models in use have them so.
+A case gives even weights, shapes and axes as graph inputs. A case whose shapes would then depend on data is
+tried again with its integer and boolean inputs, then with all inputs but the first, then with all of them,
+taken as constants: models in use have them so.
 """
 
 from __future__ import annotations
@@ -24,15 +25,14 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from circuits.errors import VerinferError
 from circuits.calibrate import calibrate
 from circuits.data import quantise_inputs, real_outputs
+from circuits.errors import VerinferError
 from circuits.evaluate import evaluate
 from circuits.executor import execute
 from circuits.graph import Graph
 from circuits.importer.importer import import_model
 from circuits.quantise import Options, quantise
-
 
 UNREAD = "unread"
 TOLERANCE = 0.01
@@ -58,7 +58,8 @@ class Result:
 
     case: Case
     status: str
-    """ok, constant (ok, but only with every input a constant, so that nothing is left to run), wrong, refused or broken"""
+    """ok, constant (ok, but only with every input a constant, so that nothing is left to run), wrong, refused
+    or broken"""
     why: str = ""
     error: float = 0.0
 
@@ -85,8 +86,8 @@ def _array(value: Any) -> Any:
 def _finite(
     model: onnx.ModelProto, inputs: tuple[Any, ...], outputs: tuple[Any, ...]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The case with NaN and infinities, which no circuit takes, replaced by 0 in its inputs, and minus infinity in masks by -10^4;
-    what is then expected is what ONNX's reference evaluator says."""
+    """The case with NaN and infinities, which no circuit takes, replaced by 0 in its inputs, and minus
+    infinity in masks by -10^4; what is then expected is what ONNX's reference evaluator says."""
     masks = [i.name for i in model.graph.input]
     clean = []
     for name, x in zip(masks, inputs, strict=False):
@@ -186,14 +187,16 @@ def evaluated(case: Case) -> Result:
 
 
 def precision(case: Case) -> float:
-    """How far a float evaluation may be from the expected output: bfloat16 rounds to 8 bits, a circuit does not."""
+    """How far a float evaluation may be from the expected output: bfloat16 rounds to 8 bits, a circuit does
+    not."""
     if case.op_type == "DynamicQuantizeLinear":
         return 1.01 / 255  # one unit: float32 misses a tie that is exact in reals
     return 8e-3 if any(getattr(y, "dtype", np.dtype(bool)).name == "bfloat16" for y in case.outputs) else 1e-3
 
 
 def compiled(case: Case) -> Result:
-    """Import, quantise and execute a case, calibrated on its own inputs, and compare with the expected outputs."""
+    """Import, quantise and execute a case, calibrated on its own inputs, and compare with the expected
+    outputs."""
     try:
         graph, inputs = imported(case)
         batch = [x[None] for x in inputs]
@@ -219,7 +222,10 @@ def main(wanted: Sequence[str]) -> None:
         if not wanted or case.op_type in wanted or any(n.op_type in wanted for n in case.model.graph.node):
             table[case.op_type].append(judge(case))
     for op_type, results in sorted(table.items()):
-        count = {status: sum(r.status == status for r in results) for status in ("ok", "constant", "wrong", "refused", "broken")}
+        count = {
+            status: sum(r.status == status for r in results)
+            for status in ("ok", "constant", "wrong", "refused", "broken")
+        }
         print(op_type, " ".join(f"{status} {n}" for status, n in count.items() if n))
         if wanted:
             for r in results:

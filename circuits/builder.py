@@ -68,7 +68,9 @@ class CircuitBuilder:
         if all(x.value is not None for x in xs):
             batch = [x.value[None] for x in xs if x.value is not None]
             index = self.constant(op(name).execute(batch, attrs, shape, bound)[0])
-        elif bound[0] == bound[1]:  # the bounds leave one value: a comparison that is decided, a quotient of 0
+        elif (
+            bound[0] == bound[1]
+        ):  # the bounds leave one value: a comparison that is decided, a quotient of 0
             index = self.constant(np.full(shape, bound[0]))
         else:
             index = self._append(Node(name, inputs, attrs, shape, *bound, self.label), None)

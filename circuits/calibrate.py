@@ -131,7 +131,8 @@ class _Collector:
 
 
 def mask_of(values: FloatArray) -> NDArray[np.bool_]:
-    """Which values stand for minus infinity: those at or below MASK, if all others are far smaller in magnitude."""
+    """Which values stand for minus infinity: those at or below MASK, if all others are far smaller in
+    magnitude."""
     low = values <= MASK
     rest = values[np.isfinite(values) & ~low]
     if low.any() and np.abs(rest).max(initial=0.0) < -MASK / 8:

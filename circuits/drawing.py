@@ -14,10 +14,13 @@ STYLE = """
 svg{font-family:system-ui,-apple-system,"Segoe UI",sans-serif;background:#fff}
 .box{stroke-width:1.2}.source{fill:#eef1f5;stroke:#8792a2}.move{fill:#f7f8fa;stroke:#b9c2cf}
 .affine{fill:#e3eefc;stroke:#4a83c9}.witness{fill:#fdeedd;stroke:#d98a34}
-.op{font-size:14px;font-weight:600;fill:#16202e}.fact{font-size:11px;fill:#4b5768}.from{font-size:10px;fill:#7b8798}
+.op{font-size:14px;font-weight:600;fill:#16202e}.fact{font-size:11px;fill:#4b5768}.from{font-
+size:10px;fill:#7b8798}
 .edge{fill:none;stroke:#8a95a5;stroke-width:1.3}.key{font-size:12px;fill:#4b5768}
-@media(prefers-color-scheme:dark){svg{background:#12171f}.source{fill:#232b37;stroke:#64748b}.move{fill:#1a212b;stroke:#475569}
-.affine{fill:#16304f;stroke:#5b9bea}.witness{fill:#4a2f12;stroke:#e59c4b}.op{fill:#eef2f7}.fact{fill:#b7c2d0}.from{fill:#8694a6}
+@media(prefers-color-
+scheme:dark){svg{background:#12171f}.source{fill:#232b37;stroke:#64748b}.move{fill:#1a212b;stroke:#475569}
+.affine{fill:#16304f;stroke:#5b9bea}.witness{fill:#4a2f12;stroke:#e59c4b}.op{fill:#eef2f7}.fact{fill:#b7c2d0}.
+from{fill:#8694a6}
 .edge{stroke:#66758a}.key{fill:#b7c2d0}}
 """
 
@@ -43,7 +46,8 @@ def draw(circuit: Circuit) -> str:
         for k, i in enumerate(row)
     }
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}">',
         f"<title>{escape(', '.join(port.name for port in circuit.outputs))}</title><style>{STYLE}</style>",
         _key(width),
     ]
@@ -77,7 +81,8 @@ def _box(circuit: Circuit, i: int, at: tuple[float, float], output: str | None) 
     )
     name = f"output {output}" if output else node.label
     return (
-        f'<g><rect class="box {_family(node)}" x="{x:g}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
+        f'<g><rect class="box {_family(node)}" x="{x:g}" y="{y:g}" '
+        f'width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
         f"<title>{escape(f'{i}: {node.op} in [{node.lo}, {node.hi}] from {node.label}')}</title>"
         f'<text class="op" x="{x + 12:g}" y="{y + 20:g}">{escape(_short(title, 28))}</text>'
         f'<text class="fact" x="{x + 12:g}" y="{y + 36:g}">{escape(_short(facts, 40))}</text>'

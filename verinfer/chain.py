@@ -1,4 +1,5 @@
-"""The way between proof files and contracts: which model of a registry a proof belongs to, and what to send."""
+"""The way between proof files and contracts: which model of a registry a proof belongs to, and what to
+send."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ def find_model(verifier: InferenceVerifier, key: VerifyingKey, model_id: int | N
         else:
             return model
     raise refusal or ChainError(
-        f"circuit 0x{key.circuit_id.hex()} is not registered at {registry.address}: verinfer contract register"
+        f"circuit 0x{key.circuit_id.hex()} is not registered at {registry.address}: "
+        "verinfer contract register"
     )
 
 

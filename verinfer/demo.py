@@ -1,6 +1,8 @@
-"""The main job on a real model, start to end: compile, set up, prove, check here, deploy, register, check on a chain.
+"""The main job on a real model, start to end: compile, set up, prove, check here, deploy, register, check on
+a chain.
 
-Then the proof is altered in one byte, and the answer in one digit, and both are refused, here and by the contract.
+Then the proof is altered in one byte, and the answer in one digit, and both are refused, here and by the
+contract.
 """
 
 from __future__ import annotations

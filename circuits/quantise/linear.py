@@ -13,7 +13,8 @@ from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule, sums_o
 
 MULTIPLIER_BITS = 24
 PRODUCT_BITS = 60
-"""A product with a constant may have as many bits as 64-bit integers hold, with room for a sum and a rounding."""
+"""A product with a constant may have as many bits as 64-bit integers hold, with room for a sum and a
+rounding."""
 
 
 @rule("add", "sub")

@@ -30,8 +30,8 @@ FINE_GRID = 1 << 20
 @rule("greater")
 def greater(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     """x > t on the grid of x is X > floor(t / scale), and t > x is ceil(t / scale) > X: exact for data on the
-    grid, such as counts. On a fine grid an x that equals t lies off it and may have been rounded past t; there
-    t is rounded just as x was, so that equality stays equality."""
+    grid, such as counts. On a fine grid an x that equals t lies off it and may have been rounded past t;
+    there t is rounded just as x was, so that equality stays equality."""
     a, b = node.inputs
     if q.constant_of(a) is None and q.constant_of(b) is None:
         ids, _ = q.aligned(node.inputs)

@@ -1,4 +1,5 @@
-"""Each operation of a circuit in plain Python integers, cell by cell, straight from its formula. Slow on purpose."""
+"""Each operation of a circuit in plain Python integers, cell by cell, straight from its formula. Slow on
+purpose."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def _elementwise(f: Callable[..., int]) -> Reference:
 
 def _reshape(xs: Sequence[Cells], attrs: Mapping[str, Any], shape: tuple[int, ...]) -> Cells:
     flat = [int(xs[0][i]) for i in np.ndindex(*xs[0].shape)]
-    return _cells(shape, lambda i: flat[sum(k * int(np.prod(shape[a + 1 :], dtype=int)) for a, k in enumerate(i))])
+    return _cells(
+        shape, lambda i: flat[sum(k * int(np.prod(shape[a + 1 :], dtype=int)) for a, k in enumerate(i))]
+    )
 
 
 def _transpose(xs: Sequence[Cells], attrs: Mapping[str, Any], shape: tuple[int, ...]) -> Cells:
@@ -47,7 +50,9 @@ def _transpose(xs: Sequence[Cells], attrs: Mapping[str, Any], shape: tuple[int, 
 def _slice(xs: Sequence[Cells], attrs: Mapping[str, Any], shape: tuple[int, ...]) -> Cells:
     return _cells(
         shape,
-        lambda i: int(xs[0][tuple(s + t * k for s, t, k in zip(attrs["starts"], attrs["steps"], i, strict=True))]),
+        lambda i: int(
+            xs[0][tuple(s + t * k for s, t, k in zip(attrs["starts"], attrs["steps"], i, strict=True))]
+        ),
     )
 
 
@@ -137,7 +142,9 @@ def _max_pool(xs: Sequence[Cells], attrs: Mapping[str, Any], shape: tuple[int, .
         n, p, c = i[0], i[1:-1], i[-1]
         places = (_window(attrs, p, q) for q in itertools.product(*map(range, attrs["kernel"])))
         return max(
-            int(x[(n, *at, c)]) for at in places if all(0 <= k < m for k, m in zip(at, x.shape[1:-1], strict=True))
+            int(x[(n, *at, c)])
+            for at in places
+            if all(0 <= k < m for k, m in zip(at, x.shape[1:-1], strict=True))
         )
 
     return _cells(shape, cell)

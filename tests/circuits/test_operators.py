@@ -1,4 +1,5 @@
-"""The ONNX node tests: what docs/operators.md says of them is so, and no case ends in anything but a verdict."""
+"""The ONNX node tests: what docs/operators.md says of them is so, and no case ends in anything but a
+verdict."""
 
 from __future__ import annotations
 

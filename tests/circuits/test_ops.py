@@ -1,4 +1,5 @@
-"""Every operation against plain Python integers, at the corners of its bounds, and every bound against adversarial inputs."""
+"""Every operation against plain Python integers, at the corners of its bounds, and every bound against
+adversarial inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ BATCH = 3
 
 
 class Trial:
-    """One operation under test: its inputs, some of them constants, and values at the corners of their bounds."""
+    """One operation under test: its inputs, some of them constants, and values at the corners of their
+    bounds."""
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
@@ -49,7 +51,8 @@ class Trial:
         return self.ids[-1]
 
     def check(self, name: str, **attrs: Any) -> None:
-        """Run the operation for the batch and compare every cell with the reference; check the bound and the validator."""
+        """Run the operation for the batch and compare every cell with the reference; check the bound and the
+        validator."""
         try:
             out = self.builder.add(name, self.ids, **attrs)
         except BoundError:
@@ -256,7 +259,11 @@ def test_movement(data: st.DataObject, name: str) -> None:
         attrs = {"axis": data.draw(st.integers(0, len(shape) - 1))}
     elif name == "pad":
         widths = [data.draw(st.integers(0, 2)) for _ in range(2 * len(shape))]
-        attrs = {"before": widths[: len(shape)], "after": widths[len(shape) :], "value": data.draw(st.integers(-(1 << 40), 1 << 40))}
+        attrs = {
+            "before": widths[: len(shape)],
+            "after": widths[len(shape) :],
+            "value": data.draw(st.integers(-(1 << 40), 1 << 40)),
+        }
     else:
         attrs = {"shape": [data.draw(st.integers(1, 3)), *(3 if n == 1 else n for n in shape)]}
     trial.check(name, **attrs)
@@ -269,7 +276,9 @@ def test_gather(data: st.DataObject, constant: bool, constant_index: bool) -> No
     shape = data.draw(shapes)
     axis = data.draw(st.integers(0, len(shape) - 1))
     trial.tensor(shape, *data.draw(bounds(62)), constant=constant and not constant_index)
-    trial.tensor(data.draw(st.sampled_from([(1,), (3,), (2, 2)])), 0, shape[axis] - 1, constant=constant_index)
+    trial.tensor(
+        data.draw(st.sampled_from([(1,), (3,), (2, 2)])), 0, shape[axis] - 1, constant=constant_index
+    )
     trial.check("gather", axis=axis)
 
 

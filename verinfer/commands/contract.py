@@ -195,7 +195,7 @@ def lookup(circuit_id: str, rpc: str, chain_id: int | None, address: str, as_jso
     if len(wanted) != 32:
         raise InputError(f"{circuit_id!r} is not a circuit id: 0x and 64 hexadecimal digits")
     models = InferenceVerifier(Chain.connect(rpc, chain_id=chain_id), address).registry.models_of(wanted)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "model_id": hex(model.model_id),
             "owner": model.owner,

@@ -51,32 +51,32 @@ def table(reports: list[Report]) -> Table:
     shown.add_column("")
     for report in reports:
         shown.add_column(f"{report.model} ({report.backend})", justify="right")
-    rows = {
-        "parameters": lambda r: f"{r.figures['parameters']:,}",
-        "same answer as the model": lambda r: f"{r.figures['argmax_agreement']:.1%}",
-        "recognised digit": lambda r: str(r.figures["answer"]),
-    }
-    steps = list(dict.fromkeys(step for report in reports for step in report.seconds))
-    rows |= {
-        step: lambda r, step=step: f"{r.seconds[step]:.2f} s" if step in r.seconds else "" for step in steps
-    }
-    rows |= {
-        "proof": lambda r: f"{r.figures['proof_bytes']:,} bytes",
-        "proving key": lambda r: f"{r.figures['proving_key_bytes'] / 1e6:.0f} MB",
-        "peak memory of the prover": lambda r: f"{r.figures['peak_rss_bytes'] / 1e6:.0f} MB",
-        "valid here": lambda r: yes(r.figures["valid"]),
-        "valid on the chain": lambda r: yes(r.figures["valid_on_chain"]),
-        "gas to verify": lambda r: f"{r.figures['verify_gas']:,}" if r.figures["verify_gas"] else "",
-        "gas to deploy the verifier": lambda r: f"{r.figures['deploy_gas']:,}",
-        "gas to commit and register": lambda r: f"{r.figures['register_gas']:,}",
-    }
-    rows |= {
-        f"{what}: refused": lambda r, what=what: yes(r.refused[what])
-        for what in dict.fromkeys(what for report in reports for what in report.refused)
-    }
-    for name, cell in rows.items():
-        shown.add_row(name, *(cell(report) for report in reports))
+    steps = dict.fromkeys(step for report in reports for step in report.seconds)
+    forgeries = dict.fromkeys(what for report in reports for what in report.refused)
+    columns = [cells(report, list(steps), list(forgeries)) for report in reports]
+    for name in columns[0]:
+        shown.add_row(name, *(column[name] for column in columns))
     return shown
+
+
+def cells(report: Report, steps: list[str], forgeries: list[str]) -> dict[str, str]:
+    """One column of the table."""
+    figures, seconds = report.figures, report.seconds
+    return {
+        "parameters": f"{figures['parameters']:,}",
+        "same answer as the model": f"{figures['argmax_agreement']:.1%}",
+        "recognised digit": str(figures["answer"]),
+        **{step: f"{seconds[step]:.2f} s" if step in seconds else "" for step in steps},
+        "proof": f"{figures['proof_bytes']:,} bytes",
+        "proving key": f"{figures['proving_key_bytes'] / 1e6:.0f} MB",
+        "peak memory of the prover": f"{figures['peak_rss_bytes'] / 1e6:.0f} MB",
+        "valid here": yes(figures["valid"]),
+        "valid on the chain": yes(figures["valid_on_chain"]),
+        "gas to verify": f"{figures['verify_gas']:,}" if figures["verify_gas"] else "",
+        "gas to deploy the verifier": f"{figures['deploy_gas']:,}",
+        "gas to commit and register": f"{figures['register_gas']:,}",
+        **{f"{what}: refused": yes(report.refused[what]) for what in forgeries},
+    }
 
 
 def yes(value: bool) -> str:
