@@ -118,26 +118,22 @@ def neighbours(
 def _cell(b: GraphBuilder, position: Value, n: int, reading: Reading) -> tuple[Value, Value, int, int]:
     """A position's cell and fraction, and the range its cell can lie in."""
     if reading.method == "nearest":
-        cell = _limited(b, b.add("round", [position], mode="even"), n, 1, reading)
-        low, high = (-1, n) if reading.padding == "zeros" else (0, n - 1)
-        return cell, cell, low, high
-    margin = OFFSETS[reading.method][-1]
+        margin = 1 if reading.padding == "zeros" else 0
+        cell = _limited(b, b.add("round", [position], mode="even"), n, margin, reading)
+        return cell, cell, -margin, n - 1 + margin
+    margin = 0 if (reading.method, reading.padding) == ("linear", "border") else OFFSETS[reading.method][-1]
     inside = _limited(b, position, n, margin, reading)
     cell = b.add("round", [inside], mode="floor")
-    low, high = {
-        "zeros": (-margin, n - 1 + margin),
-        "border": (0, n - 1),
-        "reflection": (0 if reading.aligned else -1, n - 1),
-    }[reading.padding]
+    low, high = -margin, n - 1 + margin
+    if reading.padding == "reflection":
+        low, high = 0 if reading.aligned else -1, n - 1
     return cell, b.add("sub", [inside, cell], kind="real"), low, high
 
 
 def _limited(b: GraphBuilder, x: Value, n: int, margin: int, reading: Reading) -> Value:
     """Positions brought to where the extended image has cells, without changing what they read."""
-    if reading.padding == "zeros":
+    if reading.padding != "reflection":
         return b.add("clip", [x], lo=-margin, hi=n - 1 + margin)
-    if reading.padding == "border":
-        return b.add("clip", [x], lo=0, hi=n - 1)
     period = 2 * (n - 1) if reading.aligned else 2 * n
     if period == 0:
         return b.constant(np.zeros(x.shape, dtype=np.int64 if x.kind == "int" else np.float64))
