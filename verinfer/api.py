@@ -1,0 +1,133 @@
+"""The public Python API: compile a model, run it, prove an answer, check a proof.
+
+    >>> import verinfer
+    >>> compiled = verinfer.compile("model.onnx", calibration="samples.npz")
+    >>> circuit = compiled.circuit
+    >>> key = verinfer.setup(circuit)
+    >>> proof = verinfer.prove(circuit, "sample.json", key)
+    >>> verinfer.verify(proof, key).valid
+    True
+
+The commands of the same names say more on each; errors are subclasses of `verinfer.VerinferError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from circuits.circuit import Circuit
+from circuits.compile import Compiled, Progress, compile_file
+from circuits.data import load_inputs, match, quantise_inputs, real_outputs
+from circuits.errors import CheckFailed, InputError, VerinferError
+from circuits.executor import execute
+from circuits.quantise import Options
+from circuits.tensor import IntArray
+from prover.backends import DEFAULT, backend
+from verifier.key import VerifyingKey
+from verifier.proof import Proof
+from verifier.verify import Verdict, verify
+from verinfer.srs_choice import finder
+
+__all__ = [
+    "CheckFailed",
+    "Circuit",
+    "Compiled",
+    "InputError",
+    "Proof",
+    "Verdict",
+    "VerifyingKey",
+    "VerinferError",
+    "compile",
+    "prove",
+    "run",
+    "setup",
+    "verify",
+]
+
+PathLike = str | os.PathLike[str]
+Data = PathLike | ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+"""A data file, one array for a model with one input, a list of arrays in order, or arrays by input name."""
+
+
+def silent(step: str) -> None:
+    """Show nothing."""
+
+
+def compile(
+    model: PathLike,
+    calibration: PathLike | None = None,
+    options: Options | None = None,
+    dims: Mapping[str, int] | None = None,
+    progress: Progress = silent,
+) -> Compiled:
+    """Compile an ONNX file to a circuit; see `circuits.compile.compile_file`."""
+    return compile_file(model, calibration, options, dims, progress)
+
+
+def run(circuit: Circuit, inputs: Data, saturate: bool = False) -> list[NDArray[Any]]:
+    """The circuit's outputs on a batch, exactly, as reals, integers or truth values, each (batch, *shape).
+
+    Raises
+    ------
+    InputError, BoundError
+        If the inputs do not fit the circuit.
+    """
+    return real_outputs(circuit, execute(circuit, integers(circuit, inputs, saturate)))
+
+
+def setup(
+    circuit: Circuit, backend_name: str = DEFAULT, srs: Path | None = None, progress: Progress = silent
+) -> VerifyingKey:
+    """Make the keys of a circuit: the proving key stays in the cache, the verifying key is returned.
+
+    Raises
+    ------
+    UnsupportedError
+        If the backend cannot take the circuit, naming the layer.
+    InputError
+        If there is no reference string of the size that is needed.
+    """
+    return backend(backend_name).setup(circuit, finder(srs), progress).key
+
+
+def prove(
+    circuit: Circuit,
+    inputs: Data,
+    key: VerifyingKey,
+    srs: Path | None = None,
+    saturate: bool = False,
+    progress: Progress = silent,
+) -> Proof:
+    """Prove what the circuit answers on one sample.
+
+    Raises
+    ------
+    InputError, BoundError
+        If the inputs are not one sample that fits the circuit, or the key is another circuit's.
+    """
+    batch = integers(circuit, inputs, saturate)
+    if batch[0].shape[0] != 1:
+        raise InputError(f"{batch[0].shape[0]} samples were given: a proof is about one")
+    sample = [x[0] for x in batch]
+    return backend(key.backend).prove(circuit, sample, key, finder(srs, key.srs_id), progress).proof
+
+
+def integers(circuit: Circuit, inputs: Data, saturate: bool = False) -> list[IntArray]:
+    """Inputs in any accepted form as the circuit's integers, each (batch, *port's shape)."""
+    if isinstance(inputs, str | os.PathLike):
+        return load_inputs(circuit, inputs, saturate)
+    names = None
+    if isinstance(inputs, Mapping):
+        names, arrays = list(inputs), [np.asarray(x) for x in inputs.values()]
+    elif len(circuit.inputs) == 1:
+        arrays = [np.asarray(inputs)]
+    else:
+        arrays = [np.asarray(x) for x in inputs]  # type: ignore[union-attr]
+    ports = [(port.name, circuit.nodes[port.node].shape) for port in circuit.inputs]
+    return quantise_inputs(circuit, match(arrays, names, ports, "the input"), saturate)
