@@ -24,6 +24,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ MAX_FILE_BYTES = 16 << 30
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the safetensors format."""
 MAX_NODES = 1 << 20
+MAX_NESTING = 32
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 DTYPES = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 PREFIX = struct.Struct("<Q")
 
@@ -218,12 +221,24 @@ def _parse(text: bytes | str, what: str) -> dict[str, Any]:
         raise CircuitError(f"{what} holds the number {name}")
 
     try:
+        text = text.decode() if isinstance(text, bytes) else text
+        if _nesting(text) > MAX_NESTING:
+            raise CircuitError(f"{what} is nested over {MAX_NESTING} deep")
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise CircuitError(f"it was altered: {what} is not JSON") from None
     if not isinstance(value, dict):
         raise CircuitError(f"it was altered: {what} is not a JSON object")
     return value
+
+
+def _nesting(text: str) -> int:
+    """How deep brackets are nested in JSON, without parsing it: the parser recurses on the machine's stack."""
+    bare = np.frombuffer(STRING.sub("", text).encode(errors="replace"), np.uint8)
+    opened = (bare == ord("[")) | (bare == ord("{"))
+    closed = (bare == ord("]")) | (bare == ord("}"))
+    depth = np.cumsum(opened.astype(np.int64) - closed)
+    return int(depth.max(initial=0))
 
 
 def _graph(

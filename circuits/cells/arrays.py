@@ -139,7 +139,8 @@ def _ordered(record: Record, starts: tuple[int, ...], dims: tuple[int, ...], mem
             cell = cell * dims[axis] + _along(np.arange(start, start + size), axis)
         place = np.broadcast_to(cell.reshape(cell.shape[:OUTPUT_AXES]) // record.mul % record.hi, record.dims)
         found = np.take_along_axis(order, place[..., None], axis=-1)[..., 0]
-    return found.reshape(*record.dims, *(1,) * REDUCTION_AXES)
+    shaped: Array = found.reshape(*record.dims, *(1,) * REDUCTION_AXES)
+    return shaped
 
 
 def _total(terms: Sequence[tuple[View, ...]], record: Record, memory: Memory) -> Array:

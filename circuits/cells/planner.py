@@ -29,8 +29,8 @@ from circuits.records import (
     leaves_of,
 )
 
-MOST_SHARED_VIEWS = 8
-"""A tensor that merely rearranges this many stored tensors is folded into each of its readers."""
+MOST_SHARED_VIEWS = 16
+"""A tensor whose cells take this many operands, and no reduction, is folded into each of its readers."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Planner:
                 self.definitions[i] = result
             return
         views = sum(len(term.accesses) for term in result)
-        shareable = all(term.pure for term in result) and views <= MOST_SHARED_VIEWS
+        shareable = views <= MOST_SHARED_VIEWS and not any(term.inner for term in result)
         self.expressions[i] = result
         if self.readers[i] > 1 and not shareable:
             self._materialise_node(i)

@@ -168,7 +168,7 @@ def _stored(xs: Sequence[Operand], axis: int, materialise: Materialise) -> Opera
 
 def _placed(x: Operand, i: int, before: Sequence[int], shape: Shape, value: int) -> Expression:
     """The operand inside a larger tensor that holds `value` elsewhere."""
-    if not all(term.pure for term in x.expression):
+    if any(term.inner for term in x.expression):
         raise Unrepresentable("a padded operand must be stored", i)
     items: list[Item] = []
     affine: dict[int, Affine] = {}

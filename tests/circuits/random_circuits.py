@@ -140,7 +140,9 @@ class _Grown:
 
     def _where(self, x: int) -> int:
         condition = self.builder.add("greater", [x, self.mate(self.shape(x))])
-        return self.builder.add("where", [condition, self.mate(self.shape(x)), self.mate(self.shape(x))])
+        chosen = self.mate(self.shape(condition))
+        other = self.mate(np.broadcast_shapes(self.shape(condition), self.shape(chosen)))
+        return self.builder.add("where", [condition, chosen, other])
 
     def _rescale(self, x: int) -> int:
         lo = self.rng.choice([None, self.integer(-300, 0)])
