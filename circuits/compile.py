@@ -17,9 +17,10 @@ from circuits.affine_folding import folded
 from circuits.calibrate import calibrate
 from circuits.circuit import Circuit
 from circuits.data import match, read_arrays
-from circuits.errors import ModelError
+from circuits.errors import InputError, ModelError
 from circuits.fidelity import Fidelity, FloatGraph, OnnxRuntime, Reference, measure
 from circuits.graph import Graph
+from circuits.importer.admission import label, nodes
 from circuits.importer.importer import import_model
 from circuits.importer.load import check_model, load_model
 from circuits.quantise import Options, quantise
@@ -68,10 +69,10 @@ def compile_file(
     with Path(path).open("rb") as file:
         source = hashlib.file_digest(file, "sha256").hexdigest()
     if calibration is None:
-        return compile_model(model, None, options, dims, progress, source)
+        return _compile(model, None, options, dims, progress, source)
     arrays, names, integers = read_arrays(calibration)
     del integers  # a graph has no integers of its own yet: plain numbers either way
-    return compile_model(model, (arrays, names, str(calibration)), options, dims, progress, source)
+    return _compile(model, (arrays, names, str(calibration)), options, dims, progress, source)
 
 
 def compile_model(
@@ -82,10 +83,22 @@ def compile_model(
     progress: Progress = lambda step: None,
     source: str = "",
 ) -> Compiled:
-    """Compile a loaded model; `calibration` is arrays, their names or None, and what to call them in
+    """Compile a model in memory; `calibration` is arrays, their names or None, and what to call them in
     messages."""
-    options = options or Options()
     check_model(model, "the model")
+    return _compile(model, calibration, options, dims, progress, source)
+
+
+def _compile(
+    model: onnx.ModelProto,
+    calibration: tuple[Sequence[NDArray[Any]], Sequence[str] | None, str] | None,
+    options: Options | None,
+    dims: Mapping[str, int] | None,
+    progress: Progress,
+    source: str,
+) -> Compiled:
+    options = options or Options()
+    _check_names(model, options)
     progress("importing")
     graph = folded(import_model(model, dims))
     notes = []
@@ -112,6 +125,16 @@ def compile_model(
     info["fidelity"] = fidelity.as_dict()
     circuit = Circuit(circuit.nodes, circuit.constants, circuit.inputs, circuit.outputs, info)
     return Compiled(circuit, fidelity, notes)
+
+
+def _check_names(model: onnx.ModelProto, options: Options) -> None:
+    """Check that every tensor with a width of its own exists."""
+    known = {label(node) for node in nodes(model)} | {info.name for info in model.graph.input}
+    for name in options.bits_for:
+        if name not in known:
+            raise InputError(
+                f"the model has no input and no node called {name!r}: `inspect` shows their names"
+            )
 
 
 def assumed_samples(graph: Graph) -> list[NDArray[Any]]:

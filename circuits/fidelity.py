@@ -25,9 +25,9 @@ CHUNK = 64
 class Fidelity:
     """The agreement of a circuit with its model over some samples.
 
-    Errors are those of real outputs; `relative_error` is the largest one over the range of the model's
-    outputs. `argmax_agreement` is the share of samples (rows along the last axis) with the same largest
-    output, or for integer outputs the same value.
+    Errors are those of real outputs where the model's own are finite; `relative_error` is the largest one
+    over the range of the model's outputs. `argmax_agreement` is the share of samples (rows along the last
+    axis) with the same largest output, or for integer outputs the same value.
     """
 
     max_abs_error: float
@@ -133,7 +133,15 @@ class _Tally:
             self.label_rows += mine.size
             self.label_agreeing += int((mine == theirs).sum())
             return
-        theirs = theirs.astype(np.float64)
+        theirs = np.nan_to_num(theirs.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        if mine.ndim > 1 and mine.shape[-1] > 1:
+            same = mine.argmax(axis=-1) == theirs.argmax(axis=-1)
+            self.rows += same.size
+            self.agreeing += int(same.sum())
+        finite = np.isfinite(theirs)
+        if not finite.any():
+            return
+        mine, theirs = mine[finite], theirs[finite]
         difference = np.abs(mine - theirs)
         self.largest = max(self.largest, float(difference.max()))
         self.total += float(difference.sum())
@@ -142,10 +150,6 @@ class _Tally:
         self.dot += float((mine * theirs).sum())
         self.mine += float((mine**2).sum())
         self.theirs += float((theirs**2).sum())
-        if mine.ndim > 1 and mine.shape[-1] > 1:
-            same = mine.argmax(axis=-1) == theirs.argmax(axis=-1)
-            self.rows += same.size
-            self.agreeing += int(same.sum())
 
     def report(self, samples: int) -> Fidelity:
         """The report over everything taken in."""

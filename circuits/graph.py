@@ -16,7 +16,6 @@ builder computes the result at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,10 +25,11 @@ from numpy.typing import NDArray
 
 from circuits.circuit import Kind
 from circuits.errors import CircuitError, ModelError
+from circuits.graph_growth import Growth, admit
 from circuits.layout import rewritten
 from circuits.ops import op
 from circuits.real_ops import apply
-from circuits.tensor import MAX_RANK, Operand, Shape
+from circuits.tensor import Operand, Shape
 
 FLOAT_ONLY: dict[str, tuple[int, tuple[str, ...]]] = {
     "clip": (1, ("lo", "hi")),
@@ -107,9 +107,20 @@ class GraphBuilder:
         self.scaled: dict[int, ScaledIntegers] = {}
         """The real tensors known to be scaled integers, by number: products of two of them stay exact."""
         self._seen: dict[tuple[Any, ...], Value] = {}
+        self._growth = Growth()
 
     def input(self, name: str, shape: Shape, kind: Kind, dtype: np.dtype[Any]) -> Value:
-        """Add a model input."""
+        """Add a model input.
+
+        Raises
+        ------
+        ModelError
+            If it is too large.
+        """
+        try:
+            admit(shape)
+        except ModelError as error:
+            raise ModelError(f"input {name!r}: {error}") from None
         value = self._append("input", (), {}, shape, kind)
         self.graph.inputs.append(GraphPort(name, value, dtype))
         return value
@@ -126,7 +137,7 @@ class GraphBuilder:
         if kind is None:
             kind = {"b": "bool", "i": "int", "u": "int"}.get(array.dtype.kind, "real")  # type: ignore[assignment]
         if array.dtype.kind == "f" and np.isnan(array).any():
-            raise ModelError(f"{self.label or 'a constant'} holds NaN: there is no integer for it")
+            raise ModelError("a constant holds NaN: there is no integer for it")
         if array.dtype.kind not in "fiub" or (array.dtype.itemsize < 4 and array.dtype.kind == "f"):
             array = array.astype(np.float32)
         value = self._append("constant", (), {}, tuple(array.shape), kind or "real")
@@ -148,7 +159,7 @@ class GraphBuilder:
         Raises
         ------
         ModelError
-            If the inputs do not fit the operation, naming the ONNX node.
+            If the inputs do not fit the operation, or the graph is too large with it.
         """
         ids = tuple(v.id for v in inputs)
         if kind is None:
@@ -168,11 +179,11 @@ class GraphBuilder:
             if name == "gather":
                 kind = kinds[0]
         shape = self._shape(name, inputs, attrs)
-        if not 0 < math.prod(shape) or len(shape) > MAX_RANK:
-            raise ModelError(f"{self.label}: a tensor of shape {shape} is empty or has over {MAX_RANK} axes")
+        constant = all(v.id in self.graph.constants for v in inputs)
+        self._growth.add(name, [v.shape for v in inputs], attrs, shape, constant)
         if name in ("reshape", "broadcast") and shape == inputs[0].shape and kind == inputs[0].kind:
             return inputs[0]
-        if all(v.id in self.graph.constants for v in inputs):
+        if constant:
             arrays = [self.graph.constants[v.id][None] for v in inputs]
             return self.constant(apply(name, arrays, attrs, shape)[0], kind)
         better = rewritten(self, name, inputs, kind, attrs)
@@ -195,7 +206,7 @@ class GraphBuilder:
         self, name: str, ids: tuple[int, ...], attrs: Mapping[str, Any], shape: Shape, kind: Kind
     ) -> Value:
         if len(self.graph.nodes) >= MAX_GRAPH_NODES:
-            raise ModelError(f"{self.label}: the model unrolls to over {MAX_GRAPH_NODES} operations")
+            raise ModelError(f"the model unrolls to over {MAX_GRAPH_NODES} operations")
         self.graph.nodes.append(GraphNode(name, ids, attrs, shape, kind, self.label))
         return Value(len(self.graph.nodes) - 1, shape, kind)
 
@@ -211,4 +222,4 @@ class GraphBuilder:
         try:
             return op(name).shape(xs, attrs)
         except CircuitError as error:
-            raise ModelError(f"{self.label}: {error}") from None
+            raise ModelError(str(error)) from None

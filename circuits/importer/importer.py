@@ -1,41 +1,31 @@
 """Walks an ONNX graph and lowers it, node by node, to the float graph.
 
-A node whose inputs are all constants is computed by ONNX's own reference evaluator. Any other node goes to
-its handler; one without a handler is replaced by the body that the specification gives it, if it gives one.
+A node whose inputs are all constants is computed by ONNX's own reference evaluator
+(`circuits.importer.folding`). Any other node goes to its handler; one without a handler is replaced by the
+body that the specification gives it, if it gives one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import defs, helper, numpy_helper, shape_inference
-from onnx.reference import ReferenceEvaluator
+from onnx import defs, helper, numpy_helper
 
 from circuits.circuit import Kind
-from circuits.errors import ModelError, UnsupportedError, VerinferError
+from circuits.errors import InputError, ModelError, UnsupportedError, VerinferError
 from circuits.graph import Graph, GraphBuilder, Value
+from circuits.graph_growth import MAX_TENSOR_ELEMENTS
 from circuits.importer import operators  # noqa: F401  registers every handler
+from circuits.importer.admission import MAX_DEPTH, MAX_NODES, label, standard
+from circuits.importer.folding import FOLDED, MOST_KNOWN, Folding, inferred, shape_of, too_large
 from circuits.importer.handlers import HANDLERS, REFUSED, OnnxNode, TensorList, Tensors
 
-MAX_DEPTH = 64
-WITH_SUBGRAPHS = ("If", "Loop", "Scan", "SequenceMap", "FlexAttention")
-OF_LISTS = (
-    *(
-        "SequenceEmpty",
-        "SequenceConstruct",
-        "SequenceAt",
-        "SequenceInsert",
-        "SequenceErase",
-        "SequenceLength",
-    ),
-    *("SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement"),
-)
-NEVER_FOLDED = frozenset((*WITH_SUBGRAPHS, *OF_LISTS, "DequantizeLinear"))
-
+CHOICES_AND_LOOPS = ("If", "Loop", "Scan")
 Bound = tuple[Tensors, np.dtype[Any]]
 """What a name stands for: a tensor, or a list of tensors, and the ONNX type of its elements."""
 
@@ -55,6 +45,7 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
         Naming the node at fault.
     """
     importer = Importer(model)
+    _check_dims(model, dims or {})
     names = {tensor.name for tensor in model.graph.initializer}
     for info in model.graph.input:
         if info.name not in names:
@@ -80,6 +71,22 @@ def import_model(model: onnx.ModelProto, dims: Mapping[str, int] | None = None) 
     return importer.builder.graph
 
 
+def _check_dims(model: onnx.ModelProto, dims: Mapping[str, int]) -> None:
+    """Check that every dimension that is given a size exists."""
+    shapes = [info.type.tensor_type.shape for info in model.graph.input]
+    known = {dim.dim_param for shape in shapes for dim in shape.dim if dim.dim_param}
+    for name, size in dims.items():
+        if name not in known:
+            some = (
+                f"its open dimensions are {', '.join(sorted(known))}"
+                if known
+                else "all its dimensions are fixed"
+            )
+            raise InputError(f"the model has no dimension called {name!r}: {some}")
+        if size < 1:
+            raise InputError(f"dimension {name!r} cannot have the size {size}: give it at least 1")
+
+
 def input_type(info: onnx.ValueInfoProto, dims: Mapping[str, int]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """The shape of one sample and the type of a model input, symbolic dimensions resolved.
 
@@ -102,12 +109,17 @@ def input_type(info: onnx.ValueInfoProto, dims: Mapping[str, int]) -> tuple[tupl
         elif axis == 0:
             shape.append(1)
         else:
-            name = dim.dim_param or "?"
-            raise UnsupportedError(
-                f"input {info.name!r} leaves dimension {axis} ({name}) open: fix it with --dim {name}=SIZE, "
-                "or export the model with static shapes"
-            )
+            raise UnsupportedError(_open(info.name, axis, dim.dim_param))
     return tuple(shape), np.dtype(helper.tensor_dtype_to_np_dtype(given.tensor_type.elem_type))
+
+
+def _open(name: str, axis: int, symbol: str) -> str:
+    if symbol:
+        return (
+            f"input {name!r} leaves dimension {axis} ({symbol}) open: fix it with --dim {symbol}=SIZE, "
+            "or export the model with static shapes"
+        )
+    return f"input {name!r} leaves dimension {axis} open, without a name: export the model with static shapes"
 
 
 def kind_of(dtype: np.dtype[Any], name: str) -> Kind:
@@ -134,11 +146,14 @@ class Importer:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.builder = GraphBuilder()
-        self.opsets = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
-        self.ir_version = model.ir_version
-        self.functions = {(f.domain, f.name): f for f in model.functions}
+        self.opsets = {standard(o.domain): o.version for o in model.opset_import}
+        self.folding = Folding(model.ir_version)
+        self.functions = {(standard(f.domain), f.name): f for f in model.functions}
         self.scopes: list[dict[str, Bound | None]] = [{}]
         self.depth = 0
+        self.steps = 0
+        self.result_types: list[np.dtype[Any] | None] = []
+        """The types of the results of the subgraph that was imported last."""
         self.strings: dict[str, int] = {}
 
     def bind(self, name: str, value: Tensors | None, dtype: np.dtype[Any]) -> None:
@@ -168,12 +183,7 @@ class Importer:
     def run_graph(self, graph: onnx.GraphProto) -> None:
         """Import a graph's initializers and nodes into the innermost scope."""
         for tensor in graph.initializer:
-            array = numpy_helper.to_array(tensor)
-            if array.dtype.kind == "f" and not np.isfinite(array).all() and not _is_mask(array):
-                raise ModelError(
-                    f"initializer {tensor.name!r} holds NaN or infinity: there is no integer for it"
-                )
-            self.bind(tensor.name, *self.constant(array, tensor.name))
+            self.bind(tensor.name, *self.constant(numpy_helper.to_array(tensor), tensor.name))
         for node in graph.node:
             self.run_node(node)
 
@@ -187,6 +197,7 @@ class Importer:
                 self.bind(name, value, types.get(name) or _assumed_type(value))
             self.run_graph(graph)
             results = [self.lookup(info.name) for info in graph.output]
+            self.result_types = [None if result is None else result[1] for result in results]
             return [None if result is None else result[0] for result in results]
         finally:
             self.scopes.pop()
@@ -194,25 +205,24 @@ class Importer:
 
     def run_node(self, node: onnx.NodeProto) -> None:
         """Import one node."""
-        domain = "" if node.domain == "ai.onnx" else node.domain
-        label = node.name or (node.output[0] if node.output else node.op_type)
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ModelError(
-                f"{node.op_type} {label!r}: functions or subgraphs are nested over {MAX_DEPTH} deep"
-            )
+        self.steps += 1
         try:
-            self._run_node(node, domain, label)
+            if self.depth > MAX_DEPTH:
+                raise ModelError(f"functions or subgraphs are nested over {MAX_DEPTH} deep")
+            if self.steps > MAX_NODES:
+                raise ModelError(f"unrolled, the model is over the limit of {MAX_NODES} nodes")
+            self._run_node(node, standard(node.domain))
         except VerinferError as error:
             if getattr(error, "located", False):
                 raise
-            where = type(error)(f"{node.op_type} node {label!r}: {error}")
+            where = type(error)(f"{node.op_type} node {label(node)!r}: {error}")
             where.located = True  # type: ignore[attr-defined]
-            raise where from None
+            raise where from error.__cause__
         finally:
             self.depth -= 1
 
-    def _run_node(self, node: onnx.NodeProto, domain: str, label: str) -> None:
+    def _run_node(self, node: onnx.NodeProto, domain: str) -> None:
         key = (domain, node.op_type)
         if key in self.functions:
             self._run_function(self.functions[key], node)
@@ -220,23 +230,14 @@ class Importer:
         if key in REFUSED:
             raise UnsupportedError(f"{REFUSED[key]} ({node.op_type})")
         given = [self.lookup(name) if name else None for name in node.input]
-        tensors = [g for g in given if g is not None]
-        constant = all(
-            isinstance(value, Value) and self.builder.value_of(value) is not None for value, _ in tensors
-        )
-        if constant and node.op_type not in NEVER_FOLDED:
-            self._fold(node, tensors)
+        if node.op_type in FOLDED and all(g is None or self._known(g) is not None for g in given):
+            self._fold(node, given)
             return
         if domain not in self.opsets:
             raise UnsupportedError(f"the operator set {domain!r} is not imported by the model, or unknown")
-        types = self._output_types(node, domain, given)
-        self.builder.label = label
+        self.builder.label = label(node)
         if key in HANDLERS:
-            seen = self._view(node, domain, given, types)
-            outputs = HANDLERS[key](self.builder, seen, *(None if g is None else g[0] for g in given))
-            results = [outputs] if isinstance(outputs, Value | TensorList) else outputs
-            for name, value, dtype in zip(node.output, results, seen.out_dtypes, strict=False):
-                self.bind(name, value, dtype or _assumed_type(value))
+            self._handle(node, domain, given)
             return
         body = self._specified_body(node, domain, given)
         if body is None:
@@ -245,6 +246,41 @@ class Importer:
             )
         defaults = defs.get_schema(node.op_type, self.opsets[domain], domain).attributes.values()
         self._run_function(body, node, [a.default_value for a in defaults if a.default_value.type])
+
+    def _handle(self, node: onnx.NodeProto, domain: str, given: Sequence[Bound | None]) -> None:
+        """Lower a node by its handler.
+
+        Raises
+        ------
+        ModelError
+            If the handler fails: its node is then not what the specification allows.
+        """
+        self.result_types = []
+        controls = (
+            node.op_type in CHOICES_AND_LOOPS
+        )  # the inference would go through their subgraphs once more
+        seen = self._view(node, domain, given, {} if controls else self._output_types(node, given))
+        try:
+            outputs = HANDLERS[domain, node.op_type](
+                self.builder, seen, *(None if g is None else g[0] for g in given)
+            )
+        except MemoryError:
+            raise ModelError("it takes more memory than there is: its tensors are too large") from None
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"its inputs or attributes do not fit the operator: {reason}") from error
+        results = [outputs] if isinstance(outputs, Value | TensorList) else list(outputs)
+        types = list(seen.out_dtypes)
+        if controls:
+            types = self.result_types[1:] if node.op_type == "Loop" else self.result_types
+            types = types or [None if g is None else g[1] for g in given[2:]]  # a loop that never runs
+        types += [None] * (len(results) - len(types))
+        for name, value, dtype in zip(node.output, results, types, strict=False):
+            self.bind(name, value, dtype or _assumed_type(value))
+
+    def _known(self, bound: Bound) -> NDArray[Any] | None:
+        """The array of a constant."""
+        return self.builder.value_of(bound[0]) if isinstance(bound[0], Value) else None
 
     def _view(
         self,
@@ -272,53 +308,40 @@ class Importer:
             scope=self,
         )
 
-    def _fold(self, node: onnx.NodeProto, given: Sequence[Bound]) -> None:
-        """Compute a node of constants with ONNX's reference evaluator."""
-        feeds: dict[str, NDArray[Any]] = {}
-        for name, (value, dtype) in zip([name for name in node.input if name], given, strict=True):
-            array = self.builder.value_of(value) if isinstance(value, Value) else None
-            assert array is not None
-            feeds[name] = (
-                np.array(list(self.strings), object)[array] if dtype.kind == "O" else array.astype(dtype)
-            )
-        inputs = [
-            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-            for n, a in feeds.items()
-        ]
-        used = [name for name in node.output if name]
-        graph = helper.make_graph(
-            [node], "fold", inputs, [helper.make_value_info(n, onnx.TypeProto()) for n in used]
-        )
-        opsets = [helper.make_opsetid(d, v) for d, v in self.opsets.items()]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=self.ir_version)
-        try:
-            results = ReferenceEvaluator(model).run(None, feeds)
-        except Exception as error:  # the evaluator raises whatever NumPy does
-            raise UnsupportedError(f"it cannot be computed when compiling: {error}") from None
-        for name, array in zip(used, results, strict=True):
-            if not isinstance(array, np.ndarray | np.generic):
-                raise UnsupportedError("it yields a sequence or an optional, which have no meaning here")
-            self.bind(name, *self.constant(np.asarray(array), name))
-
-    def _output_types(
-        self, node: onnx.NodeProto, domain: str, given: Sequence[Bound | None]
-    ) -> dict[str, np.dtype[Any]]:
-        """The outputs' types as the specification infers them; empty where it cannot tell."""
-        types, data = {}, {}
+    def _fold(self, node: onnx.NodeProto, given: Sequence[Bound | None]) -> None:
+        """Compute a node of constants."""
+        inputs: dict[str, NDArray[Any]] = {}
         for name, g in zip(node.input, given, strict=True):
-            if g is not None:
-                types[name] = _type_proto(g)
-                array = self.builder.value_of(g[0]) if isinstance(g[0], Value) else None
-                if array is not None and array.size <= 1024 and g[1].kind != "O":
-                    data[name] = numpy_helper.from_array(array.astype(g[1], copy=False), name)
-        try:
-            schema = defs.get_schema(node.op_type, self.opsets[domain], domain)
-            opsets = [helper.make_opsetid(d, v) for d, v in self.opsets.items()]
-            inferred = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
-        except (shape_inference.InferenceError, defs.SchemaError, KeyError, ValueError, RuntimeError):
-            return {}
-        found = {name: element_type(proto) for name, proto in inferred.items()}
-        return {name: dtype for name, dtype in found.items() if dtype is not None}
+            array = None if g is None else self._known(g)
+            if g is not None and array is not None:
+                strings = g[1].kind == "O"
+                inputs[name] = np.array(list(self.strings), object)[array] if strings else array.astype(g[1])
+        named = [name for name in node.output if name]
+        for name, array in zip(named, self.folding.compute(node, self.opsets, inputs), strict=True):
+            self.bind(name, *self.constant(array, name))
+
+    def _output_types(self, node: onnx.NodeProto, given: Sequence[Bound | None]) -> dict[str, np.dtype[Any]]:
+        """The outputs' types as the specification infers them; empty where it cannot tell.
+
+        Raises
+        ------
+        ModelError
+            If an output is too large.
+        """
+        known = [None if g is None or g[1].kind == "O" else self._known(g) for g in given]
+        data = [
+            None if g is None or array is None or array.size > MOST_KNOWN else array.astype(g[1], copy=False)
+            for g, array in zip(given, known, strict=True)
+        ]
+        types = [None if g is None else _type_proto(g) for g in given]
+        found = {}
+        for name, proto in inferred(node, self.opsets, types, data).items():
+            shape, dtype = shape_of(proto), element_type(proto)
+            if shape is not None and math.prod(shape) > MAX_TENSOR_ELEMENTS:
+                raise too_large(name, shape)
+            if dtype is not None:
+                found[name] = dtype
+        return found
 
     def _specified_body(
         self, node: onnx.NodeProto, domain: str, given: Sequence[Bound | None]
@@ -365,11 +388,6 @@ class Importer:
         for name, result in zip(node.output, results, strict=False):
             if name and result is not None:
                 self.bind(name, *result)
-
-
-def _is_mask(array: NDArray[Any]) -> bool:
-    """Whether an array is an attention mask: minus infinity and zeros, nothing else."""
-    return bool((np.isneginf(array) | (array == 0)).all())
 
 
 def _instantiate(

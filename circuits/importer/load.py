@@ -1,23 +1,23 @@
-"""Opens an ONNX file from a stranger: size limits, no path outside its folder, a model that its own checker
-accepts."""
+"""Opens an ONNX file from a stranger: size limits, no data from outside its folder, a model that ONNX's own
+checker accepts."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
+from onnx import helper
 
-from circuits.errors import ModelError, UnsupportedError
+from circuits.errors import ModelError
+from circuits.importer.admission import admit, admit_numbers, tensors
 
 MAX_MODEL_BYTES = 2 << 30
-MAX_NODES = 100_000
-MAX_CONSTANT_ELEMENTS = 1 << 29
-OLDEST_OPSET = 7
-STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+"""The limit of ONNX files, and here of their external data too."""
+LONGEST_REASON = 400
 
 
 def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
@@ -31,24 +31,22 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     path = Path(path)
     try:
         size = path.stat().st_size
+        if not path.is_file():
+            raise ModelError(f"{path} is not a file")
+        if size > MAX_MODEL_BYTES:
+            raise ModelError(f"{path} has {size} bytes, over the limit of {MAX_MODEL_BYTES}")
+        data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from None
-    if not path.is_file():
-        raise ModelError(f"{path} is not a file")
-    if size > MAX_MODEL_BYTES:
-        raise ModelError(f"{path} has {size} bytes, over the limit of {MAX_MODEL_BYTES}")
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(path.read_bytes())
+        model.ParseFromString(data)
     except (DecodeError, RuntimeError, ValueError):
         raise ModelError(f"{path} is not an ONNX model, or it is truncated") from None
-    if not model.HasField("graph") or (not model.graph.node and not model.graph.output):
+    if not (model.graph.node or model.graph.output):
         raise ModelError(f"{path} is not an ONNX model: it has no graph")
-    _check_external_data(model, path.parent)
-    try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except Exception as error:  # the reader raises many kinds for a missing, short or hostile file
-        raise ModelError(f"{path}: its external data cannot be read: {_first_line(error)}") from None
+    admit(model, str(path))
+    _read_external_data(model, path.parent)
     check_model(model, str(path))
     return model
 
@@ -61,48 +59,65 @@ def check_model(model: onnx.ModelProto, name: str) -> None:
     ModelError
         If the model is cyclic, ill-typed, too large, or otherwise malformed.
     """
-    nodes = sum(len(graph.node) for graph in _graphs(model.graph)) + sum(len(f.node) for f in model.functions)
-    if nodes > MAX_NODES:
-        raise ModelError(f"{name} has {nodes} nodes, over the limit of {MAX_NODES}")
-    for graph in _graphs(model.graph):
-        for tensor in graph.initializer:
-            if any(d < 0 for d in tensor.dims) or math.prod(tensor.dims) > MAX_CONSTANT_ELEMENTS:
-                raise ModelError(f"{name}: initializer {tensor.name!r} claims the shape {list(tensor.dims)}")
-    for opset in model.opset_import:
-        if opset.domain in ("", "ai.onnx") and opset.version < OLDEST_OPSET:
-            raise UnsupportedError(
-                f"{name} uses opset {opset.version}: export it again with opset 11 or newer"
-            )
+    admit(model, name)
+    admit_numbers(model, name)
     try:
         onnx.checker.check_model(model)
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=False)
     except Exception as error:  # the checker raises several unrelated classes
-        raise ModelError(f"{name} is not a valid ONNX model: {_first_line(error)}") from None
+        raise ModelError(f"{name} is not a valid ONNX model: {_reason(error)}") from None
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and all graphs nested in its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _graphs(inner)
-
-
-def _check_external_data(model: onnx.ModelProto, folder: Path) -> None:
+def _read_external_data(model: onnx.ModelProto, folder: Path) -> None:
+    """Read every tensor that lies in a file of its own: exactly its bytes, from a plain file in the model's
+    folder."""
     root = folder.resolve()
-    for graph in _graphs(model.graph):
-        for tensor in graph.initializer:
-            for entry in tensor.external_data:
-                if entry.key != "location":
-                    continue
-                target = (root / entry.value).resolve()
-                if Path(entry.value).is_absolute() or not target.is_relative_to(root):
-                    raise ModelError(
-                        f"initializer {tensor.name!r} names data outside the model's folder: {entry.value!r}"
-                    )
+    total = 0
+    for name, tensor in tensors(model):
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        where = f"the external data of {name}"
+        if tensor.data_type == onnx.TensorProto.STRING:
+            raise ModelError(f"{where} are strings, which only lie in the model itself")
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location, size = entries.get("location", ""), _bytes(tensor)
+        total += size
+        if total > MAX_MODEL_BYTES:
+            raise ModelError(f"the model's external data are over the limit of {MAX_MODEL_BYTES} bytes")
+        offset, length = entries.get("offset", "0"), entries.get("length", str(size))
+        if not (offset.isascii() and offset.isdigit()) or length != str(size):
+            raise ModelError(f"{where} have {length} bytes from {offset!r}, but its shape takes {size}")
+        try:
+            path = (root / location).resolve()
+            if not path.is_relative_to(root) or Path(location).is_absolute():
+                raise ModelError(f"{where} lie outside the model's folder: {location!r}")
+            if not path.is_file():
+                raise ModelError(f"{where} are missing: there is no file {location!r}")
+            with path.open("rb") as file:
+                file.seek(int(offset))
+                data = file.read(size)
+        except (OSError, OverflowError, ValueError) as error:
+            raise ModelError(f"{where} cannot be read: {error}") from None
+        if len(data) != size:
+            raise ModelError(f"{where} end after {len(data)} of {size} bytes: the file is truncated")
+        tensor.raw_data = data
+        del tensor.external_data[:]
+        tensor.data_location = onnx.TensorProto.DEFAULT
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _bytes(tensor: onnx.TensorProto) -> int:
+    """How many bytes a tensor's raw data take."""
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    bits = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2}.get(
+        dtype.name, 8 * dtype.itemsize
+    )
+    size: int = math.prod(tensor.dims) * bits
+    return -(-size // 8)
+
+
+def _reason(error: Exception) -> str:
+    """A foreign error's message on one line, without the trail of contexts behind it."""
+    message, _, context = str(error).partition("==> Context:")
+    text = " ".join(message.split()) or " ".join(context.split()) or type(error).__name__
+    text = f"{text} ({' '.join(context.split())})" if context and text else text
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from circuits.graph import GraphBuilder, Value
+from circuits.importer.admission import MAX_NODES
 from circuits.importer.axes import along, axis_of, joined, reshaped
 from circuits.importer.handlers import OnnxNode, TensorList, Tensors, handles
 
@@ -22,8 +23,24 @@ def if_(b: GraphBuilder, node: OnnxNode, condition: Value) -> list[Tensors | Non
     if known is not None:
         return node.scope.run(branches[0 if known.reshape(-1)[0] else 1], {})
     chosen = reshaped(b, condition, [])
-    pairs = zip(*(node.scope.run(branch, {}) for branch in branches), strict=True)
-    return [_selected(b, node, chosen, *pair) for pair in pairs]
+    yes, no = (node.scope.run(branch, {}) for branch in branches)
+    if len(yes) != len(no):
+        raise node.fail(f"its branches yield {len(yes)} and {len(no)} results")
+    return [_selected(b, node, chosen, *pair) for pair in zip(yes, no, strict=True)]
+
+
+def _one_round(
+    node: OnnxNode, body: onnx.GraphProto, values: Sequence[Tensors | None], kept: int
+) -> list[Tensors | None]:
+    """What a body yields with its inputs bound to `values`; at least as many results as the next round
+    takes."""
+    names = [info.name for info in body.input]
+    if len(names) != len(values) or len(body.output) < kept:
+        raise node.fail(
+            f"its body takes {len(names)} inputs and yields {len(body.output)} results where it is given "
+            f"{len(values)} and {kept} are handed on"
+        )
+    return node.scope.run(body, dict(zip(names, values, strict=True)))
 
 
 def _selected(
@@ -49,17 +66,27 @@ def loop(
     limit = FOREVER if trips is None else int(node.array(b, trips, "trip count").reshape(-1)[0])
     state = list(initial)
     collected: list[list[Value]] = [[] for _ in body.output[1 + len(state) :]]
-    names = [info.name for info in body.input]
+    if limit * len(body.node) > MAX_NODES and _never_stops(body):
+        raise node.fail(f"unrolled {limit} times it is over the limit of {MAX_NODES} nodes")
     proceed: Tensors | None = b.constant(np.True_) if condition is None else condition
     for i in itertools.count():
         if i >= limit or not _holds(b, node, proceed):
             break
         values = [b.constant(np.int64(i)), proceed, *state]
-        proceed, *results = node.scope.run(body, dict(zip(names, values, strict=True)))
+        proceed, *results = _one_round(node, body, values, 1 + len(state))
         state = results[: len(state)]
         for kept, value in zip(collected, results[len(state) :], strict=True):
             kept.append(_tensor(node, value))
     return [*state, *(_stacked(b, node, kept, 0) for kept in collected)]
+
+
+def _never_stops(body: onnx.GraphProto) -> bool:
+    """Whether a loop's body hands on the condition that it got, so that only the trip count ends the loop."""
+    source = {node.output[0]: node.input[0] for node in body.node if node.op_type == "Identity"}
+    name = body.output[0].name
+    while name in source:
+        name = source[name]
+    return name == body.input[1].name
 
 
 def _holds(b: GraphBuilder, node: OnnxNode, condition: Tensors | None) -> bool:
@@ -92,6 +119,8 @@ def _stacked(b: GraphBuilder, node: OnnxNode, parts: Sequence[Value], axis: int)
 @handles("Scan")
 def scan(b: GraphBuilder, node: OnnxNode, *inputs: Value | None) -> list[Value]:
     count = node.attrs["num_scan_inputs"]
+    if not 1 <= count <= len(inputs):
+        raise node.fail(f"it scans {count} of its {len(inputs)} inputs")
     if node.version >= 9:
         given = [_tensor(node, x) for x in inputs]
         return _scan(b, node, given[: len(given) - count], given[len(given) - count :], batched=False)
@@ -111,10 +140,15 @@ def _scan(
     """One sequence; `batched` is opset 8's form, whose attributes count a batch axis that is not here any
     more."""
     body: onnx.GraphProto = node.attrs["body"]
-    names = [info.name for info in body.input]
     outputs = len(body.output) - len(state)
+    if outputs < 0:
+        raise node.fail(f"its body yields {len(body.output)} results for {len(state)} states")
     backwards = node.attrs.get("directions" if batched else "scan_input_directions") or [0] * len(scanned)
     axes = node.attrs.get("scan_input_axes") or [0] * len(scanned)
+    if {len(axes), len(backwards)} != {len(scanned)}:
+        raise node.fail(
+            f"it gives {len(axes)} axes and {len(backwards)} directions for {len(scanned)} sequences"
+        )
     at = [axis_of(node, axis, x.rank) for axis, x in zip(axes, scanned, strict=True)]
     steps = scanned[0].shape[at[0]]
     collected: list[list[Value]] = [[] for _ in range(outputs)]
@@ -124,14 +158,14 @@ def _scan(
             k = steps - 1 - i if back else i
             shape = [n for d, n in enumerate(x.shape) if d != axis]
             slices.append(reshaped(b, along(b, x, axis, range(k, k + 1)), shape))
-        results = [
-            _tensor(node, y) for y in node.scope.run(body, dict(zip(names, [*state, *slices], strict=True)))
-        ]
+        results = [_tensor(node, y) for y in _one_round(node, body, [*state, *slices], len(state))]
         state = results[: len(state)]
         for kept, value in zip(collected, results[len(state) :], strict=True):
             kept.append(value)
     out_back = node.attrs.get("scan_output_directions") or [0] * outputs
     out_axes = node.attrs.get("scan_output_axes") or [0] * outputs
+    if {len(out_axes), len(out_back)} != {outputs}:
+        raise node.fail(f"it gives {len(out_axes)} axes and {len(out_back)} directions for {outputs} outputs")
     stacks = [
         _stacked(b, node, kept[::-1] if back else kept, axis)
         for kept, back, axis in zip(collected, out_back, out_axes, strict=True)
