@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from circuits.errors import ModelError
 from circuits.graph import GraphNode
 from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule, sums_only
 
@@ -50,6 +51,7 @@ def scaled(q: Quantiser, i: int, factors: NDArray[Any], label: str) -> Quantised
     """Tensor i times constants, without narrowing it first where the products have room: a product with a
     constant costs a prover nothing. The constants get a weight's bits for the smallest of them, so that the
     columns of a table in different units all keep their resolution."""
+    _check_finite(factors, label)
     x, bits = q.tensor(i), q.bits(q.graph.nodes[i])
     sizes = np.abs(factors.astype(np.float64))
     largest = float(sizes.max())
@@ -107,6 +109,7 @@ def factor(q: Quantiser, i: int, other: int, channel_axis: int) -> Quantised:
     """One side of a sum of products."""
     own = q.constant_of(i)
     if own is not None:
+        _check_finite(own, q.circuit.label)
         return q.constant(i, 1.0 if sums_only(own) else q.weight_scale(i, channel_axis))
     x = q.tensor(i)
     if sums_only(q.constant_of(other)):
@@ -114,6 +117,12 @@ def factor(q: Quantiser, i: int, other: int, channel_axis: int) -> Quantised:
         if q.operand(x).magnitude * terms < 1 << WIDE:
             return x
     return q.narrowed(i)
+
+
+def _check_finite(factors: NDArray[Any], label: str) -> None:
+    """Check that no factor is infinite: infinity may be a mask where it is added, not where it multiplies."""
+    if not np.isfinite(factors).all():
+        raise ModelError(f"node {label!r} multiplies by infinity: there is no integer for it")
 
 
 @rule("reduce_sum")
