@@ -34,10 +34,15 @@ contract SignedWordsTest is Test {
     }
 
     /// @dev `abi.decode` reads the same list here.
-    function testFuzz_decode_refusesOtherOffset(int256[] memory values) public {
+    function testFuzz_decode_refusesFartherList(int256[] memory values) public {
         bytes memory encoded = abi.encodePacked(uint256(64), uint256(0), values.length, values);
         vm.assertEq(abi.encode(abi.decode(encoded, (int256[]))), abi.encode(values));
         _requireMalformed(encoded);
+    }
+
+    function testFuzz_decode_refusesOtherOffsetWord(uint256 offset, int256[] memory values) public {
+        vm.assume(offset != 32);
+        _requireMalformed(abi.encodePacked(offset, values.length, values));
     }
 
     function testFuzz_decode_refusesWrongCount(uint256 count) public {
