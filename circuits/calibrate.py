@@ -116,7 +116,7 @@ class _Collector:
         mask = mask_of(value)
         if self.maskable and mask.any():
             self.masked = True
-            return value[~mask]
+            return value[np.isfinite(value) & ~mask]
         return value[np.isfinite(value)]
 
     def range(self) -> Range:

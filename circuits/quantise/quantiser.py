@@ -386,7 +386,7 @@ def standardised(graph: Graph) -> set[int]:
         elif node.op in ("add", "sub", "mul", "divide"):
             vectors = [graph.constants[x] for x in node.inputs if x in graph.constants]
             sources = set().union(*(reach.get(x, set()) for x in node.inputs))
-            if any(vector.size > 1 and np.ptp(vector) > 0 for vector in vectors):
+            if any(vector.dtype.kind == "f" and vector.size > 1 and np.ptp(vector) > 0 for vector in vectors):
                 reach[i] = sources
                 if node.op in ("mul", "divide"):
                     met |= sources
