@@ -30,6 +30,21 @@ TENSOR_TYPES = frozenset(onnx.TensorProto.DataType.values()) - {onnx.TensorProto
 STANDARD_DOMAINS = ("", "ai.onnx.ml")
 BOUNDS = frozenset({"Constant", "ConstantOfShape", "Pad", "Clip"})
 """Operators whose attributes may be infinite: a mask, or no bound."""
+MARKS = frozenset(
+    {
+        ("TreeEnsembleClassifier", "nodes_values"),
+        ("TreeEnsembleClassifier", "nodes_values_as_tensor"),
+        ("TreeEnsembleRegressor", "nodes_values"),
+        ("TreeEnsembleRegressor", "nodes_values_as_tensor"),
+        ("TreeEnsemble", "nodes_splits"),
+        ("TreeEnsemble", "membership_values"),
+        ("Imputer", "replaced_value_float"),
+        ("LabelEncoder", "keys_floats"),
+        ("LabelEncoder", "keys_tensor"),
+    }
+)
+"""Attributes in which NaN or infinity marks something and is never computed with: a split that only missing
+values take, the end of a set, a missing value. Their handlers judge them."""
 
 Key = tuple[str, str]
 
@@ -83,6 +98,7 @@ def admit_numbers(model: onnx.ModelProto, name: str) -> None:
     ModelError
         Naming the tensor or the node.
     """
+    marks = {_place(n, a) for n in nodes(model) for a in n.attribute if (n.op_type, a.name) in MARKS}
     for where, tensor in tensors(model):
         if tensor.data_type == onnx.TensorProto.STRING:
             continue
@@ -90,12 +106,12 @@ def admit_numbers(model: onnx.ModelProto, name: str) -> None:
             problem = _problem(np.asarray(numpy_helper.to_array(tensor)))
         except Exception as error:  # whatever its fields do not fit
             raise ModelError(f"{name}: {where} is damaged: {error}") from None
-        if problem:
+        if problem and where not in marks:
             raise ModelError(f"{name}: {where} holds {problem}: there is no integer for it")
     for node in nodes(model):
         for attribute in node.attribute:
             numbers = [attribute.f, *attribute.floats]
-            finite = all(map(math.isfinite, numbers))
+            finite = all(map(math.isfinite, numbers)) or (node.op_type, attribute.name) in MARKS
             if not finite and (any(map(math.isnan, numbers)) or node.op_type not in BOUNDS):
                 where = f"{node.op_type} node {label(node)!r}"
                 raise ModelError(f"{where}: its attribute {attribute.name!r} is NaN or infinite")
@@ -123,7 +139,7 @@ def tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
     yield from ((f"initializer {tensor.name!r}", tensor) for tensor in model.graph.initializer)
     for node in nodes(model):
         for attribute in node.attribute:
-            where = f"{attribute.name!r} of {node.op_type} node {label(node)!r}"
+            where = _place(node, attribute)
             one = [attribute.t] if attribute.HasField("t") else []
             yield from ((where, tensor) for tensor in (*one, *attribute.tensors))
             sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
@@ -131,6 +147,11 @@ def tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
                 yield from ((where, tensor) for tensor in (parts.values, parts.indices))
             for graph in subgraphs(attribute):
                 yield from ((f"initializer {tensor.name!r}", tensor) for tensor in graph.initializer)
+
+
+def _place(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> str:
+    """What messages call an attribute."""
+    return f"{attribute.name!r} of {node.op_type} node {label(node)!r}"
 
 
 def subgraphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, parser
 
 from circuits import graph as float_graph
-from circuits.errors import ModelError, UnsupportedError
+from circuits.errors import ModelError, UnsupportedError, VerinferError
 from circuits.importer.importer import import_model
 from tests.importer.one_node import Array, floats, integers, reference
 
@@ -226,3 +226,14 @@ def test_optionals_are_resolved() -> None:
     y, there, missing = floats(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), [X])
     np.testing.assert_array_equal(y, X)
     assert (there, missing) == (1, 0)
+
+
+def test_bodies_that_do_not_fit_are_refused() -> None:
+    made = written(POWERS.format(more="", first=FOUR))
+    del made.graph.node[-1].attribute[0].g.input[2]
+    with pytest.raises(VerinferError, match="its body takes 2 inputs"):
+        import_model(made)
+    made = written(SCAN.format(outs="4, 3", axis=0, backwards=0))
+    next(a for a in made.graph.node[0].attribute if a.name == "num_scan_inputs").i = 9
+    with pytest.raises(VerinferError, match="scans 9 of its 3 inputs"):
+        import_model(made)

@@ -15,6 +15,7 @@ from circuits.data import quantise_inputs
 from circuits.errors import ModelError, UnsupportedError
 from circuits.evaluate import evaluate
 from circuits.executor import execute
+from circuits.importer.admission import admit_numbers
 from circuits.importer.importer import import_model
 from circuits.quantise import Options, quantise
 from tests.importer.one_node import Array, floats, model, reference
@@ -193,8 +194,8 @@ def test_whether_a_class_is_scored_must_be_known() -> None:
         import_model(made)
 
 
-def test_the_newer_form_with_sets() -> None:
-    """x0 in {1, 3, 4.5} ? (x1 >= 2 ? 10 : 20) : 30, as onnxruntime and plain Python have it."""
+def set_ensemble() -> onnx.ModelProto:
+    """x0 in {1, 3, 4.5} ? (x1 >= 2 ? 10 : 20) : 30, the last for a target of its own."""
     double = onnx.TensorProto.DOUBLE
     attrs = {
         "n_targets": 2,
@@ -212,13 +213,17 @@ def test_the_newer_form_with_sets() -> None:
         "leaf_weights": helper.make_tensor("w", double, [3], [10.0, 20.0, 30.0]),
         "membership_values": helper.make_tensor("v", double, [4], [1.0, 3.0, 4.5, float("nan")]),
     }
-    x = np.array([[1, 2], [3, 1.5], [4.5, 9], [2, 2], [0, 0], [5, 3]], dtype=np.float64)
-    want = [[10, 0], [20, 0], [10, 0], [0, 30], [0, 30], [0, 30]]
-    made = model("TreeEnsemble", {"x": x}, attrs, domain=ML)
+    made = model("TreeEnsemble", {"x": np.zeros((6, 2))}, attrs, domain=ML)
     for opset in made.opset_import:
         opset.version = 5 if opset.domain == ML else opset.version
-    np.testing.assert_array_equal(floats(made, [x])[0], want)
-    np.testing.assert_array_equal(reference(made, [x])[0], want)
+    return made
+
+
+def test_the_newer_form_with_sets() -> None:
+    x = np.array([[1, 2], [3, 1.5], [4.5, 9], [2, 2], [0, 0], [5, 3]], dtype=np.float64)
+    want = [[10, 0], [20, 0], [10, 0], [0, 30], [0, 30], [0, 30]]
+    np.testing.assert_array_equal(floats(set_ensemble(), [x])[0], want)
+    np.testing.assert_array_equal(reference(set_ensemble(), [x])[0], want)
 
 
 def test_string_labels_become_numbers() -> None:
@@ -253,3 +258,14 @@ def test_lists_of_different_lengths_are_refused(name: str, change: str) -> None:
     made = model("TreeEnsembleRegressor", {"x": np.zeros((1, 2), np.float32)}, attrs, domain=ML)
     with pytest.raises(UnsupportedError, match="do not have one entry each"):
         import_model(made)
+
+
+def test_what_only_marks_may_be_infinite_or_nan() -> None:
+    """A file's checks let pass the thresholds that only missing values meet, and the ends of sets."""
+    check_model(
+        model("TreeEnsembleRegressor", {"x": np.zeros((1, 2), np.float32)}, stump(np.inf), domain=ML), "m"
+    )
+    admit_numbers(set_ensemble(), "m")
+    made = model("Imputer", {"x": np.zeros((1, 2), np.float32)}, {"imputed_value_floats": [0.0]}, domain=ML)
+    made.graph.node[0].attribute.append(helper.make_attribute("replaced_value_float", float("nan")))
+    admit_numbers(made, "m")

@@ -86,7 +86,7 @@ def _never_stops(body: onnx.GraphProto) -> bool:
     name = body.output[0].name
     while name in source:
         name = source[name]
-    return name == body.input[1].name
+    return bool(name == body.input[1].name)
 
 
 def _holds(b: GraphBuilder, node: OnnxNode, condition: Tensors | None) -> bool:
