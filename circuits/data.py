@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from circuits.circuit import Circuit
+from circuits.circuit import Circuit, Port
 from circuits.errors import BoundError, InputError
 from circuits.tensor import FloatArray, IntArray, Shape
 
 MAX_DATA_BYTES = 4 << 30
+MAX_JSON_BYTES = 1 << 28
 
 
 class Described(Protocol):
@@ -38,24 +41,62 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[list[NDArray[Any]], list[
     Raises
     ------
     InputError
-        If the file cannot be read or is of no known format.
+        If the file cannot be read, is too large, or is of no known format.
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_DATA_BYTES:
-            raise InputError(f"{path} is larger than {MAX_DATA_BYTES} bytes")
+        size = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"{path} is not a file")
+        limit = MAX_JSON_BYTES if path.suffix == ".json" else MAX_DATA_BYTES
+        if size > limit:
+            raise InputError(f"{path} has {size} bytes, over the limit of {limit} for a {path.suffix} file")
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return [archive[name] for name in archive.files], list(archive.files), False
+            return _read_archive(path)
         if path.suffix == ".npy":
-            return [np.load(path, allow_pickle=False)], None, False
+            with path.open("rb") as file:
+                return [_read_array(file, size)], None, False
         if path.suffix == ".json":
             return _read_json(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, KeyError) as error:
+    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError: an encrypted archive, an unknown compression, JSON nested without end
         raise InputError(f"{path} is damaged, or not what its name says: {error}") from None
     raise InputError(f"{path} is neither .npz, .npy nor .json")
+
+
+def _read_archive(path: Path) -> tuple[list[NDArray[Any]], list[str], bool]:
+    """The arrays of an .npz file, which may claim to unpack to no more than MAX_DATA_BYTES."""
+    arrays, names, total = [], [], 0
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            total += entry.file_size
+            if total > MAX_DATA_BYTES:
+                raise InputError(f"{path} unpacks to over the limit of {MAX_DATA_BYTES} bytes")
+            name = entry.filename.removesuffix(".npy")
+            if name == entry.filename or name in names:
+                raise InputError(f"{path} holds {entry.filename!r}, which is no array with a name of its own")
+            names.append(name)
+            with archive.open(entry) as file:
+                arrays.append(_read_array(file, entry.file_size))
+    return arrays, names, False
+
+
+def _read_array(file: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of an .npy file of `size` bytes; what it claims is checked before memory is taken for it."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"its format has the unknown version {version}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"it claims the shape {list(shape)} of {dtype}, which it does not have")
+    data = file.read(math.prod(shape) * dtype.itemsize)
+    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    if file.read(1):
+        raise ValueError("it has bytes behind its array")
+    return array
 
 
 def _read_json(path: Path) -> tuple[list[NDArray[Any]], None, bool]:
@@ -76,7 +117,7 @@ def _read_json(path: Path) -> tuple[list[NDArray[Any]], None, bool]:
     try:
         return [np.array(row, dtype=np.int64 if integers else np.float64) for row in lists], None, integers
     except OverflowError:
-        raise InputError(f"{path}: an integer in {keys[0]!r} does not fit 64 bits") from None
+        raise InputError(f"{path}: an integer in {keys[0]!r} is too large") from None
 
 
 def match(
@@ -91,8 +132,11 @@ def match(
     InputError
         If arrays and ports do not match.
     """
-    if names is not None and {name for name, _ in ports} <= set(names):
+    missing = [name for name, _ in ports if names is not None and name not in names]
+    if names is not None and not missing:
         arrays = [arrays[list(names).index(name)] for name, _ in ports]
+    elif len(missing) < len(ports) and names is not None:
+        raise InputError(f"{path} has no array called {missing[0]!r}, only {', '.join(map(repr, names))}")
     if len(arrays) != len(ports):
         wanted = ", ".join(f"{name} {list(shape)}" for name, shape in ports)
         raise InputError(f"{path} holds {len(arrays)} arrays, the model takes {len(ports)}: {wanted}")
@@ -133,15 +177,16 @@ def load_inputs(circuit: Circuit, path: str | os.PathLike[str], saturate: bool =
     arrays, names, integers = read_arrays(path)
     ports = [(port.name, circuit.nodes[port.node].shape) for port in circuit.inputs]
     shaped = match(arrays, names, ports, str(path))
-    if integers:
-        return [x.astype(np.int64) for x in shaped]
-    return quantise_inputs(circuit, shaped, saturate)
+    if not integers:
+        return quantise_inputs(circuit, shaped, saturate)
+    nodes = [circuit.nodes[port.node] for port in circuit.inputs]
+    return [np.clip(x, n.lo, n.hi) if saturate else x for x, n in zip(shaped, nodes, strict=True)]
 
 
 def quantise_inputs(
     circuit: Circuit, arrays: Sequence[NDArray[Any]], saturate: bool = False
 ) -> list[IntArray]:
-    """Real inputs as integers: round(x / scale), ties to even.
+    """Real inputs as integers: round(x / scale), ties to even; integers stay what they are.
 
     Raises
     ------
@@ -150,26 +195,42 @@ def quantise_inputs(
     BoundError
         If a value lies outside the input's bound and `saturate` is off.
     """
-    result = []
+    result: list[IntArray] = []
     for port, array in zip(circuit.inputs, arrays, strict=True):
         node = circuit.nodes[port.node]
-        values: FloatArray = np.asarray(array, dtype=np.float64) / port.scale
-        if not np.isfinite(values).all():
-            raise InputError(f"input {port.name!r} holds NaN or infinity")
-        rounded = np.rint(values)
-        if port.kind != "real" and (rounded != values).any():
-            raise InputError(f"input {port.name!r} takes integers, but was given fractions")
-        if saturate:
-            rounded = np.clip(rounded, node.lo, node.hi)
-        if (rounded < node.lo).any() or (rounded > node.hi).any():
-            low, high = float(np.min(array)), float(np.max(array))
+        values = array if port.kind != "real" and array.dtype.kind in "iu" else _rounded(port, array)
+        low, high = values.min().item(), values.max().item()  # Python's numbers: compared exactly
+        if not saturate and (low < node.lo or high > node.hi):
+            seen = ", ".join(f"{float(edge):.6g}" for edge in (array.min(), array.max()))
+            bound = ", ".join(f"{edge * port.scale:.6g}" for edge in (node.lo, node.hi))
             raise BoundError(
-                f"input {port.name!r} reaches [{low:.6g}, {high:.6g}], outside its bound "
-                f"[{node.lo * port.scale:.6g}, {node.hi * port.scale:.6g}]: recompile with calibration data "
-                "that covers it, or saturate on purpose"
+                f"input {port.name!r} reaches [{seen}], outside its bound [{bound}]: recompile with "
+                "calibration data that covers it, or saturate on purpose"
             )
-        result.append(rounded.astype(np.int64))
+        result.append(np.clip(_as_int64(values), node.lo, node.hi))
     return result
+
+
+def _rounded(port: Port, array: NDArray[Any]) -> FloatArray:
+    """The nearest integers, as floats."""
+    if not np.isfinite(array).all():
+        raise InputError(f"input {port.name!r} holds NaN or infinity")
+    with np.errstate(over="ignore"):  # what overflows is outside every bound
+        values: FloatArray = np.asarray(array, dtype=np.float64) / port.scale
+    rounded = np.rint(values)
+    if port.kind != "real" and (rounded != values).any():
+        raise InputError(f"input {port.name!r} takes integers, but was given fractions")
+    return rounded
+
+
+def _as_int64(values: NDArray[Any]) -> IntArray:
+    """Integers of any type as 64-bit ones; what does not fit becomes the nearest that does."""
+    if values.dtype.kind == "u":
+        values = np.minimum(values, np.iinfo(np.int64).max)
+    elif values.dtype.kind == "f":
+        edge = np.nextafter(2.0**63, 0)
+        values = np.clip(values, -edge, edge)
+    return values.astype(np.int64)
 
 
 def real_outputs(circuit: Circuit, outputs: Sequence[IntArray]) -> list[NDArray[Any]]:
