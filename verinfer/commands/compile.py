@@ -13,7 +13,7 @@ from circuits.fidelity import Fidelity
 from circuits.file import save
 from circuits.quantise import Options
 from prover.progress import Display
-from verinfer.console import emit, err, json_option
+from verinfer.console import beside, destination, emit, err, json_option, note, shown
 
 
 def pairs(texts: tuple[str, ...], option: str) -> dict[str, int]:
@@ -21,7 +21,7 @@ def pairs(texts: tuple[str, ...], option: str) -> dict[str, int]:
     result = {}
     for text in texts:
         name, _, number = text.rpartition("=")
-        if not name or not number.isdigit():
+        if not name or not (number.isascii() and number.isdigit()) or len(number) > 9:
             raise InputError(f"{option} {text}: expected NAME=NUMBER")
         result[name] = int(number)
     return result
@@ -54,15 +54,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Compile the ONNX file MODEL to an integer circuit and report how faithful it is."""
-    output = output or model.with_suffix(".circuit")
+    output = destination(output or beside(model, ".circuit"), model, calibration)
     options = Options(bits=bits, bits_for=pairs(bits_for, "--bits-for"))
     with Display(err) as progress:
         compiled = compile_file(model, calibration, options, pairs(dim, "--dim"), progress)
         progress("writing")
         save(compiled.circuit, output)
         circuit_id = compiled.circuit.circuit_id
-    for note in compiled.notes:
-        err.print(f"note: {note}")
+    for text in compiled.notes:
+        note(text)
     circuit = compiled.circuit
     result = {
         "circuit_id": "0x" + circuit_id.hex(),
@@ -75,7 +75,8 @@ def command(
     emit(
         as_json,
         result,
-        f"circuit [bold]{output}[/bold]  {circuit.parameters:,} parameters, {len(circuit.nodes)} nodes",
+        f"circuit [bold]{shown(output)}[/bold]  {circuit.parameters:,} parameters, "
+        f"{len(circuit.nodes)} nodes",
         f"circuit_id {result['circuit_id']}",
         fidelity_table(compiled.fidelity),
     )

@@ -9,12 +9,13 @@ import click
 from rich.table import Table
 
 from circuits import cost
+from circuits.atomic_write import write_atomically
 from circuits.circuit import Circuit
 from circuits.drawing import draw
 from circuits.errors import UnsupportedError
 from circuits.file import load
 from prover.backends import BACKENDS, backend
-from verinfer.console import emit, json_option
+from verinfer.console import destination, emit, json_option, shown
 
 
 def row(circuit: Circuit, i: int) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def row(circuit: Circuit, i: int) -> dict[str, Any]:
 @json_option
 def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
     """Show the graph of CIRCUIT with shapes, bounds and cost, and what proving it would take."""
+    if svg is not None:
+        destination(svg, circuit)
     loaded = load(circuit)
     rows = [row(loaded, i) for i in range(len(loaded.nodes))]
     whole = cost.total(loaded)
@@ -59,7 +62,7 @@ def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
         "fidelity": loaded.info.get("fidelity"),
     }
     if svg is not None:
-        svg.write_text(draw(loaded), "utf-8")
+        write_atomically(svg, [draw(loaded).encode()])
     emit(as_json, result, node_table(rows, estimates), summary(result), estimate_table(estimates))
 
 
@@ -113,7 +116,7 @@ def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]])
             str(r["bits"]),
             f"{r['bound'][0]:,} .. {r['bound'][1]:,}",
             *(f"{n:,}" if n else "" for n in (r["macs"], r["witness_elements"], *layers)),
-            r["label"],
+            shown(r["label"]),
         )
     return table
 
@@ -133,7 +136,7 @@ def estimate_table(estimates: dict[str, dict[str, Any]]) -> Table:
         table.add_column(heading)
     for name, found in estimates.items():
         if "refused" in found:
-            table.add_row(name, "", "", found["refused"])
+            table.add_row(name, "", "", shown(found["refused"]))
         else:
             table.add_row(
                 name, f"{found['rows']:,}", f"{found['srs']} points", f"about {found['prove_seconds']:g} s"

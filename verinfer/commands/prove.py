@@ -14,7 +14,7 @@ from circuits.file import load
 from prover.backends import BACKENDS, DEFAULT, backend
 from prover.progress import Display
 from verifier.key import VerifyingKey
-from verinfer.console import emit, err, json_option
+from verinfer.console import beside, destination, emit, err, json_option, shown
 from verinfer.srs_choice import INSECURE, finder
 
 
@@ -42,11 +42,13 @@ def command(
     as_json: bool,
 ) -> None:
     """Prove what CIRCUIT answers on the sample in INPUT."""
+    key = key or beside(circuit, ".vk")
+    output = destination(output or beside(input, ".proof"), circuit, input, key, srs)
     loaded = load(circuit)
     inputs = load_inputs(loaded, input, saturate)
     if inputs[0].shape[0] != 1:
         raise InputError(f"{input} holds {inputs[0].shape[0]} samples: a proof is about one")
-    verifying_key = VerifyingKey.load(key or circuit.with_suffix(".vk"))
+    verifying_key = VerifyingKey.load(key)
     if verifying_key.backend != name:
         raise InputError(
             f"the key is one of the {verifying_key.backend} backend: pass --backend {verifying_key.backend}"
@@ -56,7 +58,6 @@ def command(
         proven = backend(name).prove(
             loaded, sample, verifying_key, finder(srs, verifying_key.srs_id), progress
         )
-    output = output or input.with_suffix(".proof")
     proven.proof.save(output)
     if proven.proof.insecure_srs:
         err.print(INSECURE)
@@ -75,10 +76,10 @@ def command(
     emit(
         as_json,
         result,
-        f"proof [bold]{output}[/bold]  {result['proof_bytes']:,} bytes, {proven.seconds:.1f} s, "
+        f"proof [bold]{shown(output)}[/bold]  {result['proof_bytes']:,} bytes, {proven.seconds:.1f} s, "
         f"{proven.peak_rss_bytes / 1e6:,.0f} MB",
         *(
-            f"{port.name}  {np.array2string(y, precision=5, threshold=50)}"
+            f"{shown(port.name)}  {np.array2string(y, precision=5, threshold=50)}"
             for port, y in zip(loaded.outputs, reals, strict=True)
         ),
     )

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 import numpy as np
+from rich.markup import escape
 
 from circuits.data import load_inputs, real_outputs
 from circuits.executor import execute
 from circuits.file import load
-from verinfer.console import emit, json_option
+from verinfer.console import emit, json_option, shown
 
 
 @click.command()
@@ -30,6 +31,6 @@ def command(circuit: Path, input: Path, saturate: bool, as_json: bool) -> None:
     }
     lines = []
     for port, integers, values in zip(loaded.outputs, outputs, reals, strict=True):
-        lines.append(f"[bold]{port.name}[/bold]  scale {port.scale:g}  shape {list(integers.shape)}")
-        lines.append(np.array2string(values, precision=5, suppress_small=True, threshold=200))
+        lines.append(f"[bold]{shown(port.name)}[/bold]  scale {port.scale:g}  shape {list(integers.shape)}")
+        lines.append(escape(np.array2string(values, precision=5, suppress_small=True, threshold=200)))
     emit(as_json, result, *lines)

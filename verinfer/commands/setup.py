@@ -13,7 +13,7 @@ from prover.backends import BACKENDS, DEFAULT, backend
 from prover.keys import KeyCache
 from prover.progress import Display
 from verifier.key import VerifyingKey
-from verinfer.console import emit, err, json_option
+from verinfer.console import beside, destination, emit, err, json_option, shown
 from verinfer.srs_choice import INSECURE, finder
 
 
@@ -37,6 +37,9 @@ def command(
     circuit: Path, name: str, srs: Path | None, output: Path | None, check: Path | None, as_json: bool
 ) -> None:
     """Make the keys of CIRCUIT: the verifying key as a file, the proving key in the cache."""
+    output = output or beside(circuit, ".vk")
+    if check is None:
+        destination(output, circuit, srs)
     loaded = load(circuit)
     theirs = None if check is None else VerifyingKey.load(check)
     find = finder(srs, None if theirs is None else theirs.srs_id)
@@ -53,7 +56,6 @@ def command(
             f"{check} is the key of {circuit}",
         )
         return
-    output = output or circuit.with_suffix(".vk")
     done.key.save(output)
     if done.key.insecure_srs:
         err.print(INSECURE)
@@ -73,7 +75,7 @@ def command(
     emit(
         as_json,
         result,
-        f"verifying key [bold]{output}[/bold]  {result['verifying_key_bytes']:,} bytes"
+        f"verifying key [bold]{shown(output)}[/bold]  {result['verifying_key_bytes']:,} bytes"
         f"{'  (proving key from the cache)' if done.cached else f'  {done.seconds:.1f} s'}",
         f"proving key in the cache  {done.proving_key_bytes:,} bytes, {done.rows:,} rows",
     )
