@@ -87,7 +87,7 @@ def test_address_without_code(chain: Chain) -> None:
             bind(chain, NOBODY)
 
 
-@pytest.mark.parametrize("address", ["", "0x12", "vitalik.eth", NOBODY[:-1] + "g", NOBODY + "00"])
+@pytest.mark.parametrize("address", ["", "0x12", "name.eth", NOBODY[:-1] + "g", NOBODY + "00"])
 def test_malformed_address(chain: Chain, address: str) -> None:
     with pytest.raises(ChainError, match="is not an address"):
         Registry(chain, address)
