@@ -41,6 +41,10 @@ def with_random_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         else:
             weights = random.uniform(0.5, 1.0, size=shape)
         model.graph.initializer.append(numpy_helper.from_array(weights.astype(np.float32), node.output[0]))
+    if kept[-1].op_type == "Softmax":
+        last = kept.pop()
+        model.graph.output[0].name = last.input[0]
+        model.graph.output[0].type.tensor_type.ClearField("shape")
     del model.graph.node[:]
     model.graph.node.extend(kept)
     return model
@@ -55,5 +59,5 @@ def test_light_networks(name: str) -> None:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (want,) = session.run(None, {graph.inputs[0].name: x})
     (got,) = evaluate(graph, [x[None]])
-    assert np.ptp(want) > 1e-4
-    np.testing.assert_allclose(got[0], want, rtol=1e-3, atol=1e-4 * np.abs(want).max())
+    assert np.unique(want).size > 100
+    np.testing.assert_allclose(got[0], want, rtol=0, atol=1e-4 * np.ptp(want))
