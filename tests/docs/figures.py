@@ -1,0 +1,183 @@
+"""The measured tables of the documentation, as they stand between `<!-- figures: NAME -->` and `<!-- end -->`.
+
+    python -m tests.docs.figures      measure, and write every table into its page
+
+They are measured with the examples of the repository, so that anybody can measure them again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from circuits.compile import compile_file, compile_model
+from circuits.data import match, read_arrays
+from circuits.errors import UnsupportedError
+from circuits.fidelity import Fidelity, OnnxRuntime, measure
+from circuits.importer.importer import import_model
+from circuits.importer.load import load_model
+from circuits.quantise import Options
+from prover.backends import backend
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+BLOCK = re.compile(r"(<!-- figures: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A compiled model: its report on the calibration data, the same on held-out samples, and what ezkl takes."""
+
+    parameters: int
+    calibration: Fidelity
+    heldout: Fidelity
+    rows: str
+    points: str
+
+
+def measured(model: str, data: str, options: Options) -> Measured:
+    """Compile an example and measure it on its held-out samples."""
+    path = EXAMPLES / f"{model}.onnx"
+    compiled = compile_file(path, EXAMPLES / data / "calibration.npz", options)
+    proto = load_model(path)
+    graph = import_model(proto)
+    arrays, names, _ = read_arrays(EXAMPLES / data / "heldout.npz")
+    samples = match(arrays, names, [(port.name, port.value.shape) for port in graph.inputs], "heldout.npz")
+    heldout = measure(compiled.circuit, OnnxRuntime(proto, graph), samples)
+    try:
+        estimate = backend("ezkl").estimate(compiled.circuit)
+        rows, points = f"{estimate.rows:,}", f"2^{estimate.logrows}"
+    except UnsupportedError:
+        rows = points = "too large"
+    return Measured(compiled.circuit.parameters, compiled.fidelity, heldout, rows, points)
+
+
+def widths() -> list[str]:
+    """The digits CNN at several widths."""
+    lines = [
+        "| `--bits` | agreement, calibration | agreement, held out | largest error | of the range | mean error | ezkl rows | points |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for bits in (4, 6, 8, 12, 16):
+        m = measured("digits/cnn", "digits", Options(bits=bits))
+        f = m.heldout
+        lines.append(
+            f"| {bits} | {m.calibration.argmax_agreement:.1%} | {f.argmax_agreement:.1%} | {f.max_abs_error:.2g} "
+            f"| {f.relative_error:.2%} | {f.mean_abs_error:.2g} | {m.rows} | {m.points} |"
+        )
+    return lines
+
+
+def examples() -> list[str]:
+    """Every model under `examples/` at the default width."""
+    lines = [
+        "| example | agreement with onnxruntime, held out | largest error, of the range | ezkl rows | points |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for model, data, what in (
+        ("digits/mlp", "digits", "digits, dense network"),
+        ("digits/cnn", "digits", "digits, convolutions"),
+        ("sequence/lstm", "digits", "digits, LSTM"),
+        ("sequence/transformer", "digits", "digits, transformer block"),
+        ("tabular/gradient_boosting", "tabular", "breast cancer, 100 boosted trees"),
+        ("tabular/random_forest", "tabular", "breast cancer, forest of 50 trees"),
+    ):
+        m = measured(model, data, Options())
+        f = m.heldout
+        lines.append(
+            f"| {what} | {f.argmax_agreement:.1%} of {f.samples} | {f.relative_error:.3%} | {m.rows} | {m.points} |"
+        )
+    return lines
+
+
+def outlier() -> list[str]:
+    """The digits CNN calibrated with one wrong sample among 256: an image that was not divided by 255."""
+    model = load_model(EXAMPLES / "digits" / "cnn.onnx")
+    graph = import_model(model)
+    clean = np.load(EXAMPLES / "digits" / "calibration.npz")["image"]
+    heldout = np.load(EXAMPLES / "digits" / "heldout.npz")["image"][:, None]
+    wrong = clean.copy()
+    wrong[0] *= 255
+    lines = [
+        "| calibration data | agreement it reports | error it reports | agreement, held out | error, held out |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for what, data in (("256 images in [0, 1]", clean), ("the same, one of them in [0, 255]", wrong)):
+        compiled = compile_model(model, ([data], ["image"], what))
+        own, f = compiled.fidelity, measure(compiled.circuit, OnnxRuntime(model, graph), [heldout])
+        lines.append(
+            f"| {what} | {own.argmax_agreement:.1%} | {own.relative_error:.2%} "
+            f"| {f.argmax_agreement:.1%} | {f.relative_error:.2%} |"
+        )
+    return lines
+
+
+def units() -> list[str]:
+    """One linear score of the breast-cancer data, in the units of the table and standardised before."""
+    folder = EXAMPLES / "tabular"
+    standard: Floats = np.load(folder / "calibration.npz")["features"]
+    scaling = np.load(folder / "standardisation.npz")
+    mean, deviation = scaling["mean"], scaling["deviation"]
+    weights = np.random.default_rng(0).normal(size=(30, 1))
+    raw = (standard * deviation + mean).astype(np.float32)
+    lines = ["| input | largest error, of the range |", "|---|---:|"]
+    for what, data, model in (
+        ("in its own units", raw, linear(weights / deviation[:, None], -(weights[:, 0] * mean / deviation).sum())),
+        ("standardised before the model", standard, linear(weights, 0.0)),
+    ):
+        f = compile_model(model, ([data], ["features"], what)).fidelity
+        lines.append(f"| {what} | {f.relative_error:.2%} |")
+    return lines
+
+
+def linear(weights: NDArray[np.float64], bias: float) -> onnx.ModelProto:
+    """features [1, 30] @ weights [30, 1] + bias."""
+    constants = [
+        numpy_helper.from_array(weights.astype(np.float32), "weights"),
+        numpy_helper.from_array(np.array([bias], np.float32), "bias"),
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["features", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["score"]),
+    ]
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+        for name, size in (("features", len(weights)), ("score", 1))
+    ]
+    graph = helper.make_graph(nodes, "linear", ports[:1], ports[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "widths": widths,
+    "examples": examples,
+    "outlier": outlier,
+    "units": units,
+}
+
+
+def pages() -> Iterable[Path]:
+    """Every page of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def main() -> None:
+    """Write the tables into the pages."""
+    for page in pages():
+        text = page.read_text("utf-8")
+        made = BLOCK.sub(lambda m: m[1] + "\n".join(TABLES[m[2]]()) + "\n" + m[4], text)
+        if made != text:
+            page.write_text(made, "utf-8")
+            print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
