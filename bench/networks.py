@@ -1,8 +1,9 @@
-"""Networks to measure with: the architectures in the onnx package, with random weights in place of their blanks.
+"""Networks to measure with: the architectures in the onnx package, random weights in place of their blanks.
 
-The `light_*` models of the onnx package keep every weight as a ConstantOfShape node, so that the files stay small; such a
-network gives one answer whatever it is asked. Random weights of a trained network's magnitudes make it a real one: what
-importing, bounding, executing and proving cost does not depend on the values beyond that.
+The `light_*` models of the onnx package keep every weight as a ConstantOfShape node, so that the files stay
+small; such a network gives one answer whatever it is asked. Random weights of a trained network's magnitudes
+make it a real one: what importing, bounding, executing and proving cost does not depend on the values beyond
+that.
 """
 
 from __future__ import annotations
@@ -40,12 +41,16 @@ def network(name: str, seed: int = 0) -> onnx.ModelProto:
     return model
 
 
-def _through_unsqueeze(readers: dict[str, tuple[onnx.NodeProto, int]], name: str) -> tuple[onnx.NodeProto, int]:
+def _through_unsqueeze(
+    readers: dict[str, tuple[onnx.NodeProto, int]], name: str
+) -> tuple[onnx.NodeProto, int]:
     node, position = readers[name]
     return _through_unsqueeze(readers, node.output[0]) if node.op_type == "Unsqueeze" else (node, position)
 
 
-def _weights(random: np.random.Generator, op_type: str, position: int, shape: tuple[int, ...]) -> NDArray[Any]:
+def _weights(
+    random: np.random.Generator, op_type: str, position: int, shape: tuple[int, ...]
+) -> NDArray[Any]:
     if op_type in ("Conv", "Gemm") and position == 1:
         return random.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
     if (op_type, position) in (("BatchNormalization", 1), ("BatchNormalization", 4)) or op_type == "Mul":

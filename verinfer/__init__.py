@@ -1,6 +1,6 @@
 """Verifiable inference: compile a model to an integer circuit, prove its answers, check the proofs anywhere.
 
-The names of `verinfer.api` are found here too, loaded when first used, so that the command line starts quickly.
+The names of `verinfer.api` are found here too, loaded when first used, so that commands start quickly.
 """
 
 from __future__ import annotations

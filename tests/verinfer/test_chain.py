@@ -1,5 +1,4 @@
 """The commands for a chain, on a real one: the whole way of a model, and every way to ask wrongly."""
-wrongly."""
 
 from __future__ import annotations
 
