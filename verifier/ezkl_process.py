@@ -27,8 +27,8 @@ def check(folder: Path, request: dict[str, object]) -> None:
     }
     path = folder / "proof.json"
     path.write_text(json.dumps(proof))
-    paths = (str(folder / name) for name in ("proof.json", "settings.json", "vk", "head.srs"))
-    if ezkl.verify(*paths, True) is not True:
+    settings, vk, srs = (str(folder / name) for name in ("settings.json", "vk", "head.srs"))
+    if ezkl.verify(str(path), settings, vk, srs, True) is not True:
         raise ValueError("the proof is invalid")
 
 
