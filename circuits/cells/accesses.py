@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from circuits.errors import CircuitError
 from circuits.records import Region
@@ -112,30 +112,31 @@ def whole(tensor: Tensor) -> Access:
 def normalised(access: Access) -> Access:
     """The same addresses with the fewest digits and guards, so that equal accesses are equal values."""
     digits = (*access.outer, *access.inner)
-    kept = [0]
-    seen = set()
-    for guard in range(1, len(access.bases)):
-        base, limit = access.bases[guard], access.limits[guard - 1]
-        edges = [digit.steps[guard] * (digit.size - 1) for digit in digits]
-        low, high = base + sum(min(e, 0) for e in edges), base + sum(max(e, 0) for e in edges)
-        column = (base, limit, tuple(digit.steps[guard] for digit in digits))
-        if (low < 0 or high >= limit) and column not in seen:
-            seen.add(column)
-            kept.append(guard)
-    if len(kept) < len(access.bases):
-        outer, inner = (
-            tuple(Digit(d.size, tuple(d.steps[k] for k in kept)) for d in part)
-            for part in (access.outer, access.inner)
-        )
-        access = replace(
-            access, outer=outer, inner=inner, bases=tuple(access.bases[k] for k in kept),
-            limits=tuple(access.limits[k - 1] for k in kept[1:]),
-        )  # fmt: skip
-    plain = len(kept) == 1
-    return replace(
-        access, outer=merged(access.outer), inner=merged(access.inner),
-        fill=0 if plain or access.skip else access.fill, skip=access.skip and not plain,
-    )  # fmt: skip
+    # guards with the same steps bound the same sum: it must lie in all their intervals
+    intervals: dict[tuple[int, ...], tuple[int, int]] = {}
+    for column, limit in enumerate(access.limits, start=1):
+        steps = tuple(digit.steps[column] for digit in digits)
+        low, high = -access.bases[column], limit - access.bases[column]
+        earlier = intervals.get(steps, (low, high))
+        intervals[steps] = (max(low, earlier[0]), min(high, earlier[1]))
+    kept = {steps: edges for steps, edges in intervals.items() if not _inside(steps, digits, *edges)}
+    columns = [tuple(digit.steps[0] for digit in digits), *kept]
+    joined = [Digit(d.size, tuple(column[k] for column in columns)) for k, d in enumerate(digits)]
+    return Access(
+        access.tensor,
+        outer=merged(joined[: len(access.outer)]),
+        inner=merged(joined[len(access.outer) :]),
+        bases=(access.bases[0], *(-low for low, _ in kept.values())),
+        limits=tuple(max(high - low, 0) for low, high in kept.values()),
+        fill=access.fill if kept and not access.skip else 0,
+        skip=access.skip and bool(kept),
+    )
+
+
+def _inside(steps: Sequence[int], digits: Sequence[Digit], low: int, high: int) -> bool:
+    """Whether the sum of digits times steps always lies in [low, high)."""
+    edges = [step * (digit.size - 1) for step, digit in zip(steps, digits, strict=True)]
+    return low <= sum(min(edge, 0) for edge in edges) and sum(max(edge, 0) for edge in edges) < high
 
 
 def merged(digits: Iterable[Digit]) -> tuple[Digit, ...]:

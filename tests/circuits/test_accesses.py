@@ -148,3 +148,14 @@ def test_padding_with_two_values_is_refused() -> None:
     access = remapped(stored(4), (4,), [first], affine={0: Affine(-1, ((first, 1),))}, guarded=[0], fill=5)
     with pytest.raises(Unrepresentable):
         remapped(access, (6,), [second], affine={0: Affine(-1, ((second, 1),))}, guarded=[0], fill=6)
+
+
+def test_guards_of_one_coordinate_are_one_guard() -> None:
+    # concatenations in a chain: inside [0, 4) of [0, 6) of [0, 9)
+    access = stored(4)
+    for n in (6, 9):
+        fresh = Fresh(n)
+        inside = access.outer[0].size
+        access = remapped(access, (inside,), [fresh], affine={0: Affine(0, ((fresh, 1),))}, guarded=[0])
+    assert (access.bases, access.limits) == ((0, 0), (4,))
+    assert addresses(access) == [0, 1, 2, 3, *[OUTSIDE] * 5]
