@@ -3,9 +3,9 @@
     (conv(x, w) + bias) * f + o  =  conv(x, w * f) + (bias * f + o)
 
 for f and o that vary at most along the output channels; matrix products and elementwise products with a
-constant likewise. This is what batch normalisation comes to in inference. A fold reaches through transposes,
-and only through tensors that have no other consumer, so that nothing is computed twice. What no output needs
-is left out of the new graph.
+constant likewise. This is what batch normalisation comes to in inference. A fold reaches through transposes
+(a scalar factor through reshapes, too), and only through tensors that have no other consumer, so that nothing
+is computed twice. What no output needs is left out of the new graph.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ class _Folding:
             i = own
             if node.op == "transpose":
                 factor, i = _behind(factor, node), node.inputs[0]
+                continue
+            if node.op == "reshape" and factor.size == 1:
+                factor, i = factor.reshape(()), node.inputs[0]
                 continue
             side = self._constant_side(i)
             if side is None or self.graph.nodes[node.inputs[side]].kind != "real":

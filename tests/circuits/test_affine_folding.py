@@ -81,6 +81,17 @@ def test_matrix_products_take_factors_along_their_constant_side(side: int) -> No
     assert check(finished(b, y))["mul"] == 1
 
 
+def test_a_scalar_factor_reaches_through_reshapes() -> None:
+    b = GraphBuilder()
+    y = b.add("add", [convolved(b, image(b)), b.constant(channel())])
+    heads = b.add("reshape", [y], shape=[1, 36, 2, 2])
+    left = check(finished(b, b.add("mul", [heads, b.constant(np.full((1, 1), 0.5))])))
+    assert left["mul"] == 0
+    b = GraphBuilder()
+    heads = b.add("reshape", [convolved(b, image(b))], shape=[1, 36, 2, 2])
+    assert check(finished(b, b.add("mul", [heads, b.constant(channel(2))])))["mul"] == 1
+
+
 def test_a_tensor_with_another_reader_stays() -> None:
     b = GraphBuilder()
     y = convolved(b, image(b))

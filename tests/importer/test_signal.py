@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
+from circuits.calibrate import calibrate
+from circuits.data import quantise_inputs, real_outputs
 from circuits.errors import UnsupportedError
+from circuits.executor import execute
 from circuits.importer.importer import import_model
-from tests.importer.one_node import Array, check_against_onnxruntime, floats, integers, model
+from circuits.quantise import Options, quantise
+from tests.importer.one_node import Array, check_against_onnxruntime, floats, integers, model, reference
 
 RNG = np.random.default_rng(17)
 
@@ -75,6 +81,47 @@ def test_columns_add_up_to_images(case: int) -> None:
     shape, image, block, attrs = COLUMNS[case]
     inputs = {"x": reals(*shape), "i": np.array(image), "k": np.array(block)}
     check_against_onnxruntime("Col2Im", inputs, attrs, constants=["i", "k"], opset=18)
+
+
+def test_a_mel_spectrogram_compiles() -> None:
+    """Frames, power, mel bands and a logarithm: as floats like onnxruntime, as a 16-bit circuit nearly so."""
+    numbers = {
+        "step": np.array(16),
+        "window": np.hanning(64).astype(np.float32),
+        "last": np.array([-1]),
+        "bands": np.array(8),
+        "length": np.array(64),
+        "rate": np.array(8000),
+        "low": np.array(100, np.float32),
+        "high": np.array(3800, np.float32),
+        "floor": np.array(0.01, np.float32),
+    }
+    nodes = [
+        helper.make_node("STFT", ["x", "step", "window"], ["bins"]),
+        helper.make_node("Mul", ["bins", "bins"], ["squares"]),
+        helper.make_node("ReduceSum", ["squares", "last"], ["power"], keepdims=0),
+        helper.make_node("MelWeightMatrix", ["bands", "length", "rate", "low", "high"], ["mel"]),
+        helper.make_node("MatMul", ["power", "mel"], ["energy"]),
+        helper.make_node("Add", ["energy", "floor"], ["above"]),
+        helper.make_node("Log", ["above"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mel spectrogram",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 400, 1])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 22, 8])],
+        [numpy_helper.from_array(array, name) for name, array in numbers.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    signal = np.sin(np.arange(400) * np.linspace(0.1, 1.5, 400)).astype(np.float32).reshape(1, 400, 1)
+    (want,) = reference(made, [signal])
+    (got,) = floats(made, [signal])
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+    lowered = import_model(made)
+    circuit = quantise(lowered, calibrate(lowered, [signal[None]]), Options(bits=16), {})
+    (real,) = real_outputs(circuit, execute(circuit, quantise_inputs(circuit, [signal[None]])))
+    error = np.abs(real[0] - want) / np.ptp(want)
+    assert error.mean() < 0.003 and error.max() < 0.04  # the logarithm magnifies the steps of quiet bands
 
 
 @pytest.mark.parametrize("upper", [0, 1])
