@@ -188,7 +188,11 @@ class VerifyingKey:
         FormatError
             If it is not a valid key.
         """
-        return cls.decode(container.read(KEY_FILE, path))
+        data = container.read(KEY_FILE, path)
+        try:
+            return cls.decode(data)
+        except FormatError as error:
+            raise FormatError(f"cannot use {path}: {error}") from None
 
 
 def _pack_scales(scales: tuple[float, ...]) -> bytes:

@@ -129,7 +129,11 @@ class Proof:
         FormatError
             If it is not a valid proof.
         """
-        return cls.decode(container.read(PROOF_FILE, path))
+        data = container.read(PROOF_FILE, path)
+        try:
+            return cls.decode(data)
+        except FormatError as error:
+            raise FormatError(f"cannot use {path}: {error}") from None
 
 
 def _pack(values: tuple[int, ...]) -> bytes:

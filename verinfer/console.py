@@ -38,10 +38,20 @@ NOT_OURS = frozenset(
 )
 """Errors of the system that the user's files or disk are to blame for."""
 
-out = Console(highlight=False)
+
+class _Stream(Console):
+    """A console that takes the end of its reader for the end of the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave without a word, as other programs in a pipe do."""
+        _drop_output()
+        raise SystemExit(BROKEN_PIPE)
+
+
+out = _Stream(highlight=False)
 if not out.is_terminal:
-    out = Console(highlight=False, width=200)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+    out = _Stream(highlight=False, width=200)
+err = _Stream(stderr=True, highlight=False, soft_wrap=True)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout."

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.verinfer.fork_server import Request, Response
+from tests.verinfer.hostile_models import floats, model, node
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,4 +88,18 @@ def compiled(commands: Commands, digits: Path, tmp_path_factory: pytest.TempPath
     commands.json(
         "compile", digits / "mlp.onnx", "--calibration", calibration, "-o", "mlp.circuit", folder=folder
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def proved(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all the files of one small proof: `tiny.onnx`, `.circuit`, `.vk`, `.json`, `.proof`."""
+    folder = tmp_path_factory.mktemp("proved")
+    made = model([node("MatMul", "x w", "m"), node("Relu", "m", "y")], [floats("w", 4, 3)])
+    (folder / "tiny.onnx").write_bytes(made.SerializeToString())
+    (folder / "tiny.json").write_text(json.dumps({"input_data": [[0.1, 0.2, -0.3, 0.4]]}))
+    commands.json("compile", "tiny.onnx", folder=folder)
+    commands.json("srs", "generate", "--k", 8, folder=folder)
+    commands.json("setup", "tiny.circuit", folder=folder, memory=32 << 30)
+    commands.json("prove", "tiny.circuit", "tiny.json", folder=folder, memory=32 << 30)
     return folder

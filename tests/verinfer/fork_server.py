@@ -31,6 +31,8 @@ class Request:
     """The process is killed when it has run for so long."""
     file_bytes: int = -1
     """The largest file it may write; -1 for any."""
+    stdout: str = ""
+    """A file to write to instead of one that is read back."""
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -62,7 +64,7 @@ def _serve(request: Request) -> Response:
         began = time.monotonic()
         pid = os.fork()
         if pid == 0:
-            _become(request, *streams)
+            _become(request, Path(request.stdout or streams[0]), streams[1])
         _, status, usage = os.wait4(pid, 0)
         seconds = time.monotonic() - began
         out, err = (stream.read_text("utf-8", "replace") if stream.exists() else "" for stream in streams)
