@@ -225,8 +225,8 @@ def _rounded(port: Port, array: NDArray[Any]) -> FloatArray:
 
 def _as_int64(values: NDArray[Any]) -> IntArray:
     """Integers of any type as 64-bit ones; what does not fit becomes the nearest that does."""
-    if values.dtype.kind == "u":
-        values = np.minimum(values, np.iinfo(np.int64).max)
+    if values.dtype == np.uint64:
+        values = np.minimum(values, np.uint64(np.iinfo(np.int64).max))
     elif values.dtype.kind == "f":
         edge = np.nextafter(2.0**63, 0)
         values = np.clip(values, -edge, edge)
