@@ -262,6 +262,13 @@ def test_integers_pass_untouched_however_large(value: int) -> None:
         assert quantise_inputs(wide, [array], saturate=True)[0].item() == (2**61 if value > 0 else -(2**61))
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8", "i1", "i8"])
+def test_integers_of_every_width_are_taken(dtype: str) -> None:
+    counts = circuit((1,), 0, 100, 1.0, "int")
+    (taken,) = quantise_inputs(counts, [np.array([[99]], dtype=dtype)], saturate=True)
+    assert taken.tolist() == [[99]] and taken.dtype == np.int64
+
+
 def test_unsigned_integers_do_not_wrap() -> None:
     signed = circuit((1,), -5, 5, 1.0, "int")
     array = np.array([[2**64 - 1]], dtype=np.uint64)
