@@ -233,7 +233,7 @@ def _parse(text: bytes | str, what: str) -> dict[str, Any]:
 
 
 def _nesting(text: str) -> int:
-    """How deep brackets are nested in JSON, without parsing it: the parser recurses on the machine's stack."""
+    """How deep brackets are nested in JSON, unparsed: the parser recurses on the machine's stack."""
     bare = np.frombuffer(STRING.sub("", text).encode(errors="replace"), np.uint8)
     opened = (bare == ord("[")) | (bare == ord("{"))
     closed = (bare == ord("]")) | (bare == ord("}"))

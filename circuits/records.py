@@ -37,6 +37,8 @@ VIEW_BYTES = VIEW.size + MAX_GUARDS * GUARD.size
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 """The clamp of a sum that is not narrowed."""
 MAX_CELLS = 1 << 31
+MAX_REDUCTION = 1 << 20
+"""More than a transaction can sum. Whatever the operands, every intermediate of a cell stays below 2^245."""
 MAX_REACH = 1 << 40
 """No address or guarded coordinate, in elements, reaches this far from 0."""
 
@@ -235,6 +237,8 @@ def _check_kind(record: Record) -> None:
     }[record.kind]
     if not fits:
         _refuse(f"its parts do not fit the kind {record.kind.name}")
+    if record.kind not in (Kind.MAX, Kind.ORDER) and any(view.skip for view in record.views):
+        _refuse("only a maximum or an order leaves cells out")
     if record.kind is not Kind.SUM and record.shift:
         _refuse("only a sum is shifted")
     if record.kind is Kind.LOOKUP and record.mul * max(1, abs(record.hi)) >= MAX_REACH:
@@ -253,7 +257,7 @@ def _check_view(view: View, dims: tuple[int, ...]) -> None:
         _refuse("a view has too many axes or guards")
     if (
         any(not 1 <= n <= MAX_CELLS for n in view.reduction_dims)
-        or math.prod(view.reduction_dims) > MAX_CELLS
+        or math.prod(view.reduction_dims) > MAX_REDUCTION
     ):
         _refuse(f"a view has the reduction axes {view.reduction_dims}")
     if not 0 <= view.first <= HIGHEST or abs(view.coefficient) >= 1 << 31:

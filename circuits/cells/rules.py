@@ -286,14 +286,20 @@ def _reduced(expression: Expression, shape: Shape, axes: Sequence[int]) -> Expre
     return moved(expression, lambda access: remapped(access, shape, kept, list(axes)))
 
 
-def _contraction(s: Term, t: Term, a: Access, b: Access, node: Node) -> Expression:
-    """The sum of products of two moved terms; every partial sum lies within the node's bound, widened to hold
-    0."""
-    coefficient = s.coefficient * t.coefficient
+def _contraction(xs: Sequence[Operand], a: Access, b: Access, node: Node) -> Expression:
+    """The sum of products of the two inputs' moved accesses. Every partial sum, with its coefficient, lies
+    within the node's bound, widened to hold 0."""
+    coefficient = single(xs, 0).coefficient * single(xs, 1).coefficient
+    accesses: tuple[Access, ...] = (a, b)
+    weight = xs[1].uniform
+    if weight is not None and abs(coefficient * weight) < 1 << 31:  # an average pool, for one
+        coefficient, accesses = coefficient * weight, (a,)
+    if coefficient == 0:
+        return ()
     low, high = min(node.lo, 0), max(node.hi, 0)
     if coefficient < 0:
         low, high = -high, -low
-    return (Term(coefficient, (a, b), -(-low // abs(coefficient)), high // abs(coefficient)),)
+    return (Term(coefficient, accesses, -(-low // abs(coefficient)), high // abs(coefficient)),)
 
 
 @rule("matmul")
@@ -312,7 +318,7 @@ def _matmul(xs: Sequence[Operand], node: Node, materialise: Materialise) -> Expr
     a = blamed(0, lambda access: remapped(access, own, [*items, last - 1, columns], [last]))(s.accesses[0])
     own, items = batch(b_shape)
     b = blamed(1, lambda access: remapped(access, own, [*items, rows, last], [last - 1]))(t.accesses[0])
-    return _contraction(s, t, a, b, node)
+    return _contraction(xs, a, b, node)
 
 
 @rule("conv")
@@ -335,7 +341,7 @@ def _conv(xs: Sequence[Operand], node: Node, materialise: Materialise) -> Expres
     over: list[Item] = list(range(2, spatial + 3))
     batch: list[Item] = [Fresh(x_shape[0]), *(Fresh(window.size) for window in windows), 0, 1]
     b = blamed(1, lambda access: remapped(access, split_w, batch, over))(t.accesses[0])
-    return _contraction(s, t, a, b, node)
+    return _contraction(xs, a, b, node)
 
 
 def _windows(node: Node, kernel: Sequence[int]) -> tuple[list[Fresh], list[Fresh], dict[int, Affine]]:

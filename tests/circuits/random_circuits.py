@@ -103,6 +103,8 @@ class _Grown:
         return self.builder.add("rescale", [i], mul=1, shift=bits - 8, lo=None, hi=None)
 
     def constant(self, shape: tuple[int, ...], lo: int = -9, hi: int = 9) -> int:
+        if self.rng.random() < 0.15:  # equal elements are stored once, or become a coefficient
+            lo = hi = self.integer(lo, hi)
         values = np.random.default_rng(self.integer(0, 1000))
         return self.builder.constant(values.integers(lo, hi, shape, endpoint=True))
 
