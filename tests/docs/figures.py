@@ -1,4 +1,4 @@
-"""The measured tables of the documentation, as they stand between `<!-- figures: NAME -->` and `<!-- end -->`.
+"""The measured tables of the pages, which stand between `<!-- figures: NAME -->` and `<!-- end -->`.
 
     python -m tests.docs.figures      measure, and write every table into its page
 
@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Measured:
-    """A compiled model: its report on the calibration data, the same on held-out samples, and what ezkl takes."""
+    """A compiled model: its report on the calibration data and on held-out samples, and what ezkl takes."""
 
     parameters: int
     calibration: Fidelity
@@ -63,15 +63,17 @@ def measured(model: str, data: str, options: Options) -> Measured:
 def widths() -> list[str]:
     """The digits CNN at several widths."""
     lines = [
-        "| `--bits` | agreement, calibration | agreement, held out | largest error | of the range | mean error | ezkl rows | points |",
+        "| `--bits` | agreement, calibration | agreement, held out | largest error | of the range | mean error "
+        "| ezkl rows | points |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for bits in (4, 6, 8, 12, 16):
         m = measured("digits/cnn", "digits", Options(bits=bits))
         f = m.heldout
         lines.append(
-            f"| {bits} | {m.calibration.argmax_agreement:.1%} | {f.argmax_agreement:.1%} | {f.max_abs_error:.2g} "
-            f"| {f.relative_error:.2%} | {f.mean_abs_error:.2g} | {m.rows} | {m.points} |"
+            f"| {bits} | {m.calibration.argmax_agreement:.1%} | {f.argmax_agreement:.1%} "
+            f"| {f.max_abs_error:.2g} | {f.relative_error:.2%} | {f.mean_abs_error:.2g} "
+            f"| {m.rows} | {m.points} |"
         )
     return lines
 
@@ -79,7 +81,7 @@ def widths() -> list[str]:
 def examples() -> list[str]:
     """Every model under `examples/` at the default width."""
     lines = [
-        "| example | agreement with onnxruntime, held out | largest error, of the range | ezkl rows | points |",
+        "| example | same answer as onnxruntime, held out | error, of the range | ezkl rows | points |",
         "|---|---:|---:|---:|---:|",
     ]
     for model, data, what in (
@@ -93,7 +95,8 @@ def examples() -> list[str]:
         m = measured(model, data, Options())
         f = m.heldout
         lines.append(
-            f"| {what} | {f.argmax_agreement:.1%} of {f.samples} | {f.relative_error:.3%} | {m.rows} | {m.points} |"
+            f"| {what} | {f.argmax_agreement:.1%} of {f.samples} | {f.relative_error:.3%} "
+            f"| {m.rows} | {m.points} |"
         )
     return lines
 
@@ -107,7 +110,7 @@ def outlier() -> list[str]:
     wrong = clean.copy()
     wrong[0] *= 255
     lines = [
-        "| calibration data | agreement it reports | error it reports | agreement, held out | error, held out |",
+        "| calibration data | agreement reported | error reported | agreement, held out | error, held out |",
         "|---|---:|---:|---:|---:|",
     ]
     for what, data in (("256 images in [0, 1]", clean), ("the same, one of them in [0, 255]", wrong)):
@@ -128,9 +131,10 @@ def units() -> list[str]:
     mean, deviation = scaling["mean"], scaling["deviation"]
     weights = np.random.default_rng(0).normal(size=(30, 1))
     raw = (standard * deviation + mean).astype(np.float32)
+    own_units = linear(weights / deviation[:, None], -(weights[:, 0] * mean / deviation).sum())
     lines = ["| input | largest error, of the range |", "|---|---:|"]
     for what, data, model in (
-        ("in its own units", raw, linear(weights / deviation[:, None], -(weights[:, 0] * mean / deviation).sum())),
+        ("in its own units", raw, own_units),
         ("standardised before the model", standard, linear(weights, 0.0)),
     ):
         f = compile_model(model, ([data], ["features"], what)).fidelity

@@ -1,17 +1,26 @@
-"""docs/command-line.md names every command, every option and every JSON field there is, and none there is not."""
+"""docs/command-line.md names every command, option and JSON field that there is, and none that is not."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+import numpy as np
+import onnx
 import pytest
 
-from tests.docs.figures import ROOT
+from circuits.file import load
+from contracts.deployment import deploy_contracts
+from contracts.devchain import Anvil
+from tests.docs.figures import ROOT, linear
 from verinfer.cli import cli
 
 PAGE = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+# Every anvil prints it when it starts.
+ANVILS_FIRST_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 HEADING = re.compile(r"^#{2,3} (verinfer .*)$", re.MULTILINE)
 
 
@@ -78,3 +87,70 @@ def documented_fields(name: str) -> set[str]:
     while "(" in text:
         text = re.sub(r"\([^()]*\)", "", text)
     return set(re.findall(r"`([a-z_]+)`", text))
+
+
+class Program:
+    """The command line in this process, in a folder with a circuit small enough to be proved in a second."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+
+    def fields(self, *arguments: object) -> set[str]:
+        """The names in the JSON object that a command prints."""
+        self._capsys.readouterr()
+        cli.main([*map(str, arguments), "--json"], prog_name="verinfer", standalone_mode=False)
+        return set(json.loads(self._capsys.readouterr().out))
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VERINFER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VERINFER_CACHE", str(tmp_path / "cache"))
+    onnx.save(linear(np.ones((4, 1)), 0.5), "m.onnx")
+    np.save("x.npy", np.full((1, 4), 0.25, np.float32))
+    return Program(tmp_path, capsys)
+
+
+def test_json_fields_are_the_real_ones(program: Program) -> None:
+    expected = {name: documented_fields(name) for name in COMMANDS if name != "verinfer srs import"}
+    assert program.fields("compile", "m.onnx") == expected["verinfer compile"]
+    assert program.fields("inspect", "m.circuit") == expected["verinfer inspect"]
+    assert program.fields("run", "m.circuit", "x.npy") == expected["verinfer run"]
+    assert program.fields("srs", "generate", "--k", 6) == expected["verinfer srs generate"]
+    [file] = (program.folder / "home").rglob("*.srs")
+    imported = program.fields("srs", "import", file, "--check", "quick")
+    assert imported == expected["verinfer srs generate"] | {"findings"}
+    assert program.fields("srs", "info") == expected["verinfer srs info"]
+    assert program.fields("setup", "m.circuit") | {"valid"} == expected["verinfer setup"]
+    assert program.fields("setup", "m.circuit", "--check", "m.vk") == {"valid", "key_digest"}
+    assert program.fields("prove", "m.circuit", "x.npy") == expected["verinfer prove"]
+    checked = program.fields("verify", "x.proof", "--key", "m.vk")
+    assert checked == expected["verinfer verify"] - {"gas", "model_id"}
+
+
+@pytest.mark.long
+def test_json_fields_of_what_takes_longer_are_the_real_ones(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERINFER_PRIVATE_KEY", ANVILS_FIRST_KEY)
+    program.fields("compile", "m.onnx")
+    program.fields("srs", "generate", "--k", 6)
+    program.fields("setup", "m.circuit")
+    program.fields("prove", "m.circuit", "x.npy")
+    arguments = ("--circuit", "m.circuit", "--input", "x.npy", "--runs", 1)
+    assert program.fields("bench", *arguments) == documented_fields("verinfer bench")
+    with Anvil() as anvil:
+        rpc = ("--rpc", anvil.url)
+        verifier = deploy_contracts(anvil.connect()).verifier.address
+        place = (*rpc, "--contract", verifier)
+        assert program.fields("contract", "deploy", *rpc) == documented_fields("verinfer contract deploy")
+        for name in ("commit", "register"):
+            fields = program.fields("contract", name, "m.circuit", *place)
+            assert fields == documented_fields(f"verinfer contract {name}")
+        circuit_id = "0x" + load("m.circuit").circuit_id.hex()
+        fields = program.fields("contract", "lookup", circuit_id, *place)
+        assert fields == documented_fields("verinfer contract lookup")
+        fields = program.fields("verify", "x.proof", "--key", "m.vk", *place)
+        assert fields == documented_fields("verinfer verify")

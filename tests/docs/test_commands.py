@@ -1,8 +1,8 @@
 """The commands that README and quickstart show are run, in order, and print what the pages say they print.
 
-A ```console block holds commands behind `$ ` and what they print on stdout. Numbers may differ from those shown: what
-is compared is the text around them. A block below `<!-- not run: why -->` is left out, one below `<!-- slow -->` waits
-for `make test-long`.
+A ```console block holds commands behind `$ ` and what they print on stdout. Numbers may differ from those
+shown: what is compared is the text around them. A block below `<!-- not run: why -->` is left out, one below
+`<!-- slow -->` waits for `make test-long`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ def test_quick_commands_print_what_is_shown(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_all_commands_print_what_is_shown(name: str, tmp_path: Path) -> None:
     with Anvil() as anvil:
-        shown = [replace(c, text=c.text.replace(DEFAULT_CHAIN, anvil.url)) for c in commands(ROOT / name, slow=True)]
+        shown = [
+            replace(c, text=c.text.replace(DEFAULT_CHAIN, anvil.url))
+            for c in commands(ROOT / name, slow=True)
+        ]
         check(ROOT / name, shown, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What the pages point at exists: links, files, tests, quoted code; and nothing in them names this machine."""
+"""What the pages point at exists: links, files, tests, quoted code; and no page names this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ PAGES = list(pages())
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FOLDERS = ("bench", "circuits", "contracts", "docs", "examples", "prover", "tests", "verifier", "verinfer")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[^`\s:]*)(?:::(\w+))?`")
-MADE_BY_USERS = {"node_modules/.bin/anvil"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -36,7 +35,9 @@ def test_named_files_and_tests_exist(page: Path) -> None:
         path = ROOT / name.rstrip("/")
         assert path.exists() or list(ROOT.glob(name)), f"there is no {name}"
         if function:
-            assert re.search(rf"^def {function}\(", path.read_text("utf-8"), re.MULTILINE), f"{name}::{function}"
+            assert re.search(rf"^def {function}\(", path.read_text("utf-8"), re.MULTILINE), (
+                f"{name}::{function}"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -87,4 +88,5 @@ def test_environment_variables_are_the_real_ones() -> None:
         for source in (ROOT / folder).rglob("*.py"):
             used |= set(re.findall(r"\bVERINFER_[A-Z]+(?:_[A-Z]+)*\b", source.read_text("utf-8")))
     named = set(re.findall(r"`(VERINFER_[A-Z_]+)`", (ROOT / "docs" / "command-line.md").read_text("utf-8")))
-    assert named == used | {"VERINFER_ANVIL", "VERINFER_FORGE"}  # contracts.toolchain makes these two names up
+    made_up = {"VERINFER_ANVIL", "VERINFER_FORGE"}  # contracts.toolchain puts their names together
+    assert named == used | made_up

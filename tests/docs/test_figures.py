@@ -1,0 +1,28 @@
+"""The measured tables in the pages are still what is measured, up to the last bits of a machine's floats."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.figures import BLOCK, TABLES, pages
+
+NUMBER = re.compile(r"\d[\d,]*\.?\d*")
+SHOWN = [
+    (page.name, found[2], found[3]) for page in pages() for found in BLOCK.finditer(page.read_text("utf-8"))
+]
+
+
+def test_every_table_is_shown() -> None:
+    assert {name for _, name, _ in SHOWN} == set(TABLES)
+
+
+@pytest.mark.parametrize(("page", "name", "shown"), SHOWN, ids=[f"{page}-{name}" for page, name, _ in SHOWN])
+def test_figures_are_what_is_measured(page: str, name: str, shown: str) -> None:
+    measured = "\n".join(TABLES[name]()) + "\n"
+    stale = f"{page} is stale: run `python -m tests.docs.figures`\n{measured}"
+    assert NUMBER.sub("#", shown) == NUMBER.sub("#", measured), stale
+    for old, new in zip(NUMBER.findall(shown), NUMBER.findall(measured), strict=True):
+        then, now = (float(text.replace(",", "")) for text in (old, new))
+        assert abs(then - now) <= max(0.1 * now, 0.011), f"{stale}{old} is now {new}"
