@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+BUDGET ?= 20
 
 BIN := .venv/bin
 SETUP := .venv/.installed node_modules/.package-lock.json
@@ -31,7 +32,7 @@ test-long: $(SETUP) ## the tests that take minutes each
 
 .PHONY: fuzz
 fuzz: $(SETUP) ## search at random for inputs that break an invariant
-	$(BIN)/python -m pytest -n $(WORKERS) -m fuzz --hypothesis-profile=fuzz
+	VERINFER_TEST_BUDGET=$(BUDGET) $(BIN)/python -m pytest -n $(WORKERS) -m 'fuzz or hypothesis' --hypothesis-profile=fuzz
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, and mypy in strict mode

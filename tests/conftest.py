@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.budget import examples
+
 # By default the same examples every time: a change fails its own tests, not another's. `make fuzz` searches.
 settings.register_profile("default", derandomize=True, deadline=None)
-settings.register_profile("fuzz", max_examples=5_000, deadline=None, print_blob=True)
+settings.register_profile("fuzz", max_examples=examples(100), deadline=None, print_blob=True)
 settings.load_profile("default")
 
 

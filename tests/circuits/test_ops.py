@@ -17,6 +17,7 @@ from circuits.circuit import Port
 from circuits.errors import BoundError, CircuitError
 from circuits.executor import execute
 from circuits.ops import REGISTRY
+from tests.budget import examples
 from tests.circuits.reference import REFERENCES
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -77,7 +78,7 @@ def bounds(bits: int) -> st.SearchStrategy[tuple[int, int]]:
 
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def broadcastable(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:

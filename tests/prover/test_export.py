@@ -27,6 +27,7 @@ from prover.ezkl.primitives import Primitives
 from prover.ezkl.process import run
 from prover.ezkl.settings import run_args
 from prover.progress import silent
+from tests.budget import examples
 from tests.circuits.random_circuits import circuits, random_circuit, random_sample, samples
 from tests.prover.circuits_to_prove import BUILDS, build
 from tests.prover.integer_onnx import evaluate
@@ -90,7 +91,7 @@ def test_the_integer_onnx_is_exact_at_the_corners(name: str) -> None:
         assert evaluate(made, [x.ravel() for x in sample]) == expected
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.data())
 def test_random_circuits_export_exactly(data: st.DataObject) -> None:
     _check_a_random_circuit(data)

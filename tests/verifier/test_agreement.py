@@ -10,6 +10,7 @@ from circuits.circuit import Circuit
 from circuits.executor import execute
 from circuits.merkle import MerkleTree
 from circuits.packing import pack_inputs
+from tests.budget import examples
 from tests.circuits.random_circuits import circuits, samples
 from verifier.circuit_header import PortEntry, parse_header
 from verifier.statement import Statement, check_statement, circuit_id_of, input_commitment
@@ -21,7 +22,7 @@ def shapes_and_bounds(circuit: Circuit, ports: tuple[PortEntry, ...], nodes: lis
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.data())
 def test_header_id_statement_and_input_commitment(data: st.DataObject) -> None:
     circuit = data.draw(circuits())
