@@ -41,7 +41,7 @@ FORMAT, VERSION = "verinfer-circuit", "1"
 MAX_FILE_BYTES = 16 << 30
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the safetensors format."""
-MAX_NODES = 1 << 20
+MAX_NODES = 1 << 18
 MAX_NESTING = 32
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 DTYPES = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
