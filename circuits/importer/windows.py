@@ -67,13 +67,11 @@ def windows(node: OnnxNode, sizes: Sequence[int], kernel: Sequence[int]) -> Wind
         If the node's lists do not fit its input, a pad is negative, or no window fits.
     """
     spatial = len(sizes)
-    strides = _per_axis(node, "strides", [1] * spatial)
-    dilations = _per_axis(node, "dilations", [1] * spatial)
-    pads = _per_axis(node, "pads", [0] * 2 * spatial)
-    if len(kernel) != spatial:
-        raise node.fail(f"its kernel has {len(kernel)} axes where its input has {spatial} spatial axes")
-    if min(*strides, *dilations, *kernel) < 1:
-        raise node.fail("its kernel, strides and dilations must be positive")
+    strides = per_axis(node, "strides", [1] * spatial, least=1)
+    dilations = per_axis(node, "dilations", [1] * spatial, least=1)
+    pads = per_axis(node, "pads", [0] * 2 * spatial)
+    if len(kernel) != spatial or min(kernel) < 1:
+        raise node.fail(f"its kernel {list(kernel)} should have {spatial} positive sizes, one for each axis")
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
     auto_pad = node.attrs.get("auto_pad", "NOTSET")
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
@@ -140,8 +138,17 @@ def crop(
     return b.add("slice", [x], starts=starts, steps=[1] * x.rank, sizes=sizes)
 
 
-def _per_axis(node: OnnxNode, name: str, default: list[int]) -> list[int]:
+def per_axis(node: OnnxNode, name: str, default: Sequence[int], least: int | None = None) -> list[int]:
+    """An attribute with as many numbers as `default`, which stands in for it where it is left out.
+
+    Raises
+    ------
+    UnsupportedError
+        If it holds another number of numbers, or one below `least`.
+    """
     given = [int(n) for n in node.attrs.get(name) or default]
     if len(given) != len(default):
         raise node.fail(f"its {name} {given} should hold {len(default)} numbers")
+    if least is not None and min(given) < least:
+        raise node.fail(f"its {name} {given} should be at least {least}")
     return given

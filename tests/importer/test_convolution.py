@@ -85,3 +85,16 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(UnsupportedError, match=message):
         import_model(model("Conv", inputs, attrs))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "message"),
+    [
+        ({"output_shape": [9]}, "2 positive sizes"),
+        ({"output_padding": [-1, 0]}, "at least 0"),
+        ({"dilations": [1, 1, 1]}, "should hold 2 numbers"),
+    ],
+)
+def test_what_does_not_fit_a_transposed_convolution_is_refused(attrs: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        import_model(model("ConvTranspose", {"x": IMAGE, "w": reals(4, 2, 3, 3)}, attrs))

@@ -111,8 +111,10 @@ def test_unpooling_may_be_given_a_shape() -> None:
 @pytest.mark.parametrize(
     ("op_type", "attrs", "message"),
     [
-        ("MaxPool", {"kernel_shape": [2]}, "kernel has 1 axes"),
-        ("MaxPool", {"kernel_shape": [2, 0]}, "positive"),
+        ("MaxPool", {"kernel_shape": [2]}, "2 positive sizes"),
+        ("MaxPool", {"kernel_shape": [2, 0]}, "2 positive sizes"),
+        ("MaxPool", {"kernel_shape": [2, 2], "strides": [1, 0]}, "at least 1"),
+        ("LpPool", {"kernel_shape": [2, 2], "p": 0}, "a norm has 1 or more"),
         ("MaxPool", {"kernel_shape": [2, 10]}, "does not fit an axis of 8"),
         ("AveragePool", {"kernel_shape": [2, 2], "pads": [-1, 0, 0, 0]}, "negative"),
     ],

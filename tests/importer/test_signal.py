@@ -141,6 +141,7 @@ def test_triangles(k: int, upper: int) -> None:
     [
         ("DepthToSpace", {"x": reals(1, 6, 2, 2)}, {"blocksize": 2}, "do not split"),
         ("SpaceToDepth", {"x": reals(1, 6, 3, 2)}, {"blocksize": 2}, "do not divide"),
+        ("SpaceToDepth", {"x": reals(1, 6, 3, 2)}, {"blocksize": 0}, "should be positive"),
         ("Trilu", {"x": reals(4)}, {}, "holds no matrix"),
         ("Trilu", {"x": reals(4, 4), "k": np.array(1)}, {}, "its k is computed at run time"),
         ("DFT", {"x": reals(2, 4, 3)}, {}, "has no transform"),

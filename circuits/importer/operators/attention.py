@@ -38,6 +38,9 @@ def attention(
     """`filled` (nonpad_kv_seqlen) tells how many keys of each sample are real; it excludes a past."""
     if (past_key is None) != (past_value is None) or (filled is not None and past_key is not None):
         raise node.fail("past_key and past_value come together, and not with nonpad_kv_seqlen")
+    mode = node.attrs["qk_matmul_output_mode"]
+    if mode not in range(4):
+        raise node.fail(f"its qk_matmul_output_mode {mode} is not known")
     packed = query.rank == 3
     size = query.shape[-1] // _heads(node, query, "q_num_heads") if packed else query.shape[-1]
     q = _by_heads(b, node, scaled(b, query, node.attrs.get("scale") or 1 / math.sqrt(size)), "q_num_heads")
@@ -59,7 +62,7 @@ def attention(
         out = b.add("reshape", [out], shape=[*out.shape[:2], out.shape[2] * out.shape[3]])
     if keep is not None:
         scores = b.add("where", [keep, scores, b.constant(-np.inf)], kind="real")
-    shown = [raw, capped, scores, weights][node.attrs["qk_matmul_output_mode"]]
+    shown = (raw, capped, scores, weights)[mode]
     return [out, k, v, shown]
 
 

@@ -9,7 +9,7 @@ from circuits.graph import GraphBuilder, Value
 from circuits.importer.axes import along, joined
 from circuits.importer.handlers import OnnxNode, handles
 from circuits.importer.quantisation import integer_product
-from circuits.importer.windows import channels_first, channels_last, crop, spread, windows
+from circuits.importer.windows import channels_first, channels_last, crop, per_axis, spread, windows
 
 
 @handles("Conv")
@@ -43,8 +43,8 @@ def conv_transpose(b: GraphBuilder, node: OnnxNode, x: Value, w: Value, bias: Va
     _check_ranks(node, x, w)
     if groups < 1 or w.shape[0] != x.shape[1] or x.shape[1] % groups:
         raise node.fail(f"{groups} groups do not fit an input {x.shape} and weights {w.shape}")
-    strides = list(node.attrs.get("strides") or [1] * spatial)
-    dilations = list(node.attrs.get("dilations") or [1] * spatial)
+    strides = per_axis(node, "strides", [1] * spatial, least=1)
+    dilations = per_axis(node, "dilations", [1] * spatial, least=1)
     kernel = w.shape[2:]
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
     before, after = _transposed_pads(node, x.shape[2:], strides, spans)
@@ -84,19 +84,19 @@ def _transposed_pads(
     automatic padding goes behind with SAME_UPPER and in front otherwise.
     """
     spatial = len(sizes)
-    extra = list(node.attrs.get("output_padding") or [0] * spatial)
-    pads = list(node.attrs.get("pads") or [0] * 2 * spatial)
-    wanted = node.attrs.get("output_shape")
+    extra = per_axis(node, "output_padding", [0] * spatial, least=0)
+    pads = per_axis(node, "pads", [0] * 2 * spatial)
+    wanted = list(node.attrs.get("output_shape") or [])[-spatial:]
     auto_pad = node.attrs.get("auto_pad", "NOTSET")
-    if not len(strides) == len(extra) == len(pads) // 2 == spatial:
-        raise node.fail(f"its strides, pads or output_padding do not fit {spatial} spatial axes")
+    if wanted and (len(wanted) != spatial or min(wanted) < 1):
+        raise node.fail(f"its output_shape {wanted} should have {spatial} positive sizes")
     if not wanted and auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         wanted = [n * s for n, s in zip(sizes, strides, strict=True)]
     if not wanted:
         pads = pads if auto_pad == "NOTSET" else [0] * 2 * spatial
         return pads[:spatial], [p - e for p, e in zip(pads[spatial:], extra, strict=True)]
     before, after = [], []
-    for n, stride, span, size, more in zip(sizes, strides, spans, wanted[-spatial:], extra, strict=True):
+    for n, stride, span, size, more in zip(sizes, strides, spans, wanted, extra, strict=True):
         full = stride * (n - 1) + span
         total = max(full + more - size, 0)
         head = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2

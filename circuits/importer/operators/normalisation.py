@@ -18,7 +18,7 @@ from circuits.graph import GraphBuilder, Value
 from circuits.importer.arithmetic import mean, scaled
 from circuits.importer.axes import axes_of, axis_of
 from circuits.importer.handlers import OnnxNode, handles
-from circuits.importer.operators.pooling import magnitude_power, root
+from circuits.importer.operators.pooling import exponent, magnitude_power, root
 from circuits.importer.windows import channels_first, channels_last
 
 
@@ -91,8 +91,8 @@ def mean_variance_normalization(b: GraphBuilder, node: OnnxNode, x: Value) -> Va
 def lp_normalization(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     """x over its p-norm; a vector of zeros stays one."""
     axis = axis_of(node, node.attrs["axis"], x.rank)
-    sums = b.add("reduce_sum", [magnitude_power(b, x, node.attrs["p"])], axes=[axis])
-    norm = b.add("clip", [root(b, sums, node.attrs["p"])], lo=1e-30, hi=None)
+    sums = b.add("reduce_sum", [magnitude_power(b, x, exponent(node))], axes=[axis])
+    norm = b.add("clip", [root(b, sums, exponent(node))], lo=1e-30, hi=None)
     return b.add("divide", [x, norm], at_least=None)
 
 
@@ -101,6 +101,8 @@ def local_response_normalization(b: GraphBuilder, node: OnnxNode, x: Value) -> V
     """x / (bias + alpha / size * sum of x^2 over neighbouring channels) ^ beta; the sum is a convolution
     along channels."""
     size, alpha, beta, bias = (node.attrs[name] for name in ("size", "alpha", "beta", "bias"))
+    if size < 1 or not 0 < bias < 1e6 or not 0 <= beta < 8 or alpha < 0:
+        raise node.fail("its size and bias should be positive, alpha and beta not negative, and beta below 8")
     last = channels_last(b, x)
     squares = b.add(
         "reshape", [b.add("mul", [last, last])], shape=[math.prod(x.shape) // x.shape[1], x.shape[1], 1]
@@ -117,8 +119,7 @@ def local_response_normalization(b: GraphBuilder, node: OnnxNode, x: Value) -> V
     sums = b.add("reshape", [sums], shape=list(last.shape))
     base = b.add("add", [scaled(b, sums, alpha / size), b.constant(float(bias))])
     divisor = b.add("function", [base], name="pow", params=[float(beta)])
-    least = bias**beta if bias > 0 and alpha >= 0 and beta >= 0 else None
-    return channels_first(b, b.add("divide", [last, divisor], at_least=least))
+    return channels_first(b, b.add("divide", [last, divisor], at_least=bias**beta))
 
 
 @handles("Dropout")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.arithmetic import equal, mean, scaled
 from circuits.importer.handlers import OnnxNode, handles
-from circuits.importer.windows import Windows, channels_first, channels_last, crop, windows
+from circuits.importer.windows import Windows, channels_first, channels_last, crop, per_axis, windows
 
 MAX_UNPOOL_ELEMENTS = 1 << 26
 """MaxUnpool compares every output cell with every index of its plane."""
@@ -85,8 +85,9 @@ def average_pool(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 @handles("LpPool")
 def lp_pool(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     found = windows(node, x.shape[2:], node.attrs["kernel_shape"])
-    powers = channels_last(b, magnitude_power(b, x, node.attrs["p"]))
-    return channels_first(b, root(b, _window_sums(b, powers, found), node.attrs["p"]))
+    p = exponent(node)
+    powers = channels_last(b, magnitude_power(b, x, p))
+    return channels_first(b, root(b, _window_sums(b, powers, found), p))
 
 
 @handles("GlobalAveragePool")
@@ -101,8 +102,9 @@ def global_max_pool(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 
 @handles("GlobalLpPool")
 def global_lp_pool(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
-    powers = magnitude_power(b, x, node.attrs["p"])
-    return root(b, b.add("reduce_sum", [powers], axes=list(range(2, x.rank))), node.attrs["p"])
+    p = exponent(node)
+    powers = magnitude_power(b, x, p)
+    return root(b, b.add("reduce_sum", [powers], axes=list(range(2, x.rank))), p)
 
 
 @handles("MaxUnpool")
@@ -111,9 +113,10 @@ def max_unpool(b: GraphBuilder, node: OnnxNode, x: Value, index: Value, shape: V
 
     Overlapping windows may name a cell twice, with the same maximum: then the sum is divided by how often.
     """
-    kernel, spatial = node.attrs["kernel_shape"], x.rank - 2
-    strides = node.attrs.get("strides") or [1] * spatial
-    pads = node.attrs.get("pads") or [0] * 2 * spatial
+    spatial = x.rank - 2
+    kernel = per_axis(node, "kernel_shape", [1] * spatial, least=1)
+    strides = per_axis(node, "strides", [1] * spatial, least=1)
+    pads = per_axis(node, "pads", [0] * 2 * spatial, least=0)
     sizes = [
         (n - 1) * s - pads[i] - pads[i + spatial] + k
         for i, (n, s, k) in enumerate(zip(x.shape[2:], strides, kernel, strict=True))
@@ -138,6 +141,13 @@ def _window_sums(b: GraphBuilder, x: Value, found: Windows) -> Value:
     channels = x.shape[-1]
     ones = b.constant(np.ones((channels, *found.kernel, 1), dtype=np.int64))
     return b.add("conv", [x, ones], groups=channels, **found.attrs)
+
+
+def exponent(node: OnnxNode) -> float:
+    """The p of a p-norm."""
+    if node.attrs["p"] < 1:
+        raise node.fail(f"its p is {node.attrs['p']}: a norm has 1 or more")
+    return float(node.attrs["p"])
 
 
 def magnitude_power(b: GraphBuilder, x: Value, p: float) -> Value:

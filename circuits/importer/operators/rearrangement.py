@@ -9,7 +9,7 @@ import numpy as np
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.axes import zeros
 from circuits.importer.handlers import OnnxNode, handles
-from circuits.importer.windows import crop, spread
+from circuits.importer.windows import crop, per_axis, spread
 
 
 @handles("DepthToSpace")
@@ -17,7 +17,7 @@ def depth_to_space(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     """Blocks of channels become blocks of cells; the block is the slow part of the channel with DCR, the fast
     with CRD."""
     n, channels, *sizes = x.shape
-    block, crd = node.attrs["blocksize"], node.attrs.get("mode", "DCR") == "CRD"
+    block, crd = _block(node)
     depth, rest = divmod(channels, block ** len(sizes))
     if x.rank < 3 or rest:
         raise node.fail(f"{channels} channels do not split into blocks of {block} on {len(sizes)} axes")
@@ -34,7 +34,7 @@ def depth_to_space(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
 def space_to_depth(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     """The inverse of DepthToSpace."""
     n, channels, *sizes = x.shape
-    block, crd = node.attrs["blocksize"], node.attrs.get("mode", "DCR") == "CRD"
+    block, crd = _block(node)
     if x.rank < 3 or any(size % block for size in sizes):
         raise node.fail(f"blocks of {block} do not divide an image of shape {x.shape}")
     axes = len(sizes)
@@ -44,6 +44,13 @@ def space_to_depth(b: GraphBuilder, node: OnnxNode, x: Value) -> Value:
     return b.add("reshape", [moved], shape=[n, channels * block**axes, *(size // block for size in sizes)])
 
 
+def _block(node: OnnxNode) -> tuple[int, bool]:
+    """The size of a block, and whether it is the fast part of the channel."""
+    if node.attrs["blocksize"] < 1:
+        raise node.fail(f"its blocksize {node.attrs['blocksize']} should be positive")
+    return node.attrs["blocksize"], node.attrs.get("mode", "DCR") == "CRD"
+
+
 @handles("Col2Im")
 def col2im(b: GraphBuilder, node: OnnxNode, x: Value, image: Value, block: Value) -> Value:
     """Each tap of the block puts its columns into the image, stride cells apart; where taps meet, they add
@@ -51,9 +58,11 @@ def col2im(b: GraphBuilder, node: OnnxNode, x: Value, image: Value, block: Value
     sizes = [int(n) for n in node.array(b, image, "image_shape")]
     kernel = [int(n) for n in node.array(b, block, "block_shape")]
     axes = len(sizes)
-    strides = list(node.attrs.get("strides") or [1] * axes)
-    dilations = list(node.attrs.get("dilations") or [1] * axes)
-    pads = list(node.attrs.get("pads") or [0] * 2 * axes)
+    strides = per_axis(node, "strides", [1] * axes, least=1)
+    dilations = per_axis(node, "dilations", [1] * axes, least=1)
+    pads = per_axis(node, "pads", [0] * 2 * axes)
+    if len(kernel) != axes or min(kernel + sizes) < 1:
+        raise node.fail(f"its block {kernel} and image {sizes} should have as many positive sizes")
     counts = [
         (n + pads[k] + pads[k + axes] - dilations[k] * (kernel[k] - 1) - 1) // strides[k] + 1
         for k, n in enumerate(sizes)

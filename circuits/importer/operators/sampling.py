@@ -166,7 +166,7 @@ def deform_conv(
     found = windows(node, x.shape[2:], w.shape[2:])
     groups, parts = node.attrs["group"], node.attrs["offset_group"]
     n, channels, taps, cells = x.shape[0], x.shape[1], math.prod(found.kernel), math.prod(found.counts)
-    if channels % parts or offset.shape != (n, parts * taps * 2, *found.counts):
+    if parts < 1 or channels % parts or offset.shape != (n, parts * taps * 2, *found.counts):
         raise node.fail(
             f"offsets of shape {offset.shape} do not fit {parts} offset groups and {found.counts} outputs"
         )
