@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuits.cells.accesses import (
@@ -30,6 +30,7 @@ from circuits.cells.accesses import (
     whole,
 )
 from circuits.records import Region
+from tests.budget import examples
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 OUTSIDE = -1
@@ -89,6 +90,7 @@ def move(draw: Draw, access: Access, numbers: np.ndarray[Any, Any]) -> tuple[Acc
     return remapped(access, shape, fresh, affine=affine, guarded=range(len(shape))), out
 
 
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_a_chain_of_movements_addresses_what_numpy_does(data: st.DataObject) -> None:
     shape = tuple(data.draw(st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=3)))

@@ -22,6 +22,7 @@ from safetensors import safe_open
 from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Node, Port
 from circuits.errors import CircuitError, InputError
+from tests.budget import examples
 from tests.circuits.random_circuits import circuits
 
 Metadata = dict[str, str]
@@ -89,7 +90,7 @@ def test_a_circuit_reads_back_exactly(path: Path) -> None:
     assert circuit.outputs[0].scale == 1 / 3
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(circuit=circuits())
 def test_random_circuits_read_back_and_have_one_encoding(circuit: Circuit, tmp_path: Path) -> None:
     first, second = tmp_path / "1.circuit", tmp_path / "2.circuit"

@@ -14,6 +14,7 @@ from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Port
 from circuits.merkle import LEAF_BYTES
 from circuits.records import Region
+from tests.budget import examples
 from tests.circuits.random_circuits import circuits
 from verifier.circuit_header import parse_header
 from verifier.merkle import merkle_root
@@ -56,7 +57,7 @@ def test_matrix_weights_lie_output_by_output() -> None:
     assert leaves[1, :6].tobytes() == struct.pack(">3h", 100, -200, 300)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(circuits())
 def test_ids_of_random_circuits_follow_from_their_parts(circuit: Circuit) -> None:
     identity = circuit.identity
@@ -94,7 +95,7 @@ def test_the_identity_is_computed_once() -> None:
     assert replace(circuit, info={}).identity is not circuit.identity
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(circuits())
 def test_every_constant_of_a_circuit_is_bound_by_its_id(circuit: Circuit) -> None:
     """Changing one element of a constant within its bound changes the id, or is a change of a factor 0."""

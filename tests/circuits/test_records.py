@@ -22,6 +22,7 @@ from circuits.ops import REGISTRY
 from circuits.recompute import recompute_cell
 from circuits.records import HEADER_BYTES, VIEW_BYTES, Kind, Record, Region, decode
 from circuits.trace import Trace
+from tests.budget import examples
 from tests.circuits.random_circuits import circuits, samples
 
 
@@ -67,7 +68,7 @@ def check_all_cells(circuit: Circuit, inputs: list[np.ndarray]) -> Iterator[tupl
 def test_every_cell_follows_from_its_record() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=300)
+    @settings(max_examples=examples(300))
     @given(st.data())
     def check(data: st.DataObject) -> None:
         circuit = data.draw(circuits())
@@ -84,7 +85,7 @@ def test_every_cell_follows_from_its_record() -> None:
 def test_split_cells_give_the_same_values() -> None:
     extras = 0
 
-    @settings(max_examples=200)
+    @settings(max_examples=examples(200))
     @given(st.data())
     def check(data: st.DataObject) -> None:
         nonlocal extras
@@ -102,7 +103,7 @@ def test_split_cells_give_the_same_values() -> None:
     assert extras > 20
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_the_leftmost_altered_cell_contradicts_the_rest(data: st.DataObject) -> None:
     circuit = data.draw(circuits())
@@ -126,7 +127,7 @@ def test_the_leftmost_altered_cell_contradicts_the_rest(data: st.DataObject) -> 
         assert lying.root != honest.root
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_recomputing_never_fails_whatever_was_committed(data: st.DataObject) -> None:
     circuit = data.draw(circuits())
@@ -228,7 +229,7 @@ def test_a_field_that_does_not_fit_is_refused() -> None:
 
 
 def test_the_plan_is_a_function_of_the_circuit() -> None:
-    @settings(max_examples=30)
+    @settings(max_examples=examples(30))
     @given(circuits())
     def check(circuit: Circuit) -> None:
         assert plan_cells(circuit) == plan_cells(circuit)

@@ -15,6 +15,7 @@ from circuits.executor import execute
 from circuits.merkle import LEAF_BYTES
 from circuits.records import Region
 from circuits.trace import Trace, input_tree
+from tests.budget import examples
 from tests.circuits.random_circuits import circuits, samples
 from verifier.circuit_header import parse_header
 from verifier.merkle import merkle_root
@@ -60,7 +61,7 @@ def test_the_input_commitment_is_the_verifiers() -> None:
     assert input_tree(circuit, [x]).root == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_roots_and_outputs_of_random_circuits(data: st.DataObject) -> None:
     circuit = data.draw(circuits())
@@ -74,7 +75,7 @@ def test_roots_and_outputs_of_random_circuits(data: st.DataObject) -> None:
     assert trace.root == Trace.of(circuit, inputs).root
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_every_byte_outside_the_elements_is_zero(data: st.DataObject) -> None:
     circuit = data.draw(circuits())
