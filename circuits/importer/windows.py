@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.handlers import OnnxNode
 
+MAX_CELLS = 1 << 24
+"""Cells of all windows along one axis: more come of a mistake, or of malice."""
+
 
 @dataclass(frozen=True)
 class Windows:

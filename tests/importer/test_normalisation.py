@@ -69,7 +69,7 @@ def test_instance_and_group_normalisation() -> None:
 
 
 def test_neighbouring_channels() -> None:
-    for size in (1, 3, 5):
+    for size in (1, 3, 5, 15):
         attrs = {"size": size, "alpha": 0.3, "beta": 0.6, "bias": 1.5}
         check_against_onnxruntime("LRN", {"x": IMAGE}, attrs, opset=7)
 

@@ -114,6 +114,7 @@ def test_unpooling_may_be_given_a_shape() -> None:
         ("MaxPool", {"kernel_shape": [2]}, "2 positive sizes"),
         ("MaxPool", {"kernel_shape": [2, 0]}, "2 positive sizes"),
         ("MaxPool", {"kernel_shape": [2, 2], "strides": [1, 0]}, "at least 1"),
+        ("AveragePool", {"kernel_shape": [10**8, 1], "pads": [10**8, 0, 0, 0]}, "are too many"),
         ("LpPool", {"kernel_shape": [2, 2], "p": 0}, "a norm has 1 or more"),
         ("MaxPool", {"kernel_shape": [2, 10]}, "does not fit an axis of 8"),
         ("AveragePool", {"kernel_shape": [2, 2], "pads": [-1, 0, 0, 0]}, "negative"),

@@ -121,6 +121,12 @@ def test_without_offsets_it_is_a_convolution() -> None:
     [
         ("GridSample", {"x": IMAGE, "g": GRID[:1]}, {}, "does not fit an input"),
         ("GridSample", {"x": IMAGE, "g": GRID}, {"mode": "quintic"}, "not known"),
+        (
+            "RoiAlign",
+            {"x": IMAGE, "r": ROIS, "i": np.zeros(3, np.int64)},
+            {"sampling_ratio": 10**5},
+            "too many",
+        ),
         ("DeformConv", {"x": IMAGE, "w": reals(2, 3, 2, 2), "o": reals(2, 8, 3, 3)}, {}, "do not fit"),
     ],
 )

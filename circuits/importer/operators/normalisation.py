@@ -103,16 +103,17 @@ def local_response_normalization(b: GraphBuilder, node: OnnxNode, x: Value) -> V
     size, alpha, beta, bias = (node.attrs[name] for name in ("size", "alpha", "beta", "bias"))
     if size < 1 or not 0 < bias < 1e6 or not 0 <= beta < 8 or alpha < 0:
         raise node.fail("its size and bias should be positive, alpha and beta not negative, and beta below 8")
+    before, after = (min(reach, x.shape[1] - 1) for reach in ((size - 1) // 2, size // 2))
     last = channels_last(b, x)
     squares = b.add(
         "reshape", [b.add("mul", [last, last])], shape=[math.prod(x.shape) // x.shape[1], x.shape[1], 1]
     )
     sums = b.add(
         "conv",
-        [squares, b.constant(np.ones((1, size, 1), dtype=np.int64))],
+        [squares, b.constant(np.ones((1, before + after + 1, 1), dtype=np.int64))],
         strides=[1],
-        pads_before=[(size - 1) // 2],
-        pads_after=[size // 2],
+        pads_before=[before],
+        pads_after=[after],
         dilations=[1],
         groups=1,
     )

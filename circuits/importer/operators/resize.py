@@ -15,6 +15,8 @@ from circuits.importer.interpolation import cubic, matrix, nearest, positions, t
 from circuits.importer.windows import channels_first, channels_last
 from circuits.tensor import FloatArray
 
+MAX_MATRIX_ELEMENTS = 1 << 26
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -131,6 +133,8 @@ def _along(
         return b.add("gather", [x, b.constant(cells)], axis=axis), inside
     if mode not in ("linear", "bilinear", "cubic"):
         raise node.fail(f"its mode {mode!r} is not known")
+    if stretch.count * n > MAX_MATRIX_ELEMENTS:
+        raise node.fail(f"it turns {n} cells into {stretch.count} by a matrix, which is too large")
     kernel, radius = (cubic(node.attrs["cubic_coeff_a"]), 2) if mode == "cubic" else (triangle, 1)
     squeeze = min(stretch.scale, 1.0) if node.attrs.get("antialias", 0) else 1.0
     weights = matrix(at, n, kernel, radius, squeeze, bool(node.attrs.get("exclude_outside", 0)))

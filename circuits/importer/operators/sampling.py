@@ -14,6 +14,7 @@ from circuits.importer.handlers import OnnxNode, handles
 from circuits.importer.sampling import Reading, neighbours, sampled
 from circuits.importer.windows import channels_first, channels_last, windows
 
+MAX_SAMPLES = 1 << 24
 METHODS = {
     "nearest": "nearest",
     "linear": "linear",
@@ -100,6 +101,10 @@ def _pooled(
     mode = node.attrs["mode"].lower()
     if mode not in ("avg", "max"):
         raise node.fail(f"its mode {mode!r} is not known")
+    if regions * math.prod(sizes) * math.prod(grid) > MAX_SAMPLES:
+        raise node.fail(
+            f"it takes {math.prod(grid)} samples in each of {regions * math.prod(sizes)} bins: too many"
+        )
     corners = scaled(b, rois, node.attrs["spatial_scale"])
     if _half_pixel(node):
         corners = b.add("sub", [corners, b.constant(0.5)])
