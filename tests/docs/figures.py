@@ -1,16 +1,21 @@
 """The measured tables of the pages, which stand between `<!-- figures: NAME -->` and `<!-- end -->`.
 
-    python -m tests.docs.figures      measure, and write every table into its page
+    python -m tests.docs.figures           measure, and write every table and the drawing
+    python -m tests.docs.figures --demo    what `verinfer demo` prints into the README; takes minutes
 
 They are measured with the examples of the repository, so that anybody can measure them again.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -19,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from circuits.compile import compile_file, compile_model
 from circuits.data import match, read_arrays
+from circuits.drawing import draw
 from circuits.errors import UnsupportedError
 from circuits.fidelity import Fidelity, OnnxRuntime, measure
 from circuits.importer.importer import import_model
@@ -28,6 +34,7 @@ from prover.backends import backend
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+DRAWING = ROOT / "docs" / "images" / "digits-cnn.svg"
 BLOCK = re.compile(r"(<!-- figures: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 Floats = NDArray[np.float32]
 
@@ -63,8 +70,8 @@ def measured(model: str, data: str, options: Options) -> Measured:
 def widths() -> list[str]:
     """The digits CNN at several widths."""
     lines = [
-        "| `--bits` | agreement, calibration | agreement, held out | largest error | of the range | mean error "
-        "| ezkl rows | points |",
+        "| `--bits` | agreement, calibration | agreement, held out | largest error | of the range "
+        "| mean error | ezkl rows | points |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for bits in (4, 6, 8, 12, 16):
@@ -173,15 +180,36 @@ def pages() -> Iterable[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def main() -> None:
-    """Write the tables into the pages."""
+def drawing() -> str:
+    """The graph of the digits CNN."""
+    compiled = compile_file(EXAMPLES / "digits" / "cnn.onnx", EXAMPLES / "digits" / "calibration.npz")
+    return draw(compiled.circuit)
+
+
+def demo() -> list[str]:
+    """What `verinfer demo` prints, run with an empty store and an empty cache."""
+    with TemporaryDirectory() as folder:
+        environment = os.environ | {"VERINFER_HOME": f"{folder}/home", "VERINFER_CACHE": f"{folder}/cache"}
+        command = [sys.executable, "-m", "verinfer.cli", "demo"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    return ["```", *(line.rstrip() for line in done.stdout.splitlines()), "```"]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the tables into the pages, and the drawing."""
+    tables = {"demo": demo} if "--demo" in arguments else TABLES
+    DRAWING.write_text(drawing(), "utf-8")
     for page in pages():
         text = page.read_text("utf-8")
-        made = BLOCK.sub(lambda m: m[1] + "\n".join(TABLES[m[2]]()) + "\n" + m[4], text)
+        made = BLOCK.sub(
+            lambda m: m[1] + "\n".join(tables[m[2]]()) + "\n" + m[4] if m[2] in tables else m[0], text
+        )
         if made != text:
             page.write_text(made, "utf-8")
             print(page.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -90,3 +90,10 @@ def test_environment_variables_are_the_real_ones() -> None:
     named = set(re.findall(r"`(VERINFER_[A-Z_]+)`", (ROOT / "docs" / "command-line.md").read_text("utf-8")))
     made_up = {"VERINFER_ANVIL", "VERINFER_FORGE"}  # contracts.toolchain puts their names together
     assert named == used | made_up
+
+
+def test_the_readme_counts_the_operators_that_run() -> None:
+    [counted] = re.findall(
+        r"\*\*.*?(\d+) operators run as circuits", (ROOT / "docs/operators.md").read_text("utf-8")
+    )
+    assert f"[{counted} operators](docs/operators.md)" in (ROOT / "README.md").read_text("utf-8")
