@@ -98,6 +98,8 @@ def windows(node: OnnxNode, sizes: Sequence[int], kernel: Sequence[int]) -> Wind
             raise node.fail(
                 f"a window of {span} cells does not fit an axis of {n} with pads {head} and {tail}"
             )
+        if count * span > MAX_CELLS:
+            raise node.fail(f"{count} windows of {span} cells along one axis are too many")
         counts.append(count)
         after.append(max((count - 1) * stride + span - n - head, 0))
     return Windows(*map(tuple, (sizes, kernel, strides, dilations, before, after, padded, counts)))
