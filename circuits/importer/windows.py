@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.handlers import OnnxNode
 
-MAX_CELLS = 1 << 24
+MAX_CELLS = 1 << 26
 """Cells of all windows along one axis: more come of a mistake, or of malice."""
 
 

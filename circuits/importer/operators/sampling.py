@@ -10,7 +10,7 @@ import numpy as np
 from circuits.graph import GraphBuilder, Value
 from circuits.importer.arithmetic import scaled
 from circuits.importer.axes import along, joined
-from circuits.importer.handlers import OnnxNode, handles
+from circuits.importer.handlers import OnnxNode, handles, refuse
 from circuits.importer.sampling import Reading, neighbours, sampled
 from circuits.importer.windows import channels_first, channels_last, windows
 
@@ -22,6 +22,9 @@ METHODS = {
     "cubic": "cubic",
     "bicubic": "cubic",
 }
+
+
+refuse("it cuts its windows where data say: use RoiAlign with a sampling_ratio", "MaxRoiPool")
 
 
 @handles("GridSample")
