@@ -68,6 +68,10 @@ def exact_type(bound: Bound) -> np.dtype[Any]:
     return np.dtype(np.float64 if magnitude < 1 << 53 else np.int64)
 
 
+MAX_WINDOW = 1 << 20
+"""The most cells along an axis by which a window may reach, stride or be padded."""
+
+
 @register
 class MatMul:
     name = "matmul"
@@ -153,6 +157,9 @@ def window_counts(spatial: Shape, kernel: Shape, attrs: Attrs) -> Shape:
         check(
             min(stride, dilation, k) >= 1 and min(before, after) >= 0,
             "strides, dilations and pads out of range",
+        )
+        check(
+            max(k, stride, before, after, dilation) <= MAX_WINDOW, f"a window reaches over {MAX_WINDOW} cells"
         )
         count = (n + before + after - (dilation * (k - 1) + 1)) // stride + 1
         check(count >= 1, f"a window of {k} cells does not fit an axis of {n}")

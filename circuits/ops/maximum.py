@@ -72,12 +72,11 @@ class MaxPool:
         counts = window_counts(x[1:-1], tuple(attrs["kernel"]), attrs)
         for axis, count in enumerate(counts):
             stride, before, dilation = (attrs[name][axis] for name in ("strides", "pads_before", "dilations"))
-            taps = (
-                np.arange(attrs["kernel"][axis])[None] * dilation
-                + np.arange(count)[:, None] * stride
-                - before
-            )
-            touched = ((taps >= 0) & (taps < x[1 + axis])).any(axis=1).all()
+            # a window that begins inside x touches it; one that begins before may step over it
+            starts = np.arange(min(count, -(-before // stride))) * stride - before
+            skipped = -(starts // dilation)
+            inside = (skipped < attrs["kernel"][axis]) & (starts + skipped * dilation < x[1 + axis])
+            touched = inside.all() and (count - 1) * stride - before < x[1 + axis]
             check(
                 bool(touched), f"a pooling window over spatial axis {axis} of {x} lies wholly in the padding"
             )

@@ -173,6 +173,20 @@ def test_forged_graphs_are_refused(path: Path, name: str) -> None:
         Circuit.load(altered(path, change))
 
 
+def test_a_window_of_any_size_is_refused_without_being_built(tmp_path: Path) -> None:
+    """A window over padding alone can be as large as its author likes; the file is a few hundred bytes."""
+    builder = CircuitBuilder()
+    x = builder.input("x", (1, 4, 1), 0, 9, 1.0, "int")
+    window = {"strides": [1], "pads_before": [1], "pads_after": [1], "dilations": [1]}
+    y = builder.add("max_pool", [x], kernel=[3], **window)
+    path = tmp_path / "pool.circuit"
+    builder.build([Port("y", y, 1.0, "int")], {}).save(path)
+    huge = 1 << 40
+    attrs = {"kernel": [huge], "strides": [1], "pads_before": [huge], "pads_after": [2], "dilations": [1]}
+    with pytest.raises(CircuitError, match="window"):
+        Circuit.load(altered(path, lambda g: g["nodes"][1].update(attrs=attrs)))
+
+
 def test_a_forged_name_is_no_other_circuit(path: Path) -> None:
     """Names are not part of the id: whoever makes a new digest for them has made the same circuit anew."""
     circuit = Circuit.load(altered(path, lambda g: g["nodes"][2].update(label="renamed")))
