@@ -5,7 +5,7 @@
     gas   = fixed part + 64 * bytes + 250 * (leaves + siblings) + 2,000 * ranges + 4,000 * views
             + 150 * elements
 
-A view's reads are opened as ranges of whole leaves; two reads less than `JOIN_BYTES` apart share a range,
+A view's reads are opened as ranges of whole leaves; two reads at most `JOIN_BYTES` apart share a range,
 which is cheaper than the siblings of two. Every range is taken to lie as badly across leaves as it can and to
 be opened on its own, up to the root of a tree of the greatest depth allowed. A contract that shares an
 anchor, or a node, between ranges is cheaper. 64 gas a byte is the highest price of calldata now under
