@@ -66,7 +66,7 @@ class OnnxRuntime:
 
     def __init__(self, model: onnx.ModelProto, graph: Graph) -> None:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         try:
             self.session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]

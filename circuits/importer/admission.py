@@ -184,8 +184,8 @@ def _scope(outermost: Iterable[onnx.NodeProto], functions: Collection[Key], name
             scope.calls[key] += 1
         elif key[0] in STANDARD_DOMAINS and not defs.has(node.op_type, domain=key[0]):
             raise UnsupportedError(
-                f"{node.op_type} node {label(node)!r}: ONNX has no operator {node.op_type}: "
-                "docs/operators.md lists those that are supported"
+                f"{node.op_type} node {label(node)!r}: ONNX has no operator {node.op_type} in the domain "
+                f"{key[0] or 'ai.onnx'!r}: docs/operators.md lists those that are supported"
             )
     return scope
 

@@ -72,18 +72,16 @@ def _read_external_data(model: onnx.ModelProto, folder: Path) -> None:
     """Read every tensor that lies in a file of its own: exactly its bytes, from a plain file in the model's
     folder."""
     root = folder.resolve()
-    total = 0
-    for name, tensor in tensors(model):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
+    external = [pair for pair in tensors(model) if pair[1].data_location == onnx.TensorProto.EXTERNAL]
+    total = sum(_bytes(tensor) for _, tensor in external if tensor.data_type != onnx.TensorProto.STRING)
+    if total > MAX_MODEL_BYTES:
+        raise ModelError(f"the model's external data have {total} bytes, over the limit of {MAX_MODEL_BYTES}")
+    for name, tensor in external:
         where = f"the external data of {name}"
         if tensor.data_type == onnx.TensorProto.STRING:
             raise ModelError(f"{where} are strings, which only lie in the model itself")
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location, size = entries.get("location", ""), _bytes(tensor)
-        total += size
-        if total > MAX_MODEL_BYTES:
-            raise ModelError(f"the model's external data are over the limit of {MAX_MODEL_BYTES} bytes")
         offset, length = entries.get("offset", "0"), entries.get("length", str(size))
         if not (offset.isascii() and offset.isdigit()) or length != str(size):
             raise ModelError(f"{where} have {length} bytes from {offset!r}, but its shape takes {size}")
