@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from circuits.circuit import Circuit, Port
 from circuits.errors import BoundError, InputError
+from circuits.json_depth import MAX_DEPTH, too_deep
 from circuits.tensor import FloatArray, IntArray, Shape
 
 MAX_DATA_BYTES = 4 << 30
@@ -100,7 +101,10 @@ def _read_array(file: IO[bytes], size: int) -> NDArray[Any]:
 
 
 def _read_json(path: Path) -> tuple[list[NDArray[Any]], None, bool]:
-    data = json.loads(path.read_text("utf-8"))
+    text = path.read_text("utf-8")
+    if too_deep(text):
+        raise InputError(f"{path} is nested over {MAX_DEPTH} deep")
+    data = json.loads(text)
     keys = [key for key in ("input_data", "input_ints") if isinstance(data, dict) and key in data]
     if len(keys) != 1:
         raise InputError(f'{path} must be {{"input_data": [[...], ...]}} or {{"input_ints": [[...], ...]}}')

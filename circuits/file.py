@@ -24,7 +24,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,6 +34,7 @@ import numpy as np
 from circuits.atomic_write import write_atomically
 from circuits.circuit import Circuit, Node, Port
 from circuits.errors import CircuitError, VerinferError
+from circuits.json_depth import MAX_DEPTH, too_deep
 from circuits.tensor import MAX_RANK, IntArray
 
 FORMAT, VERSION = "verinfer-circuit", "1"
@@ -42,8 +42,6 @@ MAX_FILE_BYTES = 16 << 30
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the safetensors format."""
 MAX_NODES = 1 << 18
-MAX_NESTING = 32
-STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 DTYPES = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 PREFIX = struct.Struct("<Q")
 
@@ -222,23 +220,14 @@ def _parse(text: bytes | str, what: str) -> dict[str, Any]:
 
     try:
         text = text.decode() if isinstance(text, bytes) else text
-        if _nesting(text) > MAX_NESTING:
-            raise CircuitError(f"{what} is nested over {MAX_NESTING} deep")
+        if too_deep(text):
+            raise CircuitError(f"{what} is nested over {MAX_DEPTH} deep")
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except ValueError:
         raise CircuitError(f"it was altered: {what} is not JSON") from None
     if not isinstance(value, dict):
         raise CircuitError(f"it was altered: {what} is not a JSON object")
     return value
-
-
-def _nesting(text: str) -> int:
-    """How deep brackets are nested in JSON, unparsed: the parser recurses on the machine's stack."""
-    bare = np.frombuffer(STRING.sub("", text).encode(errors="replace"), np.uint8)
-    opened = (bare == ord("[")) | (bare == ord("{"))
-    closed = (bare == ord("]")) | (bare == ord("}"))
-    depth = np.cumsum(opened.astype(np.int64) - closed)
-    return int(depth.max(initial=0))
 
 
 def _graph(

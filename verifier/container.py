@@ -28,6 +28,7 @@ from typing import NoReturn
 from eth_hash.auto import keccak
 
 from circuits.errors import FormatError
+from circuits.json_depth import too_deep
 from verifier.input_file import InputFile
 
 Field = str | int | bool
@@ -225,9 +226,12 @@ def _canonical_json(value: object) -> bytes:
 def _parse_header(kind: FileKind, encoded: bytes) -> dict[str, object]:
     try:
         # Duplicate keys, floats and spelling variants all fail the comparison with the canonical encoding.
-        header = json.loads(encoded.decode("utf-8"))
+        text = encoded.decode("utf-8")
+        if too_deep(text):
+            raise ValueError("nested too deep")
+        header = json.loads(text)
         canonical = _canonical_json(header)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"this {kind.name} is invalid: its header is not JSON") from error
     if canonical != encoded:
         _refuse(kind, "its header is not canonical JSON")

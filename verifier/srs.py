@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from circuits.errors import FormatError, InputError
+from circuits.json_depth import too_deep
 from verifier.atomic_write import write_atomically
 from verifier.development_srs import development_head, is_development
 from verifier.halo2_srs import read_halo2, write_halo2
@@ -303,7 +304,7 @@ def _read_record(folder: Path) -> _Record | None:
         data = file.read(min(file.size, _MAX_RECORD_BYTES))
     try:
         record = _decode_record(data)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FormatError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
         raise FormatError(
             f"{path} is not a record of this store; delete {folder} and import it again"
         ) from error
@@ -313,7 +314,10 @@ def _read_record(folder: Path) -> _Record | None:
 
 
 def _decode_record(data: bytes) -> _Record:
-    content = json.loads(data.decode("utf-8"))
+    text = data.decode("utf-8")
+    if too_deep(text):
+        raise ValueError("nested too deep")
+    content = json.loads(text)
     files = {int(k): _File(file["sha256"], file["check"]) for k, file in content["files"].items()}
     record = _Record(SrsHead.decode(bytes.fromhex(content["head"])), content["source"], files)
     checks = {check for levels in get_args(Check) for check in get_args(levels)}
