@@ -93,7 +93,6 @@ def test_environment_variables_are_the_real_ones() -> None:
 
 
 def test_the_readme_counts_the_operators_that_run() -> None:
-    [counted] = re.findall(
-        r"\*\*.*?(\d+) operators run as circuits", (ROOT / "docs/operators.md").read_text("utf-8")
-    )
+    operators = (ROOT / "docs" / "operators.md").read_text("utf-8")
+    [counted] = re.findall(r"(\d+) operators run as circuits", operators)
     assert f"[{counted} operators](docs/operators.md)" in (ROOT / "README.md").read_text("utf-8")
