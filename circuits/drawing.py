@@ -12,16 +12,28 @@ BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 236, 58, 28, 34, 40
 AFFINE = frozenset({"add", "sub", "mul", "matmul", "conv", "reduce_sum"})
 STYLE = """
 svg{font-family:system-ui,-apple-system,"Segoe UI",sans-serif;background:#fff}
-.box{stroke-width:1.2}.source{fill:#eef1f5;stroke:#8792a2}.move{fill:#f7f8fa;stroke:#b9c2cf}
-.affine{fill:#e3eefc;stroke:#4a83c9}.witness{fill:#fdeedd;stroke:#d98a34}
-.op{font-size:14px;font-weight:600;fill:#16202e}.fact{font-size:11px;fill:#4b5768}.from{font-
-size:10px;fill:#7b8798}
-.edge{fill:none;stroke:#8a95a5;stroke-width:1.3}.key{font-size:12px;fill:#4b5768}
-@media(prefers-color-
-scheme:dark){svg{background:#12171f}.source{fill:#232b37;stroke:#64748b}.move{fill:#1a212b;stroke:#475569}
-.affine{fill:#16304f;stroke:#5b9bea}.witness{fill:#4a2f12;stroke:#e59c4b}.op{fill:#eef2f7}.fact{fill:#b7c2d0}.
-from{fill:#8694a6}
-.edge{stroke:#66758a}.key{fill:#b7c2d0}}
+.box{stroke-width:1.2}
+.source{fill:#eef1f5;stroke:#8792a2}
+.move{fill:#f7f8fa;stroke:#b9c2cf}
+.affine{fill:#e3eefc;stroke:#4a83c9}
+.witness{fill:#fdeedd;stroke:#d98a34}
+.op{font-size:14px;font-weight:600;fill:#16202e}
+.fact{font-size:11px;fill:#4b5768}
+.from{font-size:10px;fill:#7b8798}
+.edge{fill:none;stroke:#8a95a5;stroke-width:1.3}
+.key{font-size:12px;fill:#4b5768}
+@media(prefers-color-scheme:dark){
+svg{background:#12171f}
+.source{fill:#232b37;stroke:#64748b}
+.move{fill:#1a212b;stroke:#475569}
+.affine{fill:#16304f;stroke:#5b9bea}
+.witness{fill:#4a2f12;stroke:#e59c4b}
+.op{fill:#eef2f7}
+.fact{fill:#b7c2d0}
+.from{fill:#8694a6}
+.edge{stroke:#66758a}
+.key{fill:#b7c2d0}
+}
 """
 
 
