@@ -12,6 +12,7 @@ import numpy as np
 from circuits.circuit import Circuit, Kind, Node, Port, infer
 from circuits.errors import VerinferError
 from circuits.ops import op
+from circuits.ops.base import broadcast_shapes
 from circuits.tensor import IntArray, Operand, Shape, dtype_of
 
 
@@ -54,23 +55,22 @@ class CircuitBuilder:
             If the inputs do not fit the operation, naming the ONNX node that asked for it.
         """
         inputs = tuple(inputs)
-        idle = self._idle(name, inputs, attrs)
-        if idle is not None:
-            return idle
         key = f"{name} {inputs} {json.dumps(attrs, sort_keys=True)}"
         if key in self._seen:
             return self._seen[key]
         xs = [self.operands[i] for i in inputs]
         try:
+            idle = self._idle(name, inputs, attrs)
+            if idle is not None:
+                return idle
             shape, bound = infer(name, xs, attrs, None, None)
         except VerinferError as error:
             raise type(error)(f"{self.label or 'unnamed node'}: {error}") from None
         if all(x.value is not None for x in xs):
             batch = [x.value[None] for x in xs if x.value is not None]
             index = self.constant(op(name).execute(batch, attrs, shape, bound)[0])
-        elif (
-            bound[0] == bound[1]
-        ):  # the bounds leave one value: a comparison that is decided, a quotient of 0
+        elif bound[0] == bound[1]:
+            # the bounds leave one value: a comparison that is decided, a quotient of 0
             index = self.constant(np.full(shape, bound[0]))
         else:
             index = self._append(Node(name, inputs, attrs, shape, *bound, self.label), None)
@@ -117,7 +117,10 @@ class CircuitBuilder:
             same = len(inputs) == 1
         elif name == "where" and x.lo == x.hi:
             branch = inputs[1] if x.lo == 1 else inputs[2]
-            return branch if self.operands[branch].shape == self._where_shape(inputs) else None
+            whole = broadcast_shapes(
+                broadcast_shapes(x.shape, self.operands[inputs[1]].shape), self.operands[inputs[2]].shape
+            )
+            return branch if self.operands[branch].shape == whole else None
         elif name in ("reduce_sum", "reduce_max"):
             same = all(x.shape[axis] == 1 for axis in attrs["axes"])
         elif name == "rescale":
@@ -127,6 +130,3 @@ class CircuitBuilder:
         else:
             same = False
         return inputs[0] if same else None
-
-    def _where_shape(self, inputs: Sequence[int]) -> Shape:
-        return tuple(np.broadcast_shapes(*(self.operands[i].shape for i in inputs)))

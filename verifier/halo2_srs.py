@@ -10,8 +10,8 @@ with points as in `powers_of_tau`. The format has no magic and names no source.
 import os
 from pathlib import Path
 
+from circuits.atomic_write import write_atomically
 from circuits.errors import FormatError
-from verifier.atomic_write import write_atomically
 from verifier.input_file import InputFile
 from verifier.powers_of_tau import MAX_K, RAW_G1_BYTES, RAW_G2_BYTES, PowersOfTau
 

@@ -15,9 +15,9 @@ from types import MappingProxyType
 
 from eth_hash.auto import keccak
 
+from circuits.atomic_write import write_atomically
 from circuits.errors import FormatError
 from verifier import container
-from verifier.atomic_write import write_atomically
 from verifier.circuit_header import CircuitHeader, parse_header
 from verifier.development_srs import is_development
 from verifier.header_fields import check_backend, check_flag, check_sections, hash_from_hex, hash_to_hex

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from circuits.atomic_write import write_atomically
 from circuits.errors import FormatError
 from verifier import container
-from verifier.atomic_write import write_atomically
 from verifier.header_fields import check_backend, check_flag, check_sections, hash_from_hex, hash_to_hex
 from verifier.statement import Statement, check_hash
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from circuits.atomic_write import write_atomically
 from circuits.errors import FormatError, InputError
 from circuits.json_depth import too_deep
-from verifier.atomic_write import write_atomically
 from verifier.development_srs import development_head, is_development
 from verifier.halo2_srs import read_halo2, write_halo2
 from verifier.input_file import InputFile

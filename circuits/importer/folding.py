@@ -87,6 +87,8 @@ class Folding:
         if most <= SMALL and node.op_type not in SIZED_BY_VALUE:
             return
         arrays = [inputs[name] if name else None for name in node.input]
+        if node.op_type == "Range":  # which the evaluator takes vectors of one element for, not the inference
+            arrays = [a.reshape(()) if a is not None and a.size == 1 else a for a in arrays]
         known = [a if a is not None and a.size <= MOST_KNOWN else None for a in arrays]
         types = [None if a is None else _type(a) for a in arrays]
         for name, shape in output_shapes(node, opsets, types, known).items():

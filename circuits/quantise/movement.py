@@ -5,6 +5,9 @@ from __future__ import annotations
 from circuits.graph import GraphNode
 from circuits.quantise.quantiser import Quantised, Quantiser, rule
 
+LOWEST = -1e30
+"""A fill at or below this stands for minus infinity: where windows leave their input."""
+
 
 @rule("reshape", "transpose", "slice", "broadcast")
 def move(q: Quantiser, i: int, node: GraphNode) -> Quantised:
@@ -19,8 +22,8 @@ def pad(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     """The fill takes the input's scale; minus infinity becomes the input's lowest value."""
     x = q.tensor(node.inputs[0])
     bound = q.operand(x)
-    fill = node.attrs["value"] / x.scale
-    value = bound.lo if fill <= bound.lo else bound.hi if fill == float("inf") else round(fill)
+    fill = node.attrs["value"]
+    value = bound.lo if fill <= LOWEST else bound.hi if fill >= -LOWEST else round(fill / x.scale)
     return Quantised(
         q.op("pad", [x.id], before=list(node.attrs["before"]), after=list(node.attrs["after"]), value=value),
         x.scale,

@@ -307,9 +307,8 @@ class Quantiser:
             widest = max(self.operand(q).magnitude * (q.scale / min(scale, wanted)) for q in running)
             if wanted < scale and _power_of_two(scale / wanted) and widest < 1 << (WIDE - 8):
                 scale = wanted
-        widest = max(self.operand(q).magnitude * (q.scale / scale) for q in running)
-        if widest >= 1 << WIDE:
-            scale = max(q.scale for q in running)
+        if "real" in kinds:
+            scale *= 2.0 ** max(0, self._excess(ids, scale))
         result = []
         for i in ids:
             if self.constant_of(i) is None:
@@ -317,6 +316,20 @@ class Quantiser:
             else:
                 result.append(self.constant(i, scale).id)
         return result, scale
+
+    def _excess(self, ids: Sequence[int], scale: float) -> int:
+        """How many bits tensors at one scale would have too many for sums to stay exact; a mask may have any."""
+        largest = 0.0
+        for i in ids:
+            constant = self.constant_of(i)
+            if constant is None:
+                q = self.tensor(i)
+                largest = max(largest, self.operand(q).magnitude * (q.scale / scale))
+            else:
+                value = np.abs(constant.astype(np.float64))
+                kept = value[np.isfinite(value) & (constant > MASK)]
+                largest = max(largest, float(kept.max(initial=0.0)) / scale)
+        return math.ceil(math.log2(max(largest, 1.0))) - (WIDE - 6)
 
     def op(self, name: str, ids: Sequence[int], **attrs: Any) -> int:
         """Add an operation to the circuit."""

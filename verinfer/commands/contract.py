@@ -10,6 +10,7 @@ import click
 from eth_hash.auto import keccak
 from rich.table import Table
 
+from circuits.atomic_write import write_atomically
 from circuits.errors import InputError
 from circuits.file import load
 from contracts.chain import Chain
@@ -18,7 +19,6 @@ from contracts.inference import InferenceVerifier
 from contracts.registry import Registry, commitment, new_salt
 from contracts.signer import KEY_VARIABLE, KeySigner
 from prover.progress import Display
-from verifier.atomic_write import write_atomically
 from verifier.key import VerifyingKey
 from verinfer.chain import deploy_verifier, registration
 from verinfer.console import emit, err, json_option

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from circuits.atomic_write import write_atomically
 from circuits.errors import InputError
-from verifier.atomic_write import write_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
     program = (
         "import sys\n"
         "from circuits.errors import InputError\n"
-        "from verifier.atomic_write import write_atomically\n"
+        "from circuits.atomic_write import write_atomically\n"
         "try:\n"
         "    write_atomically(sys.argv[1], [bytes(40_000), bytes(40_000)])\n"
         "except InputError as error:\n"
