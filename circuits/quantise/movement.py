@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
+from circuits.calibrate import MASK, mask_of
 from circuits.graph import GraphNode
 from circuits.quantise.quantiser import Quantised, Quantiser, rule
-
-LOWEST = -1e30
-"""A fill at or below this stands for minus infinity: where windows leave their input."""
 
 
 @rule("reshape", "transpose", "slice", "broadcast")
@@ -19,11 +21,15 @@ def move(q: Quantiser, i: int, node: GraphNode) -> Quantised:
 
 @rule("pad")
 def pad(q: Quantiser, i: int, node: GraphNode) -> Quantised:
-    """The fill takes the input's scale; minus infinity becomes the input's lowest value."""
+    """The fill takes the input's scale; infinity becomes a mask's depth, or the input's bound if that is
+    further."""
     x = q.tensor(node.inputs[0])
-    bound = q.operand(x)
-    fill = node.attrs["value"]
-    value = bound.lo if fill <= LOWEST else bound.hi if fill >= -LOWEST else round(fill / x.scale)
+    bound, fill, reach = q.operand(x), float(node.attrs["value"]), q.ranges[node.inputs[0]]
+    if mask_of(np.array([fill, reach.lo, reach.hi]))[0] or math.isinf(fill):
+        depth = round(2 * MASK / x.scale)
+        value = max(bound.hi, -depth) if fill > 0 else min(bound.lo, depth)
+    else:
+        value = round(fill / x.scale)
     return Quantised(
         q.op("pad", [x.id], before=list(node.attrs["before"]), after=list(node.attrs["after"]), value=value),
         x.scale,

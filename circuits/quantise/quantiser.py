@@ -23,7 +23,7 @@ from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
 from circuits.quantise.thresholds import exact_exponents
 from circuits.real_ops import MOVEMENTS
-from circuits.tensor import Bound, Operand, Shape
+from circuits.tensor import Bound, FloatArray, Operand, Shape
 
 STANDARDISED_BITS = 30
 """The width of an input whose columns the model scales one by one: they may differ by a factor of 10^5."""
@@ -195,10 +195,15 @@ class Quantiser:
 
     def constant(self, i: int, scale: float, rounding: Callable[[Any], Any] = np.rint) -> Quantised:
         """Constant i of the float graph at a given scale."""
+        integers = rounding(self.value(i) / scale)
+        return Quantised(self.integers(integers, self.graph.nodes[i].label), scale)
+
+    def value(self, i: int) -> FloatArray:
+        """Constant i of the float graph, its masks no deeper than they need to be."""
         value = self.graph.constants[i].astype(np.float64)
         if self.graph.nodes[i].kind == "real":
             value = np.where(mask_of(value), np.maximum(value, 2 * MASK), value)
-        return Quantised(self.integers(rounding(value / scale), self.graph.nodes[i].label), scale)
+        return value
 
     def integers(self, values: NDArray[Any], label: str) -> int:
         """A constant of the circuit from floats that hold integers.
@@ -318,18 +323,16 @@ class Quantiser:
         return result, scale
 
     def _excess(self, ids: Sequence[int], scale: float) -> int:
-        """How many bits tensors at one scale would have too many for sums to stay exact; a mask may have any."""
-        largest = 0.0
+        """How many bits too many tensors would have at one scale for their sums to stay exact."""
+        largest = 1.0
         for i in ids:
-            constant = self.constant_of(i)
-            if constant is None:
+            if self.constant_of(i) is None:
                 q = self.tensor(i)
                 largest = max(largest, self.operand(q).magnitude * (q.scale / scale))
             else:
-                value = np.abs(constant.astype(np.float64))
-                kept = value[np.isfinite(value) & (constant > MASK)]
-                largest = max(largest, float(kept.max(initial=0.0)) / scale)
-        return math.ceil(math.log2(max(largest, 1.0))) - (WIDE - 6)
+                value = np.abs(self.value(i))
+                largest = max(largest, float(value[np.isfinite(value)].max(initial=0.0)) / scale)
+        return math.ceil(math.log2(largest)) - (WIDE - 6)
 
     def op(self, name: str, ids: Sequence[int], **attrs: Any) -> int:
         """Add an operation to the circuit."""
