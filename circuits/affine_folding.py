@@ -38,11 +38,13 @@ class _Folding:
         """The constant that a node reads on one side after the folds so far."""
         self.same: dict[int, int] = {}
         """Nodes that folds have emptied, and the node each now repeats."""
-        self.uses = Counter(x for i in _needed(graph) for x in graph.nodes[i].inputs)
+        self.needed = _needed(graph)
+        self.uses = Counter(x for i in self.needed for x in graph.nodes[i].inputs)
         self.uses.update(port.value.id for port in graph.outputs)
 
     def result(self) -> Graph:
-        for i, node in enumerate(self.graph.nodes):
+        for i in sorted(self.needed):  # a node that nothing needs would fold into one that others read
+            node = self.graph.nodes[i]
             if node.op in ("mul", "add", "sub") and node.kind == "real":
                 self._fold(i, node)
         return self._rebuilt()

@@ -28,6 +28,8 @@ MASK = -9e3
 MASK_DEPTH = 16.0
 """How far below all other values a mask must lie to vanish in a softmax: exp(-16) is 1e-7."""
 CLIP_STEPS = 2
+NOTHING = 1e-30
+"""Magnitudes up to this are noise around 0: squares of them are no float32 any more."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,15 @@ class Range:
         """The largest absolute value."""
         return max(abs(self.lo), abs(self.hi))
 
+    @property
+    def reach(self) -> float:
+        """The magnitude to make room for; what was never seen to differ from 0 counts as reaching 1."""
+        return self.magnitude if self.magnitude > NOTHING else 1.0
+
     def scale(self, bits: int) -> float:
         """The power of two that represents the range best with signed integers of `bits` bits."""
-        if self.magnitude == 0:
-            return 1.0
         top = (1 << (bits - 1)) - 1
-        widest = math.floor(math.log2(top / self.magnitude))
+        widest = math.floor(math.log2(top / self.reach))
         best, least = widest, math.inf
         for exponent in range(widest, widest + CLIP_STEPS + 1):
             scale = 2.0**-exponent

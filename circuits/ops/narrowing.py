@@ -24,6 +24,7 @@ from circuits.ops.base import Attrs, broadcast_shapes, check, register
 from circuits.tensor import LIMIT, Bound, IntArray, Operand, Shape
 
 MAX_TABLE_ROWS = 1 << 16
+MAX_SHIFT = 62
 
 
 def half_of(shift: int) -> int:
@@ -39,7 +40,7 @@ class Rescale:
 
     def shape(self, xs: Sequence[Operand], attrs: Attrs) -> Shape:
         mul, shift, lo, hi = (attrs[name] for name in self.attrs)
-        check(mul >= 1 and 0 <= shift <= 62, f"a rescale by {mul} / 2^{shift} is out of range")
+        check(mul >= 1 and 0 <= shift <= MAX_SHIFT, f"a rescale by {mul} / 2^{shift} is out of range")
         check(lo is None or hi is None or lo <= hi, f"a rescale cannot clamp to [{lo}, {hi}]")
         return xs[0].shape
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from circuits.graph import GraphNode
@@ -40,10 +43,18 @@ def greater(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     x = q.tensor(a if left else b)
     fine = q.operand(x).magnitude >= FINE_GRID and x.scale != 1.0
     if left:
-        ids = [x.id, q.constant(b, x.scale, np.rint if fine else np.floor).id]
+        ids = [x.id, _threshold(q, b, x, np.rint if fine else np.floor)]
     else:
-        ids = [q.constant(a, x.scale, np.rint if fine else np.ceil).id, x.id]
+        ids = [_threshold(q, a, x, np.rint if fine else np.ceil), x.id]
     return Quantised(q.op("greater", ids), 1.0)
+
+
+def _threshold(q: Quantiser, i: int, x: Quantised, rounding: Callable[[Any], Any]) -> int:
+    """Constant i on the grid of x; one that x never reaches is brought to the next value outside its
+    bound."""
+    bound = q.operand(x)
+    steps = np.clip(rounding(q.value(i) / x.scale), bound.lo - 1, bound.hi + 1)
+    return q.circuit.constant(steps.astype(np.int64))
 
 
 @rule("where")

@@ -21,11 +21,12 @@ from circuits.calibrate import MASK, Range, mask_of
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
+from circuits.ops.narrowing import MAX_SHIFT
 from circuits.quantise.thresholds import exact_exponents
 from circuits.real_ops import MOVEMENTS
 from circuits.tensor import Bound, FloatArray, Operand, Shape
 
-STANDARDISED_BITS = 30
+STANDARDISED_BITS = 26
 """The width of an input whose columns the model scales one by one: they may differ by a factor of 10^5."""
 WIDE = 50
 """Linear operations may grow to this many bits: what float64 adds exactly, with room for one more
@@ -165,7 +166,7 @@ class Quantiser:
             default = STANDARDISED_BITS
         bits = self.options.bits_for.get(port.name, default)
         top = (1 << (bits - 1)) - 1
-        exponent = math.floor(math.log2(top / seen.magnitude)) if seen.magnitude else 0
+        exponent = math.floor(math.log2(top / seen.reach))
         if port.name not in self.options.bits_for and exponent < self.exact.get(i, exponent):
             widest = EXACT_BITS - math.ceil(math.log2(seen.magnitude or 1.0)) - 1
             exponent = max(exponent, min(self.exact[i], widest))
@@ -349,16 +350,15 @@ class Quantiser:
 
 def multiplier(ratio: float, magnitude: int) -> tuple[int, int]:
     """mul and shift with mul / 2^shift = ratio: exact for powers of two, otherwise within 2^-24 or as 64 bits
-    allow."""
+    allow. A ratio below 2^-62 leaves nothing of any tensor, and so does 2^-62."""
     mantissa, exponent = math.frexp(ratio)
     if mantissa == 0.5:
-        return (1 << (exponent - 1), 0) if exponent >= 1 else (1, 1 - exponent)
+        return (1 << (exponent - 1), 0) if exponent >= 1 else (1, min(1 - exponent, MAX_SHIFT))
     if ratio == round(ratio):
         return round(ratio), 0
     precision = max(8, min(24, 61 - magnitude.bit_length() - max(exponent, 0)))
     shift = precision - exponent
-    while shift > 62:
-        shift -= 1
+    shift = min(shift, MAX_SHIFT)
     if shift <= 0:
         return round(ratio), 0
     return max(1, round(ratio * 2.0**shift)), shift

@@ -100,6 +100,14 @@ def test_a_tensor_with_another_reader_stays() -> None:
     assert left["mul"] == 1 and left["conv"] == 1
 
 
+def test_what_nothing_reads_is_not_folded_into_what_others_read() -> None:
+    """The sum behind `y` is no part of the model's outputs: folded into y's own, it would change them."""
+    b = GraphBuilder()
+    y = b.add("add", [convolved(b, image(b)), b.constant(channel())])
+    b.add("add", [y, b.constant(channel())])
+    check(finished(b, b.add("max", [y, b.constant(np.float32(0))])))
+
+
 def test_a_folded_product_with_two_readers_is_not_folded_into_again() -> None:
     b = GraphBuilder()
     y = b.add("mul", [convolved(b, image(b)), b.constant(channel())])
