@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from circuits.graph import Graph
 from circuits.importer.admission import label, nodes
 from circuits.importer.importer import import_model
 from circuits.importer.load import check_model, load_model
+from circuits.index_ranges import index_sizes
 from circuits.quantise import Options, quantise
 
 Progress = Callable[[str], None]
@@ -140,23 +142,15 @@ def _check_names(model: onnx.ModelProto, options: Options) -> None:
 def assumed_samples(graph: Graph) -> list[NDArray[Any]]:
     """Made-up inputs for a model without calibration data; the same ones each time."""
     random = np.random.default_rng(0)
+    sizes = index_sizes(graph)
+    large = max(math.prod(port.value.shape) for port in graph.inputs) >= 1 << 14
+    count = 1 if large else ASSUMED_SAMPLES
     samples: list[NDArray[Any]] = []
     for port in graph.inputs:
-        shape = (ASSUMED_SAMPLES if np.prod(port.value.shape) < 1 << 14 else 1, *port.value.shape)
+        shape = (count, *port.value.shape)
         if port.value.kind == "real":
             samples.append(random.uniform(-1, 1, shape).astype(np.float32))
         else:
-            samples.append(
-                random.integers(
-                    0, 2 if port.value.kind == "bool" else _index_range(graph, port.value.id), shape
-                )
-            )
-    count = min(x.shape[0] for x in samples)
-    return [x[:count] for x in samples]
-
-
-def _index_range(graph: Graph, i: int) -> int:
-    for node in graph.nodes:
-        if node.op == "gather" and node.inputs[1] == i:
-            return graph.nodes[node.inputs[0]].shape[int(node.attrs["axis"])]
-    return 128
+            end = 2 if port.value.kind == "bool" else sizes.get(port.value.id, 128)
+            samples.append(random.integers(0, end, shape))
+    return samples

@@ -87,7 +87,10 @@ class OnnxRuntime:
         """
         rows: list[list[NDArray[Any]]] = []
         for i in range(inputs[0].shape[0]):
-            feeds = {port.name: x[i].astype(port.dtype) for port, x in zip(self.inputs, inputs, strict=True)}
+            feeds = {
+                port.name: np.asarray(x[i], dtype=port.dtype)
+                for port, x in zip(self.inputs, inputs, strict=True)
+            }
             try:
                 rows.append([plain(y, self.numbers) for y in self.session.run(self.outputs, feeds)])
             except Exception as error:

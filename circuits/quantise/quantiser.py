@@ -21,6 +21,7 @@ from circuits.calibrate import MASK, Range, mask_of
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
+from circuits.index_ranges import index_sizes
 from circuits.ops.narrowing import MAX_SHIFT
 from circuits.quantise.thresholds import exact_exponents
 from circuits.real_ops import MOVEMENTS
@@ -123,6 +124,7 @@ class Quantiser:
         self.circuit = CircuitBuilder()
         self.tensors: dict[int, Quantised] = {}
         self.fine = read_finely(graph)
+        self.indices = index_sizes(graph)
         self.exact = exact_exponents(graph)
         self.standardised = standardised(graph)
 
@@ -177,10 +179,8 @@ class Quantiser:
         )
 
     def _integer_bound(self, i: int, seen: Range, dtype: np.dtype[Any]) -> Bound:
-        for node in self.graph.nodes:
-            if node.op == "gather" and node.inputs[1] == i and node.inputs[0] != i:
-                size = self.graph.nodes[node.inputs[0]].shape[node.attrs["axis"]]
-                return 0, size - 1
+        if i in self.indices:
+            return (0 if seen.lo >= 0 else -self.indices[i]), self.indices[i] - 1
         lo, hi = int(seen.lo), int(seen.hi)
         span = max(abs(lo), abs(hi), 1)
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.iinfo(np.int8)
