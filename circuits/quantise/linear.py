@@ -13,9 +13,10 @@ from circuits.graph import GraphNode
 from circuits.quantise.quantiser import WIDE, Quantised, Quantiser, rule, sums_only
 
 MULTIPLIER_BITS = 24
-PRODUCT_BITS = 60
-"""A product with a constant may have as many bits as 64-bit integers hold, with room for a sum and a
-rounding."""
+GUARD_BITS = 8
+"""Bits beyond a weight's that constants of different sizes must at least have room for."""
+PRODUCT_BITS = 52
+"""The widest product with a constant: what every backend can still bring back to few bits."""
 
 
 @rule("add", "sub")
@@ -60,7 +61,7 @@ def scaled(q: Quantiser, i: int, factors: NDArray[Any], label: str) -> Quantised
     spread = math.ceil(math.log2(largest / float(sizes[sizes > 0].min())))
     exact = q.graph.nodes[i].kind != "real"
     wanted = min(MULTIPLIER_BITS if exact else bits + spread, PRODUCT_BITS // 2)
-    if q.operand(x).magnitude.bit_length() + wanted > PRODUCT_BITS:
+    if q.operand(x).magnitude.bit_length() + min(wanted, bits + GUARD_BITS) > PRODUCT_BITS:
         x = q.narrowed(i)
     room = max(8, min(wanted, PRODUCT_BITS - q.operand(x).magnitude.bit_length()))
     scale = 2.0 ** -math.floor(math.log2(((1 << room) - 1) / largest))
