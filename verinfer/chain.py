@@ -90,7 +90,12 @@ def find_model(verifier: InferenceVerifier, key: VerifyingKey, model_id: int | N
 
 
 def verify_on_chain(
-    proof: Proof, key: VerifyingKey, rpc_url: str, address: str, model_id: int | None
+    proof: Proof,
+    key: VerifyingKey,
+    rpc_url: str,
+    address: str,
+    model_id: int | None,
+    chain_id: int | None = None,
 ) -> dict[str, Any]:
     """Have the contract at an address check a proof in a free call.
 
@@ -104,7 +109,7 @@ def verify_on_chain(
     ChainError
         If the question cannot be put.
     """
-    verifier = InferenceVerifier(Chain.connect(rpc_url), address)
+    verifier = InferenceVerifier(Chain.connect(rpc_url, chain_id=chain_id), address)
     return check(verifier, find_model(verifier, key, model_id), proof, key)
 
 

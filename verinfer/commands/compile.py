@@ -27,6 +27,10 @@ def pairs(texts: tuple[str, ...], option: str) -> dict[str, int]:
     return result
 
 
+POOR_ERROR, POOR_AGREEMENT = 0.05, 0.99
+"""Beyond these a circuit's answers should not be relied on without a closer look."""
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--calibration", type=click.Path(path_type=Path), help="Sample inputs: .npz, .npy or JSON.")
@@ -61,7 +65,8 @@ def command(
         progress("writing")
         save(compiled.circuit, output)
         circuit_id = compiled.circuit.circuit_id
-    for text in compiled.notes:
+    notes = [*compiled.notes, *doubts(compiled.fidelity)]
+    for text in notes:
         note(text)
     circuit = compiled.circuit
     result = {
@@ -69,7 +74,7 @@ def command(
         "parameters": circuit.parameters,
         "nodes": len(circuit.nodes),
         "fidelity": compiled.fidelity.as_dict(),
-        "notes": compiled.notes,
+        "notes": notes,
         "circuit": str(output),
     }
     emit(
@@ -80,6 +85,16 @@ def command(
         f"circuit_id {result['circuit_id']}",
         fidelity_table(compiled.fidelity),
     )
+
+
+def doubts(fidelity: Fidelity) -> list[str]:
+    """What to tell a user whose circuit is not faithful enough to rely on."""
+    if fidelity.relative_error <= POOR_ERROR and fidelity.argmax_agreement >= POOR_AGREEMENT:
+        return []
+    return [
+        f"the circuit strays from the model by {fidelity.relative_error:.1%} of the outputs' range and agrees "
+        f"on {fidelity.argmax_agreement:.1%} of the samples: docs/fidelity.md says what to do"
+    ]
 
 
 def fidelity_table(fidelity: Fidelity) -> Table:

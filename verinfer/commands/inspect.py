@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from circuits import cost
@@ -122,11 +123,20 @@ def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]])
 
 
 def summary(result: dict[str, Any]) -> str:
-    """One line on the whole circuit."""
-    return (
+    """The circuit's identity, its ports, and its size."""
+    lines = [f"circuit_id {result['circuit_id']}"]
+    for side in ("input", "output"):
+        for port in result[f"{side}s"]:
+            shape = "x".join(map(str, port["shape"])) or "scalar"
+            low, high = (edge * port["scale"] for edge in port["bound"])
+            lines.append(
+                f"{side} {escape(port['name'])}  {shape}  scale {port['scale']:g}  {low:g} .. {high:g}"
+            )
+    lines.append(
         f"{result['parameters']:,} parameters, {result['macs']:,} MACs, "
         f"{result['witness_elements']:,} witness elements"
     )
+    return "\n".join(lines)
 
 
 def estimate_table(estimates: dict[str, dict[str, Any]]) -> Table:

@@ -19,13 +19,20 @@ from verinfer.srs_choice import INSECURE
 @click.argument("proof", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="The verifying key you trust.")
 @click.option("--rpc", metavar="URL", help="Ask a contract on this chain too; costs nothing.")
+@click.option("--chain-id", type=int, help="The chain that must answer there.")
 @click.option("--contract", metavar="ADDRESS", help="The InferenceVerifier on that chain.")
 @click.option(
     "--model", metavar="ID", help="The model's id in the registry; default: the only one of this circuit."
 )
 @json_option
 def command(
-    proof: Path, key: Path, rpc: str | None, contract: str | None, model: str | None, as_json: bool
+    proof: Path,
+    key: Path,
+    rpc: str | None,
+    chain_id: int | None,
+    contract: str | None,
+    model: str | None,
+    as_json: bool,
 ) -> None:
     """Check PROOF against a verifying key, and with --rpc and --contract on a chain as well."""
     if (rpc is None) != (contract is None):
@@ -42,7 +49,7 @@ def command(
     if verdict.valid and rpc is not None and contract is not None:
         from verinfer.chain import verify_on_chain  # web3 takes a second to load
 
-        result |= verify_on_chain(loaded, trusted, rpc, contract, model_number(model))
+        result |= verify_on_chain(loaded, trusted, rpc, contract, model_number(model), chain_id)
     if verdict.insecure_srs:
         err.print(INSECURE)
     where = f" on the chain as well, for {result['gas']:,} gas" if "gas" in result else ""
