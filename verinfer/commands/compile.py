@@ -92,7 +92,7 @@ def doubts(fidelity: Fidelity) -> list[str]:
     if fidelity.relative_error <= POOR_ERROR and fidelity.argmax_agreement >= POOR_AGREEMENT:
         return []
     return [
-        f"the circuit strays from the model by {fidelity.relative_error:.1%} of the outputs' range and agrees "
+        f"the circuit is off by {fidelity.relative_error:.1%} of the outputs' range and agrees "
         f"on {fidelity.argmax_agreement:.1%} of the samples: docs/fidelity.md says what to do"
     ]
 
