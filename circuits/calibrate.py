@@ -25,6 +25,8 @@ CHUNK_ELEMENTS = 1 << 22
 """Samples are evaluated so many at a time that one input chunk has at most about this many values."""
 MASK = -9e3
 """Values at or below this are taken for attention masks: they mean minus infinity, not a magnitude."""
+SHALLOW = -MASK / 8
+"""Beside values of this magnitude or larger nothing is taken for a mask."""
 MASK_DEPTH = 16.0
 """How far below all other values a mask must lie to vanish in a softmax: exp(-16) is 1e-7."""
 CLIP_STEPS = 2
@@ -140,6 +142,6 @@ def mask_of(values: FloatArray) -> NDArray[np.bool_]:
     magnitude."""
     low = values <= MASK
     rest = values[np.isfinite(values) & ~low]
-    if low.any() and np.abs(rest).max(initial=0.0) < -MASK / 8:
+    if low.any() and np.abs(rest).max(initial=0.0) < SHALLOW:
         return np.asarray(low)
     return np.zeros(values.shape, dtype=np.bool_)

@@ -53,7 +53,7 @@ def _threshold(q: Quantiser, i: int, x: Quantised, rounding: Callable[[Any], Any
     """Constant i on the grid of x; one that x never reaches is brought to the next value outside its
     bound."""
     bound = q.operand(x)
-    steps = np.clip(rounding(q.value(i) / x.scale), bound.lo - 1, bound.hi + 1)
+    steps = np.clip(rounding(q.graph.constants[i].astype(np.float64) / x.scale), bound.lo - 1, bound.hi + 1)
     return q.circuit.constant(steps.astype(np.int64))
 
 
@@ -63,7 +63,7 @@ def where(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     condition, a, b = node.inputs
     if q.constant_of(a) is not None and q.constant_of(b) is not None:
         scale = q.target(i)
-        ids = [q.constant(a, scale).id, q.constant(b, scale).id]
+        ids = [q.summand(a, scale, [b]).id, q.summand(b, scale, [a]).id]
     else:
         ids, scale = q.aligned([a, b], i)
     return Quantised(q.op("where", [q.tensor(condition).id, *ids]), scale)

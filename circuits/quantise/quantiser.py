@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuits.builder import CircuitBuilder
-from circuits.calibrate import MASK, Range, mask_of
+from circuits.calibrate import MASK, SHALLOW, Range, mask_of
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError, ModelError
 from circuits.graph import Graph, GraphNode
@@ -191,18 +191,25 @@ class Quantiser:
     def tensor(self, i: int) -> Quantised:
         """Tensor i of the float graph in the circuit; a constant gets the scale of its own range."""
         if i not in self.tensors:
-            self.tensors[i] = self.constant(i, self.weight_scale(i))
+            self.tensors[i] = self.summand(i, self.weight_scale(i))
         return self.tensors[i]
 
-    def constant(self, i: int, scale: float, rounding: Callable[[Any], Any] = np.rint) -> Quantised:
+    def constant(self, i: int, scale: float) -> Quantised:
         """Constant i of the float graph at a given scale."""
-        integers = rounding(self.value(i) / scale)
-        return Quantised(self.integers(integers, self.graph.nodes[i].label), scale)
-
-    def value(self, i: int) -> FloatArray:
-        """Constant i of the float graph, its masks no deeper than they need to be."""
         value = self.graph.constants[i].astype(np.float64)
-        if self.graph.nodes[i].kind == "real":
+        return Quantised(self.integers(np.rint(value / scale), self.graph.nodes[i].label), scale)
+
+    def summand(self, i: int, scale: float, beside: Sequence[int] = ()) -> Quantised:
+        """Constant i at a given scale where it is added to other tensors or stands among them."""
+        value = self.unmasked(i, beside)
+        return Quantised(self.integers(np.rint(value / scale), self.graph.nodes[i].label), scale)
+
+    def unmasked(self, i: int, beside: Sequence[int] = ()) -> FloatArray:
+        """Constant i, its masks no deeper than they need to be. What lies so deep is no mask beside tensors
+        that reach there."""
+        value = self.graph.constants[i].astype(np.float64)
+        reach = max((self.ranges[x].magnitude for x in beside if self.constant_of(x) is None), default=0.0)
+        if self.graph.nodes[i].kind == "real" and reach < SHALLOW:
             value = np.where(mask_of(value), np.maximum(value, 2 * MASK), value)
         return value
 
@@ -225,8 +232,9 @@ class Quantiser:
         node = self.graph.nodes[i]
         if node.kind != "real":
             return 1.0
-        value = np.abs(self.graph.constants[i].astype(np.float64))
-        value = value[np.isfinite(value) & (value < -MASK)]
+        value = self.graph.constants[i].astype(np.float64)
+        masked = mask_of(value) if channel_axis is None else np.zeros(value.shape, dtype=np.bool_)
+        value = np.abs(value[np.isfinite(value) & ~masked])
         if value.size == 0 or value.max() == 0:
             return 1.0
         bits = self.bits(node)
@@ -320,7 +328,7 @@ class Quantiser:
             if self.constant_of(i) is None:
                 result.append(self.rescaled(self.tensor(i), scale).id)
             else:
-                result.append(self.constant(i, scale).id)
+                result.append(self.summand(i, scale, ids).id)
         return result, scale
 
     def _excess(self, ids: Sequence[int], scale: float) -> int:
@@ -331,7 +339,7 @@ class Quantiser:
                 q = self.tensor(i)
                 largest = max(largest, self.operand(q).magnitude * (q.scale / scale))
             else:
-                value = np.abs(self.value(i))
+                value = np.abs(self.unmasked(i, ids))
                 largest = max(largest, float(value[np.isfinite(value)].max(initial=0.0)) / scale)
         return math.ceil(math.log2(largest)) - (WIDE - 6)
 
