@@ -3,7 +3,7 @@ must do for it."""
 
 from __future__ import annotations
 
-from html import escape
+import html
 
 from circuits.circuit import Circuit, Node
 from circuits.cost import WITNESSED, cost_of
@@ -122,6 +122,11 @@ def _key(width: float) -> str:
         for k, (family, text) in enumerate(entries)
     ]
     return "".join(boxes)
+
+
+def escape(text: str) -> str:
+    """Text of strangers for XML, which has no room for control characters."""
+    return html.escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
 def _short(text: str, length: int) -> str:

@@ -29,6 +29,8 @@ from circuits.tensor import Bound, FloatArray, Operand, Shape
 
 STANDARDISED_BITS = 26
 """The width of an input whose columns the model scales one by one: they may differ by a factor of 10^5."""
+FINEST = 2.0**-256
+"""No tensor that is multiplied further keeps a finer scale: products of ever smaller ones would reach 0."""
 WIDE = 50
 """Linear operations may grow to this many bits: what float64 adds exactly, with room for one more
 operation."""
@@ -179,8 +181,9 @@ class Quantiser:
         )
 
     def _integer_bound(self, i: int, seen: Range, dtype: np.dtype[Any]) -> Bound:
-        if i in self.indices:
-            return (0 if seen.lo >= 0 else -self.indices[i]), self.indices[i] - 1
+        size = self.indices.get(i, 0)
+        if -size <= seen.lo and seen.hi < size:  # an index, as far as the samples tell
+            return (0 if seen.lo >= 0 else -size), size - 1
         lo, hi = int(seen.lo), int(seen.hi)
         span = max(abs(lo), abs(hi), 1)
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.iinfo(np.int8)
@@ -284,7 +287,7 @@ class Quantiser:
         if node.kind != "real" and lo is None and hi is None:
             return q
         scale = q.scale
-        if operand.magnitude >= 1 << limit:
+        if operand.magnitude >= 1 << limit or scale < FINEST:
             scale = max(scale, self.target(i, extra))
         low = None if lo is None else round(lo / scale)
         high = None if hi is None else round(hi / scale)

@@ -336,7 +336,7 @@ def many_nodes() -> onnx.ModelProto:
 # -- constants that grow
 # ---------------------------------------------------------------------------------------
 
-LIMIT = "limit|too large|over"
+LIMIT = "limit|too large|too many|over"
 
 
 @hostile(LIMIT)

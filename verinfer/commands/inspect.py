@@ -130,7 +130,7 @@ def summary(result: dict[str, Any]) -> str:
             shape = "x".join(map(str, port["shape"])) or "scalar"
             low, high = (edge * port["scale"] for edge in port["bound"])
             lines.append(
-                f"{side} {escape(port['name'])}  {shape}  scale {port['scale']:g}  {low:g} .. {high:g}"
+                f"{side} {shown(port['name'])}  {shape}  scale {port['scale']:g}  {low:g} .. {high:g}"
             )
     lines.append(
         f"{result['parameters']:,} parameters, {result['macs']:,} MACs, "
