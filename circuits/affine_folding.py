@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from circuits.calibrate import mask_of
 from circuits.graph import Graph, GraphNode, GraphPort, Value
 
 Array = NDArray[Any]
@@ -57,6 +58,8 @@ class _Folding:
         source, value = node.inputs[1 - side], self._operand(i, side)
         if self.graph.nodes[source].shape != node.shape or self.graph.nodes[source].kind != "real":
             return
+        if not np.isfinite(value).all() or mask_of(value).any():
+            return  # a mask stays a sum of its own: what it is added to would hide it, or lose its own size
         sign = -1.0 if node.op == "sub" else 1.0
         done = self._scale(source, value) if node.op == "mul" else self._shift(source, sign * value)
         if done:

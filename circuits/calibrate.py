@@ -138,10 +138,10 @@ class _Collector:
 
 
 def mask_of(values: FloatArray) -> NDArray[np.bool_]:
-    """Which values stand for minus infinity: those at or below MASK, if all others are far smaller in
-    magnitude."""
+    """Which values stand for minus infinity: itself, and those at or below MASK if all others are far smaller
+    in magnitude."""
     low = values <= MASK
     rest = values[np.isfinite(values) & ~low]
     if low.any() and np.abs(rest).max(initial=0.0) < SHALLOW:
         return np.asarray(low)
-    return np.zeros(values.shape, dtype=np.bool_)
+    return np.asarray(np.isneginf(values))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from circuits.calibrate import Range
 from circuits.functions import STEEP, function
 from circuits.graph import GraphNode
 from circuits.ops.narrowing import MAX_TABLE_ROWS
@@ -20,6 +21,9 @@ FINE_EXTRA_BITS = 8
 STEEP_BITS = 15
 SEGMENT_BITS, SEGMENT_SHIFT = 14, 6
 QUOTIENT_BITS = 60
+NEAR_ZERO = 32.0
+"""Functions do what they do around 0: they are sampled more finely there."""
+TAIL_SAMPLES = 4097
 
 
 @rule("clip")
@@ -51,13 +55,17 @@ def unary(q: Quantiser, i: int, node: GraphNode) -> Quantised:
     scale = q.target(i, extra)
     edge = 1 << (q.bits(node) - 1 + q.options.headroom + extra)
     x = q.tensor(source)
+
+    def rows(reals: FloatArray) -> FloatArray:
+        with np.errstate(over="ignore"):  # what overflows is clipped to `edge`
+            return kernel(reals) / scale
+
     if name in STEEP and _spread(q, x, source):
-        return Quantised(_segmented(q, x, lambda reals: kernel(reals) / scale, edge), scale)
+        return Quantised(_segmented(q, x, rows, edge), scale)
+    x = x if name in STEEP else _without_tails(q, x, source, rows, edge)
     x = _indexable(q, x, source, name)
     bound = q.operand(x)
-    return Quantised(
-        look_up(q, x.id, kernel(np.arange(bound.lo, bound.hi + 1) * x.scale) / scale, edge), scale
-    )
+    return Quantised(look_up(q, x.id, rows(np.arange(bound.lo, bound.hi + 1) * x.scale), edge), scale)
 
 
 def _indexable(q: Quantiser, x: Quantised, source: int, name: str) -> Quantised:
@@ -74,6 +82,31 @@ def _indexable(q: Quantiser, x: Quantised, source: int, name: str) -> Quantised:
         edge = (1 << STEEP_BITS) - 1
         x = Quantised(q.op("rescale", [x.id], mul=1, shift=0, lo=-edge, hi=edge), x.scale)
     return x
+
+
+def _without_tails(
+    q: Quantiser, x: Quantised, source: int, rows: Callable[[FloatArray], FloatArray], edge: int
+) -> Quantised:
+    """x clamped to where a function still changes, as a sigmoid does only around 0, and kept more finely
+    there; as it is where that gains nothing."""
+    seen, bound, bits = q.ranges[source], q.operand(x), q.bits(q.graph.nodes[source]) + TABLE_EXTRA_BITS
+    if q.graph.nodes[source].kind != "real" or bound.hi - bound.lo < 1 << bits:
+        return x
+    near = np.linspace(max(seen.lo, -NEAR_ZERO), min(seen.hi, NEAR_ZERO), TAIL_SAMPLES)
+    grid = np.union1d(np.linspace(seen.lo, seen.hi, TAIL_SAMPLES), near)
+    values = _rounded_rows(rows(grid), edge)
+    changes = np.flatnonzero(values[1:] != values[:-1])
+    if changes.size == 0:
+        return x
+    lo, hi = float(grid[changes[0]]), float(grid[changes[-1] + 1])
+    for inner, outer, end in ((lo, bound.lo * x.scale, 0), (hi, bound.hi * x.scale, -1)):
+        if (_rounded_rows(rows(np.linspace(inner, outer, TAIL_SAMPLES)), edge) != values[end]).any():
+            return x
+    kept = Range(lo, hi, np.clip(seen.sample, lo, hi))
+    if 2 * kept.reach > seen.reach or x.scale > kept.scale(bits):
+        return x
+    scale = kept.scale(bits)
+    return q.rescaled(x, scale, math.floor(lo / scale), math.ceil(hi / scale))
 
 
 def _spread(q: Quantiser, x: Quantised, source: int) -> bool:
@@ -106,6 +139,12 @@ def _segmented(q: Quantiser, x: Quantised, kernel: Callable[[FloatArray], FloatA
 def look_up(q: Quantiser, x: int, rows: FloatArray, edge: int) -> int:
     """A table whose first row stands for x's lower bound; rows without a value repeat their nearest
     neighbour's."""
+    table = q.circuit.constant(_rounded_rows(rows, edge).astype(np.int64))
+    return q.op("table", [x, table], lo=q.circuit.operands[x].lo)
+
+
+def _rounded_rows(rows: FloatArray, edge: int) -> FloatArray:
+    """The rows of a table as integers within `edge`."""
     finite = np.isfinite(rows)
     if not finite.all() and finite.any():
         known = np.flatnonzero(finite)
@@ -113,9 +152,7 @@ def look_up(q: Quantiser, x: int, rows: FloatArray, edge: int) -> int:
         before = (after - 1).clip(0)
         nearer = np.abs(known[before] - np.arange(rows.size)) < np.abs(known[after] - np.arange(rows.size))
         rows = rows[np.where(nearer, known[before], known[after])]
-    values = np.clip(np.rint(np.nan_to_num(rows)), -edge, edge).astype(np.int64)
-    table = q.circuit.constant(values)
-    return q.op("table", [x, table], lo=q.circuit.operands[x].lo)
+    return np.clip(np.rint(np.nan_to_num(rows)), -edge, edge)
 
 
 def square_root(q: Quantiser, i: int, source: int) -> Quantised:
@@ -166,6 +203,7 @@ def divide(q: Quantiser, i: int, node: GraphNode) -> Quantised:
             numerator = q.narrow(numerator, x, 8)
     num, den = _positive(q, numerator.id, denominator, q.ranges[d].lo, node.attrs["at_least"])
     m = max(0, math.ceil(math.log2(numerator.scale / (denominator.scale * scale))))
+    m = max(0, min(m, QUOTIENT_BITS - q.circuit.operands[num].magnitude.bit_length()))
     doubled = q.op("mul", [num, q.number(2 << m)])
     quotient = q.op("floor_divide", [q.op("add", [doubled, den]), q.op("mul", [den, q.number(2)])])
     return Quantised(quotient, numerator.scale / denominator.scale / (1 << m))

@@ -208,12 +208,13 @@ class Quantiser:
         return Quantised(self.integers(np.rint(value / scale), self.graph.nodes[i].label), scale)
 
     def unmasked(self, i: int, beside: Sequence[int] = ()) -> FloatArray:
-        """Constant i, its masks no deeper than they need to be. What lies so deep is no mask beside tensors
-        that reach there."""
+        """Constant i, its masks no deeper than they need to be. A finite number is no mask beside tensors
+        that reach about as far."""
         value = self.graph.constants[i].astype(np.float64)
         reach = max((self.ranges[x].magnitude for x in beside if self.constant_of(x) is None), default=0.0)
-        if self.graph.nodes[i].kind == "real" and reach < SHALLOW:
-            value = np.where(mask_of(value), np.maximum(value, 2 * MASK), value)
+        if self.graph.nodes[i].kind == "real":
+            masked = mask_of(value) if reach < SHALLOW else np.isneginf(value)
+            value = np.where(masked, np.maximum(value, 2 * MASK - 2 * reach), value)
         return value
 
     def integers(self, values: NDArray[Any], label: str) -> int:

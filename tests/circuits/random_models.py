@@ -20,6 +20,7 @@ class Grown:
     """A model under construction: every step takes tensors from the pool and puts a new one back."""
 
     rng: np.random.Generator
+    jumps: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
     inputs: list[tuple[str, Shape, int]] = field(default_factory=list)
@@ -143,6 +144,28 @@ class Grown:
         )
         self.put(self.op(op, [name]), shape)
 
+    def positive(self) -> None:
+        """A function of what is positive."""
+        name, shape = self.pick()
+        above = self.op("Add", [self.op("Abs", [name]), self.constant(np.float32(self.rng.uniform(0.05, 2)))])
+        op = str(self.rng.choice(["Sqrt", "Log", "Reciprocal", "Pow", "Div"]))
+        extra = [self.constant(np.float32(self.rng.choice([0.5, 2, 3, -1, 1.5])))] if op == "Pow" else []
+        if op == "Div":
+            y = self.op(op, [self.constant(np.float32(self.rng.normal(0, 100))), above])
+        else:
+            y = self.op(op, [above, *extra])
+        self.put(y, shape)
+
+    def exponential(self) -> None:
+        """Of what is not too large."""
+        name, shape = self.pick()
+        low = self.op("Clip", [name, self.constant(np.float32(-6)), self.constant(np.float32(3))])
+        self.put(self.op(str(self.rng.choice(["Exp", "Softplus", "Sin"])), [low]), shape)
+
+    def rounded(self) -> None:
+        name, shape = self.pick()
+        self.put(self.op(str(self.rng.choice(["Floor", "Ceil", "Round", "Sign"])), [name]), shape)
+
     def clip(self) -> None:
         name, shape = self.pick()
         edges = sorted(self.rng.uniform(-2, 2, 2).astype(np.float32))
@@ -179,7 +202,7 @@ class Grown:
     def where(self) -> None:
         name, shape = self.pick()
         condition = self.op("Greater", [name, self.constant(np.float32(self.rng.normal()))])
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.5 or not self.jumps:
             condition = self.constant(self.rng.random(shape) < 0.5)
         partners = [other for other, own in self.pool if own == shape]
         self.put(self.op("Where", [condition, name, str(self.rng.choice(partners))]), shape)
@@ -258,7 +281,22 @@ STEPS = (
     "unary",
     "clip",
 )
-STEPS += ("softmax", "normalisation", "batch_norm", "reduce", "where", "masked_attention", "concat", "move")
+STEPS += (
+    "positive",
+    "positive",
+    "exponential",
+    "softmax",
+    "normalisation",
+    "batch_norm",
+    "reduce",
+    "where",
+    "masked_attention",
+    "concat",
+    "move",
+)
+
+JUMPS = ("choose", "choose", "rounded", "rounded")
+"""Steps whose results jump where their inputs hardly differ."""
 
 
 @dataclass(frozen=True)
@@ -270,17 +308,17 @@ class RandomModel:
     samples: list[NDArray[np.generic]]
 
 
-def random_model(seed: int, most_steps: int = 8, count: int = 24) -> RandomModel:
+def random_model(seed: int, jumps: bool = True, most_steps: int = 8, count: int = 24) -> RandomModel:
     """The model of a seed, the same every time."""
     rng = np.random.default_rng(seed)
-    g = Grown(rng)
+    g = Grown(rng, jumps)
     for k in range(g.integer(1, 2)):
         shape = [(1, 6), (1, 12), (1, 3, 4), (1, 2, 4, 4), (2, 8), (1, 1, 6, 6)][g.integer(0, 5)]
         g.inputs.append((f"x{k}", shape, TensorProto.FLOAT))
         g.put(f"x{k}", shape)
     for _ in range(g.integer(1, most_steps)):
         before = len(g.nodes), len(g.initializers), len(g.pool)
-        getattr(g, str(rng.choice(STEPS)))()
+        getattr(g, str(rng.choice(STEPS + JUMPS if jumps else STEPS)))()
         if len(g.pool) > before[2] and math.prod(g.pool[-1][1]) > MOST_CELLS:
             del g.nodes[before[0] :], g.initializers[before[1] :], g.pool[before[2] :]
     ends = list(dict.fromkeys(g.pool[-g.integer(1, 3) :]))

@@ -30,9 +30,9 @@ FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 
 @cache
-def compiled(seed: int) -> Compiled:
+def compiled(seed: int, jumps: bool = True) -> Compiled:
     """The random model of a seed, calibrated on its samples."""
-    made = random_model(seed)
+    made = random_model(seed, jumps)
     return compile_model(made.model, (made.samples, None, "samples"))
 
 
