@@ -107,12 +107,12 @@ def test_a_compiled_circuit_reads_back_as_itself(seed: int, tmp_path: Path) -> N
 def test_answers_are_the_models_where_it_was_calibrated() -> None:
     """Random models are harsher than trained ones: they subtract what is nearly equal, and normalise
     noise."""
-    reports = [compiled(seed) for seed in SEEDS]
+    reports = [compiled(seed, jumps=False) for seed in range(200)]
     assert not [report.notes for report in reports if report.notes]
     errors = np.sort([report.fidelity.relative_error for report in reports])
     assert errors[len(errors) // 2] < 0.0005
-    assert errors[int(0.95 * len(errors))] < 0.01
-    assert errors[-1] < 0.1
+    assert errors[int(0.98 * len(errors))] < 0.01
+    assert errors[-1] < 0.2
 
 
 # -- widths
