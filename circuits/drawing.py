@@ -1,127 +1,204 @@
-"""Draws the graph of a circuit as SVG: one box an operation, layer below layer, coloured by what a prover
-must do for it."""
+"""Draws a circuit as SVG: one card for each layer, that is for the operations of one ONNX node, coloured by
+what a prover must do for them.
+
+A card shows its layer's name, the shape and width of what it yields, its operations in order, and two bars:
+how much of the circuit's multiply-accumulates and of the values that a prover commits to are its own. Long
+networks go on in the next column, as a newspaper does.
+"""
 
 from __future__ import annotations
 
 import html
+import math
+from collections import Counter
+from dataclasses import dataclass
 
 from circuits.circuit import Circuit, Node
-from circuits.cost import WITNESSED, cost_of
+from circuits.cost import WITNESSED, Cost, total
+from circuits.drawing_layout import CARD_WIDTH, MARGIN, TOP, Card, Edge, arrange
+from circuits.layers import Layer, layers
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 236, 58, 28, 34, 40
 AFFINE = frozenset({"add", "sub", "mul", "matmul", "conv", "reduce_sum"})
+LINE, HEAD, FOOT, PLAIN_FOOT = 15, 44, 16, 4
+TEXT_WIDTH = CARD_WIDTH - 24
+MOST_LINES = 4
 STYLE = """
-svg{font-family:system-ui,-apple-system,"Segoe UI",sans-serif;background:#fff}
-.box{stroke-width:1.2}
-.source{fill:#eef1f5;stroke:#8792a2}
-.move{fill:#f7f8fa;stroke:#b9c2cf}
-.affine{fill:#e3eefc;stroke:#4a83c9}
-.witness{fill:#fdeedd;stroke:#d98a34}
-.op{font-size:14px;font-weight:600;fill:#16202e}
-.fact{font-size:11px;fill:#4b5768}
-.from{font-size:10px;fill:#7b8798}
-.edge{fill:none;stroke:#8a95a5;stroke-width:1.3}
-.key{font-size:12px;fill:#4b5768}
-@media(prefers-color-scheme:dark){
-svg{background:#12171f}
-.source{fill:#232b37;stroke:#64748b}
-.move{fill:#1a212b;stroke:#475569}
-.affine{fill:#16304f;stroke:#5b9bea}
-.witness{fill:#4a2f12;stroke:#e59c4b}
-.op{fill:#eef2f7}
-.fact{fill:#b7c2d0}
-.from{fill:#8694a6}
-.edge{stroke:#66758a}
-.key{fill:#b7c2d0}
-}
+svg{font-family:system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;background:#fff}
+.card{fill:#fff;stroke:#c3ccd8;stroke-width:1.1}.port{fill:#f1f4f8;stroke:#8f9bad}
+.name{font-size:13px;font-weight:600;fill:#16202e}.fact{font-size:11px;fill:#5a6677}.path{font-size:10px;fill:#8793a3}
+.op{font-size:11px}.op .path{font-size:11px}
+.move{fill:#7b8798}.affine{fill:#2f6db5}.witness{fill:#bd6a12}.none{fill:#e6eaf0}
+.edge{fill:none;stroke:#9aa6b6;stroke-width:1.4}.far{stroke:#b9c2ce}
+.title{font-size:17px;font-weight:600;fill:#16202e}.key{font-size:12px;fill:#5a6677}
+@media(prefers-color-scheme:dark){svg{background:#12171f}.card{fill:#1a212b;stroke:#3c4858}.port{fill:#232b37;stroke:#64748b}
+.name,.title{fill:#eef2f7}.fact,.key{fill:#aab6c5}.path{fill:#7f8c9d}.move{fill:#8d9aac}.affine{fill:#6aa5ee}
+.witness{fill:#e8a04d}.none{fill:#2a333f}.edge{stroke:#66758a}.far{stroke:#4d5a6b}}
 """
 
 
 def draw(circuit: Circuit) -> str:
     """The circuit as an SVG document; constants are told by the operations that read them."""
-    shown = [i for i, node in enumerate(circuit.nodes) if node.op != "constant"]
-    rows: dict[int, list[int]] = {}
-    depth: dict[int, int] = {}
-    for i in shown:
-        above = [depth[x] for x in circuit.nodes[i].inputs if x in depth]
-        depth[i] = 1 + max(above, default=-1)
-        rows.setdefault(depth[i], []).append(i)
-    widest = max(len(row) for row in rows.values())
-    width = max(2 * MARGIN + widest * (BOX_WIDTH + GAP_X) - GAP_X, 640)
-    height = 2 * MARGIN + len(rows) * (BOX_HEIGHT + GAP_Y) + 24
-    place = {
-        i: (
-            (width - len(row) * (BOX_WIDTH + GAP_X) + GAP_X) / 2 + k * (BOX_WIDTH + GAP_X),
-            MARGIN + 24 + level * (BOX_HEIGHT + GAP_Y),
-        )
-        for level, row in rows.items()
-        for k, i in enumerate(row)
-    }
+    found = layers(circuit)
+    faces = [_face(circuit, layer) for layer in found]
+    plan = arrange([layer.reads for layer in found], [face.height for face in faces])
+    whole = total(circuit)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {plan.width:g} {plan.height:g}" '
+        f'width="{plan.width:g}" height="{plan.height:g}">',
         f"<title>{escape(', '.join(port.name for port in circuit.outputs))}</title><style>{STYLE}</style>",
-        _key(width),
+        *_head(circuit, whole),
     ]
-    parts += [_edge(place[x], place[i]) for i in shown for x in circuit.nodes[i].inputs if x in place]
-    outputs = {port.node: port.name for port in circuit.outputs}
-    parts += [_box(circuit, i, place[i], outputs.get(i)) for i in shown]
+    parts += [_edge(edge) for edge in plan.edges]
+    parts += [_card(circuit, *pair, whole) for pair in zip(faces, plan.cards, strict=True)]
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _family(node: Node) -> str:
+@dataclass(frozen=True)
+class Face:
+    """What a card shows."""
+
+    layer: Layer
+    name: str
+    path: str
+    cost: Cost
+    lines: list[list[tuple[str, str]]]
+    """The operations, line by line: the text of each and its family."""
+
+    @property
+    def height(self) -> int:
+        """The height that the text takes."""
+        return HEAD + LINE * len(self.lines) + (FOOT if self.cost.macs or self.cost.witness else PLAIN_FOOT)
+
+
+def _face(circuit: Circuit, layer: Layer) -> Face:
+    nodes = [circuit.nodes[i] for i in layer.nodes]
+    outputs = [port.name for port in circuit.outputs if port.node in layer.nodes]
+    path, _, name = layer.label.rpartition("/")
+    if nodes[0].op == "input":
+        path, name = "", f"input {layer.label}"
+    if outputs:
+        path = "output " + ", ".join(dict.fromkeys(outputs))
+    counts = Counter(_operation(circuit, node) for node in nodes if node.op != "input")
+    words = [(f"{text} ×{n}" if n > 1 else text, family) for (text, family), n in counts.items()]
+    lines: list[list[tuple[str, str]]] = []
+    for word in words:
+        if lines and _width([*lines[-1], word]) <= TEXT_WIDTH:
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    if len(lines) > MOST_LINES:
+        rest = sum(map(len, lines[MOST_LINES - 1 :]))
+        lines[MOST_LINES - 1 :] = [[(f"and {rest} more", "move")]]
+    return Face(layer, name or nodes[-1].op, path, layer.cost(circuit), lines)
+
+
+def _operation(circuit: Circuit, node: Node) -> tuple[str, str]:
+    """An operation with the shapes of the constants it reads, and its family."""
+    constants = [circuit.nodes[x].shape for x in node.inputs if circuit.nodes[x].op == "constant"]
+    shapes = ["×".join(map(str, shape)) for shape in constants if math.prod(shape) > 1]
+    text = f"{node.op} {' '.join(shapes)}" if shapes and node.op != "table" else node.op
     if node.op in WITNESSED:
-        return "witness"
-    return "affine" if node.op in AFFINE else "source" if node.op == "input" else "move"
+        return text, "witness"
+    return text, "affine" if node.op in AFFINE else "move"
 
 
-def _box(circuit: Circuit, i: int, at: tuple[float, float], output: str | None) -> str:
-    node = circuit.nodes[i]
-    x, y = at
-    constants = [
-        "×".join(map(str, circuit.nodes[c].shape)) or "1"
-        for c in node.inputs
-        if circuit.nodes[c].op == "constant"
+def _width(words: list[tuple[str, str]]) -> float:
+    """About how wide words are on a line of operations."""
+    return 6.2 * len(" · ".join(text for text, _ in words))
+
+
+def _card(circuit: Circuit, face: Face, card: Card, whole: Cost) -> str:
+    last = circuit.nodes[face.layer.nodes[-1]]
+    own = face.cost
+    bits = max((-last.lo - 1).bit_length() if last.lo < 0 else 0, last.hi.bit_length() if last.hi > 0 else 0)
+    facts = f"{'×'.join(map(str, last.shape)) or 'scalar'} · {bits + (last.lo < 0)} bits"
+    macs = f"{_short_number(own.macs)} MACs" if own.macs else ""
+    x, y, name = card.x + 12, card.y, _short(face.name, 26)
+    family = "card" if last.op != "input" and not face.path.startswith("output") else "card port"
+    text = [
+        f'<g><rect class="{family}" x="{card.x:g}" y="{y:g}" width="{CARD_WIDTH}" height="{face.height}" '
+        'rx="9"/>',
+        f"<title>{escape(_tooltip(circuit, face.layer))}</title>",
+        f'<text class="name" x="{x:g}" y="{y + 19:g}">{escape(name)}</text>',
+        f'<text class="path" x="{card.x + CARD_WIDTH - 12:g}" y="{y + 19:g}" text-anchor="end">'
+        f"{escape(_tail(face.path, int((TEXT_WIDTH - 8.3 * len(name)) / 5.9)))}</text>",
+        f'<text class="fact" x="{x:g}" y="{y + 35:g}">{facts}</text>',
+        f'<text class="fact" x="{card.x + CARD_WIDTH - 12:g}" y="{y + 35:g}" text-anchor="end">{macs}</text>',
     ]
-    title = node.op + (f" [{', '.join(constants)}]" if constants else "")
-    bits = max((-node.lo - 1).bit_length() if node.lo < 0 else node.lo.bit_length(), node.hi.bit_length()) + (
-        node.lo < 0
-    )
-    macs = cost_of(circuit, node).macs
-    facts = f"{'×'.join(map(str, node.shape)) or 'scalar'} · {bits} bits" + (
-        f" · {macs:,} MACs" if macs else ""
-    )
-    name = f"output {output}" if output else node.label
-    return (
-        f'<g><rect class="box {_family(node)}" x="{x:g}" y="{y:g}" '
-        f'width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
-        f"<title>{escape(f'{i}: {node.op} in [{node.lo}, {node.hi}] from {node.label}')}</title>"
-        f'<text class="op" x="{x + 12:g}" y="{y + 20:g}">{escape(_short(title, 28))}</text>'
-        f'<text class="fact" x="{x + 12:g}" y="{y + 36:g}">{escape(_short(facts, 40))}</text>'
-        f'<text class="from" x="{x + 12:g}" y="{y + 50:g}">{escape(_short(name, 42))}</text></g>'
-    )
+    for k, line in enumerate(face.lines):
+        spans = '<tspan class="path">\u00a0· </tspan>'.join(
+            f'<tspan class="{kind}">{escape(word)}</tspan>' for word, kind in line
+        )
+        text.append(f'<text class="op" x="{x:g}" y="{y + HEAD + 8 + LINE * k:g}">{spans}</text>')
+    shares = [("affine", own.macs, whole.macs), ("witness", own.witness, whole.witness)]
+    for k, (kind, part, all_of_it) in enumerate(shares if own.macs or own.witness else []):
+        width, at = TEXT_WIDTH / 2 - 3, x + k * (TEXT_WIDTH / 2 + 3)
+        filled = width * (part / all_of_it) ** 0.5 if all_of_it else 0
+        foot = f'y="{y + face.height - 10:g}" height="3" rx="1.5"'
+        text.append(f'<rect class="none" x="{at:g}" width="{width:g}" {foot}/>')
+        if filled >= 1:
+            text.append(f'<rect class="{kind}" x="{at:g}" width="{filled:.1f}" {foot}/>')
+    return "".join([*text, "</g>"])
 
 
-def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
-    x0, y0 = start[0] + BOX_WIDTH / 2, start[1] + BOX_HEIGHT
-    x1, y1 = end[0] + BOX_WIDTH / 2, end[1]
-    bend = max(GAP_Y / 2, (y1 - y0) / 2)
-    return f'<path class="edge" d="M{x0:g} {y0:g}C{x0:g} {y0 + bend:g} {x1:g} {y1 - bend:g} {x1:g} {y1:g}"/>'
+def _tooltip(circuit: Circuit, layer: Layer) -> str:
+    lines = [layer.label or "unnamed"]
+    for i in layer.nodes[:40]:
+        node = circuit.nodes[i]
+        lines.append(f"{i}: {node.op} {'×'.join(map(str, node.shape))} in [{node.lo:,}, {node.hi:,}]")
+    return "; ".join([*lines, *(["…"] if len(layer.nodes) > 40 else [])])
 
 
-def _key(width: float) -> str:
-    entries = (
-        ("source", "input"),
-        ("move", "movement"),
-        ("affine", "linear"),
-        ("witness", "committed by a prover"),
-    )
-    boxes = [
-        f'<rect class="box {family}" x="{MARGIN + k * 130}" y="14" width="18" height="14" rx="3"/>'
-        f'<text class="key" x="{MARGIN + k * 130 + 24}" y="26">{text}</text>'
-        for k, (family, text) in enumerate(entries)
+def _edge(edge: Edge) -> str:
+    """A line through points, its corners rounded."""
+    (x, y), *rest = edge.points
+    path = [f"M{x:g} {y:g}"]
+    for k, (x1, y1) in enumerate(rest):
+        if k == len(rest) - 1:
+            path.append(f"L{x1:g} {y1:g}")
+            break
+        x2, y2 = rest[k + 1]
+        before = min(8.0, math.hypot(x1 - x, y1 - y) / 2)
+        after = min(8.0, math.hypot(x2 - x1, y2 - y1) / 2)
+        start = x1 - math.copysign(before, x1 - x) * (x1 != x), y1 - math.copysign(before, y1 - y) * (y1 != y)
+        end = x1 + math.copysign(after, x2 - x1) * (x2 != x1), y1 + math.copysign(after, y2 - y1) * (y2 != y1)
+        path.append(f"L{start[0]:g} {start[1]:g}Q{x1:g} {y1:g} {end[0]:g} {end[1]:g}")
+        x, y = x1, y1
+    return f'<path class="{"edge far" if edge.far else "edge"}" d="{"".join(path)}"/>'
+
+
+def _head(circuit: Circuit, whole: Cost) -> list[str]:
+    ends = [
+        ", ".join(dict.fromkeys(port.name for port in side)) for side in (circuit.inputs, circuit.outputs)
     ]
-    return "".join(boxes)
+    facts = (
+        f"{circuit.parameters:,} parameters · {whole.macs:,} multiply-accumulates · "
+        f"{whole.witness:,} values that a prover commits to"
+    )
+    y = MARGIN
+    title = " → ".join(escape(_short(end, 32)) for end in ends)
+    parts = [
+        f'<text class="title" x="{MARGIN}" y="{y}">{title}</text>',
+        f'<text class="key" x="{MARGIN}" y="{y + 22}">{facts}</text>',
+    ]
+    x = float(MARGIN)
+    for kind, text in (
+        ("move", "moves cells"),
+        ("affine", "linear, exact"),
+        ("witness", "rounds, compares: committed"),
+    ):
+        parts.append(f'<rect class="{kind}" x="{x:g}" y="{y + 36}" width="10" height="10" rx="3"/>')
+        parts.append(f'<text class="key" x="{x + 16:g}" y="{y + 45}">{text}</text>')
+        x += 34 + 6.6 * len(text)
+    assert y + 46 < TOP
+    return parts
+
+
+def _short_number(n: int) -> str:
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if n >= 10 * size or (n >= size and unit != "k"):
+            return f"{n / size:.3g} {unit}"
+    return f"{n:,}"
 
 
 def escape(text: str) -> str:
@@ -131,3 +208,9 @@ def escape(text: str) -> str:
 
 def _short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _tail(text: str, length: int) -> str:
+    if length < 3:
+        return ""
+    return text if len(text) <= length else "…" + text[1 - length :]
