@@ -22,6 +22,7 @@ AFFINE = frozenset({"add", "sub", "mul", "matmul", "conv", "reduce_sum"})
 LINE, HEAD, FOOT, PLAIN_FOOT = 15, 44, 16, 4
 TEXT_WIDTH = CARD_WIDTH - 24
 MOST_LINES = 4
+AFTER_DOT = ' dx="4"'
 STYLE = """
 svg{font-family:system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;background:#fff}
 .card{fill:#fff;stroke:#c3ccd8;stroke-width:1.1}.port{fill:#f1f4f8;stroke:#8f9bad}
@@ -104,7 +105,7 @@ def _operation(circuit: Circuit, node: Node) -> tuple[str, str]:
 
 def _width(words: list[tuple[str, str]]) -> float:
     """About how wide words are on a line of operations."""
-    return 6.2 * len(" · ".join(text for text, _ in words))
+    return sum(6.3 * len(text) + 12 for text, _ in words)
 
 
 def _card(circuit: Circuit, face: Face, card: Card, whole: Cost) -> str:
@@ -126,8 +127,9 @@ def _card(circuit: Circuit, face: Face, card: Card, whole: Cost) -> str:
         f'<text class="fact" x="{card.x + CARD_WIDTH - 12:g}" y="{y + 35:g}" text-anchor="end">{macs}</text>',
     ]
     for k, line in enumerate(face.lines):
-        spans = '<tspan class="path">\u00a0· </tspan>'.join(
-            f'<tspan class="{kind}">{escape(word)}</tspan>' for word, kind in line
+        spans = '<tspan class="path" dx="4">·</tspan>'.join(
+            f'<tspan class="{kind}"{AFTER_DOT if place else ""}>{escape(word)}</tspan>'
+            for place, (word, kind) in enumerate(line)
         )
         text.append(f'<text class="op" x="{x:g}" y="{y + HEAD + 8 + LINE * k:g}">{spans}</text>')
     shares = [("affine", own.macs, whole.macs), ("witness", own.witness, whole.witness)]
