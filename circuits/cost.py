@@ -42,3 +42,11 @@ def total(circuit: Circuit) -> Cost:
     """The cost of the whole circuit."""
     costs = [cost_of(circuit, node) for node in circuit.nodes]
     return Cost(sum(c.macs for c in costs), sum(c.witness for c in costs))
+
+
+def shortened(n: int) -> str:
+    """A count in few characters: in full up to 9,999, then in thousands, millions or billions."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if n >= 10 * size:
+            return f"{n / size:.3g}{unit}" if n < 1000 * size else f"{n / size:,.0f}{unit}"
+    return f"{n:,}"

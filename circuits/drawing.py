@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from circuits.circuit import Circuit, Node
-from circuits.cost import WITNESSED, Cost, total
+from circuits.cost import WITNESSED, Cost, shortened, total
 from circuits.drawing_layout import CARD_WIDTH, MARGIN, TOP, Card, Edge, arrange
 from circuits.layers import Layer, layers
 
@@ -113,7 +113,7 @@ def _card(circuit: Circuit, face: Face, card: Card, whole: Cost) -> str:
     own = face.cost
     bits = max((-last.lo - 1).bit_length() if last.lo < 0 else 0, last.hi.bit_length() if last.hi > 0 else 0)
     facts = f"{'×'.join(map(str, last.shape)) or 'scalar'} · {bits + (last.lo < 0)} bits"
-    macs = f"{_short_number(own.macs)} MACs" if own.macs else ""
+    macs = f"{shortened(own.macs)} MACs" if own.macs else ""
     x, y, name = card.x + 12, card.y, _short(face.name, 26)
     family = "card" if last.op != "input" and not face.path.startswith("output") else "card port"
     text = [
@@ -194,13 +194,6 @@ def _head(circuit: Circuit, whole: Cost) -> list[str]:
         x += 34 + 6.6 * len(text)
     assert y + 46 < TOP
     return parts
-
-
-def _short_number(n: int) -> str:
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if n >= 10 * size or (n >= size and unit != "k"):
-            return f"{n / size:.3g} {unit}"
-    return f"{n:,}"
 
 
 def escape(text: str) -> str:

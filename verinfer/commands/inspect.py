@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from circuits.drawing import draw
 from circuits.errors import UnsupportedError
 from circuits.file import load
 from prover.backends import BACKENDS, backend
-from verinfer.console import destination, emit, json_option, shown
+from verinfer.console import destination, emit, json_option, out, printable, shown
+
+WIDE = 120
+"""From this many characters on there is room for what nodes read and for their bounds."""
 
 
 def row(circuit: Circuit, i: int) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
     }
     if svg is not None:
         write_atomically(svg, [draw(loaded).encode()])
-    emit(as_json, result, node_table(rows, estimates), summary(result), estimate_table(estimates))
+    emit(as_json, result, node_table(rows, estimates, out.width), summary(result), estimate_table(estimates))
 
 
 def estimate(circuit: Circuit, name: str) -> dict[str, Any]:
@@ -87,39 +91,50 @@ def port_row(circuit: Circuit, node: int, name: str, scale: float) -> dict[str, 
     return {"name": name, "shape": list(tensor.shape), "scale": scale, "bound": [tensor.lo, tensor.hi]}
 
 
-def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]]) -> Table:
-    """The nodes for people, constants left to the operations that read them."""
-    table = Table(box=None, header_style="bold")
+def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]], width: int) -> Table:
+    """The nodes for people, constants left to the operations that read them. Where the terminal is narrow,
+    what is read and the exact bounds are left to `--json`."""
     backends = [name for name, found in estimates.items() if "layers" in found]
-    for heading in (
-        "",
-        "operation",
-        "reads",
-        "shape",
-        "bits",
-        "bound",
-        "MACs",
-        "witness",
-        *(f"{b} rows" for b in backends),
-        "from",
-    ):
-        right = heading in ("", "bits", "bound", "MACs", "witness") or heading.endswith(" rows")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "from")
-    for r in rows:
-        if r["op"] == "constant":
-            continue
-        layers = [estimates[b]["layers"].get(r["id"], 0) for b in backends]
-        table.add_row(
-            str(r["id"]),
-            r["op"],
-            " ".join(map(str, r["inputs"])),
-            "x".join(map(str, r["shape"])),
-            str(r["bits"]),
-            f"{r['bound'][0]:,} .. {r['bound'][1]:,}",
-            *(f"{n:,}" if n else "" for n in (r["macs"], r["witness_elements"], *layers)),
-            shown(r["label"]),
-        )
+    wide = width >= WIDE
+    columns: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
+        ("", lambda r: str(r["id"])),
+        ("operation", lambda r: str(r["op"])),
+        *([("reads", lambda r: " ".join(map(str, r["inputs"])))] if wide else []),
+        ("shape", lambda r: "x".join(map(str, r["shape"]))),
+        ("bits", lambda r: str(r["bits"])),
+        *([("bound", lambda r: f"{r['bound'][0]:,} .. {r['bound'][1]:,}")] if wide else []),
+        ("MACs", lambda r: counted(r["macs"], wide)),
+        ("witness", lambda r: counted(r["witness_elements"], wide)),
+    ]
+    layers = [estimates[name]["layers"] for name in backends]
+    shown_rows = [r for r in rows if r["op"] != "constant"]
+    cells = [
+        [*(cell(r) for _, cell in columns), *(counted(found.get(r["id"], 0), wide) for found in layers)]
+        for r in shown_rows
+    ]
+    headings = [*(heading for heading, _ in columns), *(f"{name} rows" for name in backends)]
+    gap = 2 if wide else 1
+    taken = sum(gap + max(map(len, column)) for column in zip(headings, *cells, strict=True))
+    room = max(8, width - taken)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, gap, 0, 0))
+    for heading in headings:
+        left = heading in ("operation", "reads", "shape")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    table.add_column("from", no_wrap=True)
+    last = None
+    for r, row_cells in zip(shown_rows, cells, strict=True):
+        label = printable(r["label"]) if r["label"] != last else ""  # at the first of its operations
+        label = label if len(label) <= room else "…" + label[1 - room :]
+        table.add_row(*row_cells, escape(label))
+        last = r["label"]
     return table
+
+
+def counted(n: int, in_full: bool) -> str:
+    """A number for people, in few characters where there is little room; nothing for 0."""
+    if not n:
+        return ""
+    return f"{n:,}" if in_full else cost.shortened(n)
 
 
 def summary(result: dict[str, Any]) -> str:
