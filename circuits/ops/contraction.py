@@ -68,6 +68,8 @@ def exact_type(bound: Bound) -> np.dtype[Any]:
     return np.dtype(np.float64 if magnitude < 1 << 53 else np.int64)
 
 
+MAX_PADDED = 1 << 28
+"""The most cells of a channel with its padding, which the executor writes out."""
 MAX_WINDOW = 1 << 20
 """The most cells along an axis by which a window may reach, stride or be padded."""
 
@@ -144,15 +146,8 @@ class Conv:
 def window_counts(spatial: Shape, kernel: Shape, attrs: Attrs) -> Shape:
     """How many windows fit along each spatial axis; raises CircuitError where none does."""
     counts = []
-    rows = zip(
-        spatial,
-        kernel,
-        attrs["strides"],
-        attrs["pads_before"],
-        attrs["pads_after"],
-        attrs["dilations"],
-        strict=True,
-    )
+    names = ("strides", "pads_before", "pads_after", "dilations")
+    rows = list(zip(spatial, kernel, *(attrs[name] for name in names), strict=True))
     for n, k, stride, before, after, dilation in rows:
         check(
             min(stride, dilation, k) >= 1 and min(before, after) >= 0,
@@ -164,6 +159,8 @@ def window_counts(spatial: Shape, kernel: Shape, attrs: Attrs) -> Shape:
         count = (n + before + after - (dilation * (k - 1) + 1)) // stride + 1
         check(count >= 1, f"a window of {k} cells does not fit an axis of {n}")
         counts.append(count)
+    padded = math.prod(n + before + after for n, _, _, before, after, _ in rows)
+    check(padded <= MAX_PADDED, f"padded, an image has over {MAX_PADDED} cells")
     return tuple(counts)
 
 

@@ -214,6 +214,16 @@ def test_max_pool_refuses_a_window_of_nothing_but_padding() -> None:
         builder.add("max_pool", [x], kernel=[1], strides=[1], pads_before=[1], pads_after=[0], dilations=[1])
 
 
+@pytest.mark.parametrize("pad", [1 << 15, 1 << 19, 1 << 40])
+def test_windows_refuse_padding_that_no_machine_holds(pad: int) -> None:
+    builder = CircuitBuilder()
+    x = builder.input("x", (1, 4, 4, 1), -5, 5, 1.0, "int")
+    w = builder.constant(np.ones((1, 1, 1, 1), np.int8))
+    attrs: dict[str, Any] = {"pads_before": [pad] * 2, "pads_after": [pad] * 2, "dilations": [1, 1]}
+    with pytest.raises(CircuitError, match="over"):
+        builder.add("conv", [x, w], strides=[1 << 14] * 2, groups=1, **attrs)
+
+
 @SETTINGS
 @given(st.data(), st.sampled_from(["reduce_sum", "reduce_max"]))
 def test_reductions(data: st.DataObject, name: str) -> None:
