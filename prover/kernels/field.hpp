@@ -1,0 +1,245 @@
+// BN254's scalar field Fr and base field Fq, one element at a time.
+//
+// An element x is held as the 256-bit integer x * 2^260 mod p, fully reduced, in four little-endian words of 64 bits:
+// Montgomery's form with R = 2^260. That R is a whole number of 52-bit limbs, so the vector code (lanes.hpp) works on
+// the same bytes after shifts alone; here it costs one reduction step of four bits.
+//
+// Free of the standard library, of exceptions and of intrinsics: a CUDA compiler reads this file as well.
+
+#pragma once
+
+#if defined(__CUDACC_RTC__)
+namespace std {
+using uint32_t = unsigned int;
+using uint64_t = unsigned long;
+using int64_t = long;
+}  // namespace std
+#else
+#include <cstdint>
+#endif
+
+#if defined(__CUDACC__)
+#define VERINFER_INLINE __host__ __device__ __forceinline__
+#define VERINFER_UNROLL _Pragma("unroll")
+#else
+#define VERINFER_INLINE inline __attribute__((always_inline))
+#define VERINFER_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace verinfer {
+
+__extension__ typedef unsigned __int128 Uint128;
+
+// A 256-bit integer, little-endian words.
+struct Uint256 {
+    std::uint64_t word[4];
+
+    friend VERINFER_INLINE constexpr bool operator==(const Uint256 &a, const Uint256 &b) {
+        return ((a.word[0] ^ b.word[0]) | (a.word[1] ^ b.word[1]) | (a.word[2] ^ b.word[2]) |
+                (a.word[3] ^ b.word[3])) == 0;
+    }
+};
+
+// a += b; returns the carry.
+VERINFER_INLINE constexpr std::uint64_t add_to(Uint256 &a, const Uint256 &b) {
+    std::uint64_t carry = 0;
+    VERINFER_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        const Uint128 sum = static_cast<Uint128>(a.word[i]) + b.word[i] + carry;
+        a.word[i] = static_cast<std::uint64_t>(sum);
+        carry = static_cast<std::uint64_t>(sum >> 64);
+    }
+    return carry;
+}
+
+// a -= b; returns the borrow.
+VERINFER_INLINE constexpr std::uint64_t subtract_from(Uint256 &a, const Uint256 &b) {
+    std::uint64_t borrow = 0;
+    VERINFER_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        const Uint128 difference = static_cast<Uint128>(a.word[i]) - b.word[i] - borrow;
+        a.word[i] = static_cast<std::uint64_t>(difference);
+        borrow = static_cast<std::uint64_t>(difference >> 64) & 1;
+    }
+    return borrow;
+}
+
+// The integer (high * 2^256 + a) / 2^bits, for 0 < bits < 64, where it fits into 256 bits.
+VERINFER_INLINE constexpr Uint256 shifted_right(const Uint256 &a, int bits, std::uint64_t high = 0) {
+    return {{a.word[0] >> bits | a.word[1] << (64 - bits), a.word[1] >> bits | a.word[2] << (64 - bits),
+             a.word[2] >> bits | a.word[3] << (64 - bits), a.word[3] >> bits | high << (64 - bits)}};
+}
+
+struct ScalarModulus {
+    static VERINFER_INLINE constexpr Uint256 value() {
+        return {{0x43e1f593f0000001, 0x2833e84879b97091, 0xb85045b68181585d, 0x30644e72e131a029}};
+    }
+};
+
+struct BaseModulus {
+    static VERINFER_INLINE constexpr Uint256 value() {
+        return {{0x3c208c16d87cfd47, 0x97816a916871ca8d, 0xb85045b68181585d, 0x30644e72e131a029}};
+    }
+};
+
+template <class Modulus>
+struct Field {
+    static constexpr int kMontgomeryBits = 260;
+
+    Uint256 value;  // x * 2^260 mod p
+
+    static VERINFER_INLINE constexpr Uint256 modulus() { return Modulus::value(); }
+    static VERINFER_INLINE constexpr Field zero() { return {{{0, 0, 0, 0}}}; }
+    static VERINFER_INLINE constexpr Field one() {
+        constexpr Uint256 r = power_of_two(kMontgomeryBits);
+        return {r};
+    }
+
+    static VERINFER_INLINE constexpr bool is_canonical(const Uint256 &x) {
+        Uint256 copy = x;
+        return subtract_from(copy, modulus()) == 1;
+    }
+
+    // Of a canonical integer.
+    static VERINFER_INLINE Field from_canonical(const Uint256 &x) {
+        constexpr Uint256 r_squared = power_of_two(2 * kMontgomeryBits);
+        return Field{x} * Field{r_squared};
+    }
+    VERINFER_INLINE Uint256 canonical() const { return (*this * Field{{{1, 0, 0, 0}}}).value; }
+
+    static VERINFER_INLINE Field from_integer(std::int64_t x) {
+        const bool negative = x < 0;
+        const std::uint64_t bits = static_cast<std::uint64_t>(x);
+        const Field magnitude = from_canonical({{negative ? 0 - bits : bits, 0, 0, 0}});
+        return negative ? -magnitude : magnitude;
+    }
+
+    VERINFER_INLINE bool is_zero() const { return *this == zero(); }
+    friend VERINFER_INLINE bool operator==(const Field &a, const Field &b) { return a.value == b.value; }
+
+    friend VERINFER_INLINE constexpr Field operator+(const Field &a, const Field &b) {
+        Uint256 sum = a.value;
+        add_to(sum, b.value);  // < 2p < 2^256
+        return {reduced_once(sum)};
+    }
+
+    friend VERINFER_INLINE constexpr Field operator-(const Field &a, const Field &b) {
+        Uint256 difference = a.value;
+        const std::uint64_t below_zero = 0 - subtract_from(difference, b.value);
+        Uint256 correction = modulus();
+        VERINFER_UNROLL
+        for (int i = 0; i < 4; ++i) correction.word[i] &= below_zero;
+        add_to(difference, correction);
+        return {difference};
+    }
+
+    friend VERINFER_INLINE constexpr Field operator-(const Field &a) { return zero() - a; }
+
+    // Montgomery's product a * b / 2^260: four steps of 64 bits (Koc, Acar, Kaliski 1996, "CIOS") and one of 4.
+    friend VERINFER_INLINE Field operator*(const Field &a, const Field &b) {
+        constexpr Uint256 p = modulus();
+        std::uint64_t t[4] = {0, 0, 0, 0};
+        VERINFER_UNROLL
+        for (int i = 0; i < 4; ++i) {
+            // The top word of p has two bits to spare, so that neither carry needs a fifth word.
+            Uint128 product = static_cast<Uint128>(a.value.word[0]) * b.value.word[i] + t[0];
+            const std::uint64_t m = static_cast<std::uint64_t>(product) * negative_inverse();
+            Uint128 cleared = static_cast<Uint128>(m) * p.word[0] + static_cast<std::uint64_t>(product);
+            VERINFER_UNROLL
+            for (int j = 1; j < 4; ++j) {
+                product = static_cast<Uint128>(a.value.word[j]) * b.value.word[i] + t[j] +
+                          static_cast<std::uint64_t>(product >> 64);
+                cleared = static_cast<Uint128>(m) * p.word[j] + static_cast<std::uint64_t>(product) +
+                          static_cast<std::uint64_t>(cleared >> 64);
+                t[j - 1] = static_cast<std::uint64_t>(cleared);
+            }
+            t[3] = static_cast<std::uint64_t>(product >> 64) + static_cast<std::uint64_t>(cleared >> 64);
+        }
+        const std::uint64_t m = t[0] * negative_inverse() & 15;
+        Uint256 sum;
+        Uint128 carry = 0;
+        VERINFER_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            carry += static_cast<Uint128>(m) * p.word[j] + t[j];
+            sum.word[j] = static_cast<std::uint64_t>(carry);
+            carry >>= 64;
+        }
+        return {reduced_once(shifted_right(sum, 4, static_cast<std::uint64_t>(carry)))};
+    }
+
+    VERINFER_INLINE Field squared() const { return *this * *this; }
+    VERINFER_INLINE constexpr Field doubled() const { return *this + *this; }
+
+    Field &operator+=(const Field &other) { return *this = *this + other; }
+    Field &operator-=(const Field &other) { return *this = *this - other; }
+    Field &operator*=(const Field &other) { return *this = *this * other; }
+
+    // The inverse of an element that is not zero; of zero, zero. Binary Euclid: its time depends on the element.
+    VERINFER_INLINE Field inverse() const {
+        if (is_zero()) return zero();
+        constexpr Uint256 p = modulus();
+        constexpr Uint256 one{{1, 0, 0, 0}};
+        // u = x * s and v = x * t (mod p) throughout, x the integer held.
+        Uint256 u = value, v = p;
+        Field s{one}, t = zero();
+        while (!(u == one) && !(v == one)) {
+            while ((u.word[0] & 1) == 0) {
+                u = shifted_right(u, 1);
+                s = s.halved();
+            }
+            while ((v.word[0] & 1) == 0) {
+                v = shifted_right(v, 1);
+                t = t.halved();
+            }
+            Uint256 difference = u;
+            if (subtract_from(difference, v)) {
+                subtract_from(v, u);
+                t = t - s;
+            } else {
+                u = difference;
+                s = s - t;
+            }
+        }
+        constexpr Uint256 r_cubed = power_of_two(3 * kMontgomeryBits);
+        return (u == one ? s : t) * Field{r_cubed};
+    }
+
+    VERINFER_INLINE constexpr Field halved() const {
+        Uint256 even = value;
+        const std::uint64_t odd = 0 - (value.word[0] & 1);
+        Uint256 correction = modulus();
+        VERINFER_UNROLL
+        for (int i = 0; i < 4; ++i) correction.word[i] &= odd;
+        return {shifted_right(even, 1, add_to(even, correction))};
+    }
+
+    // 2^exponent mod p, as a plain integer.
+    static VERINFER_INLINE constexpr Uint256 power_of_two(int exponent) {
+        Field x{{{1, 0, 0, 0}}};
+        for (int i = 0; i < exponent; ++i) x = x.doubled();
+        return x.value;
+    }
+
+    // -1/p mod 2^64, by Newton's iteration.
+    static VERINFER_INLINE constexpr std::uint64_t negative_inverse() {
+        const std::uint64_t p = modulus().word[0];
+        std::uint64_t inverse = p;  // right to 3 bits, then 6, 12, 24, 48, 96
+        for (int i = 0; i < 5; ++i) inverse *= 2 - p * inverse;
+        return 0 - inverse;
+    }
+
+    static VERINFER_INLINE constexpr Uint256 reduced_once(const Uint256 &x) {
+        Uint256 less = x;
+        const std::uint64_t below_zero = 0 - subtract_from(less, modulus());
+        VERINFER_UNROLL
+        for (int i = 0; i < 4; ++i) less.word[i] ^= (less.word[i] ^ x.word[i]) & below_zero;
+        return less;
+    }
+};
+
+using Fr = Field<ScalarModulus>;
+using Fq = Field<BaseModulus>;
+
+static_assert(sizeof(Fr) == 32 && sizeof(Fq) == 32);
+
+}  // namespace verinfer
