@@ -6,7 +6,7 @@ BUDGET ?= 20
 
 BIN := .venv/bin
 SETUP := .venv/.installed node_modules/.package-lock.json
-NATIVE := CMakeLists.txt $(wildcard circuits/kernels/*)
+NATIVE := CMakeLists.txt $(wildcard circuits/kernels/* prover/kernels/*)
 
 # The pins hold in the isolated environment that builds the native code, too (newer pips read the second name).
 export PIP_CONSTRAINT := constraints.txt

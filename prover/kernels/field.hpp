@@ -170,9 +170,9 @@ struct Field {
     VERINFER_INLINE Field squared() const { return *this * *this; }
     VERINFER_INLINE constexpr Field doubled() const { return *this + *this; }
 
-    Field &operator+=(const Field &other) { return *this = *this + other; }
-    Field &operator-=(const Field &other) { return *this = *this - other; }
-    Field &operator*=(const Field &other) { return *this = *this * other; }
+    VERINFER_INLINE Field &operator+=(const Field &other) { return *this = *this + other; }
+    VERINFER_INLINE Field &operator-=(const Field &other) { return *this = *this - other; }
+    VERINFER_INLINE Field &operator*=(const Field &other) { return *this = *this * other; }
 
     // The inverse of an element that is not zero; of zero, zero. Binary Euclid: its time depends on the element.
     VERINFER_INLINE Field inverse() const {

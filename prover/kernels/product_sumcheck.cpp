@@ -1,0 +1,7 @@
+#include "registration.hpp"
+
+namespace verinfer {
+
+void register_product_sumcheck(nb::module_ &) {}
+
+}  // namespace verinfer

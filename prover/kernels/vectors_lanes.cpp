@@ -1,0 +1,3 @@
+#include "lanes.hpp"
+
+namespace verinfer::VERINFER_PATH {}  // namespace verinfer::VERINFER_PATH
