@@ -19,7 +19,7 @@ ORDER = 218882428718392752222464057452572750885483644004160343436982041865758084
 MONTGOMERY = pow(2, 260, ORDER)
 UNMONTGOMERY = pow(MONTGOMERY, -1, ORDER)
 
-# Among them: what carries and borrows through every word and limb, and elements whose form in memory is extreme.
+# What carries and borrows through every word and limb, and elements whose form in memory is extreme.
 CORNERS = [
     *(0, 1, 2, ORDER - 1, ORDER - 2, ORDER // 2, ORDER // 2 + 1),
     *(2**52, 2**52 - 1, 2**64, 2**64 - 1, 2**128 - 1, 2**208 - 1, 2**253),
@@ -55,11 +55,8 @@ def element() -> st.SearchStrategy[int]:
 
 
 def some_elements(rng: random.Random, count: int) -> list[int]:
-    """Random elements, one in four a corner or its neighbour."""
-    return [
-        rng.choice(CORNERS) if rng.random() < 0.25 else rng.randrange(ORDER)
-        for _ in range(count)
-    ]
+    """Random elements, one in four a corner."""
+    return [rng.choice(CORNERS) if rng.random() < 0.25 else rng.randrange(ORDER) for _ in range(count)]
 
 
 def on_every_path(kernel: Callable[[], Result]) -> Result:
