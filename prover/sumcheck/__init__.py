@@ -1,0 +1,1 @@
+"""The prover of the sumcheck backend, written once against a `Device`."""

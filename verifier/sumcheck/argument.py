@@ -1,0 +1,287 @@
+"""The argument that outputs are a circuit's outputs: its verifier, step by step.
+
+::
+
+    A      the prover commits to the advice                        challenges gamma, alpha
+    H      ... and to the capped fractions of the lookups' tree
+           the tree: from the cap to the leaves                    point z, claims on leaves
+    v      the claims at z on all tensors, as one: the part of it on committed tensors
+           the products: one sumcheck for all                      claims on their factors
+           the merge: one sumcheck for all claims on committed tensors
+           one opening
+
+Every claim is one on sums of cells of the system's tensors, each with a weight. The extension z serves every
+lookup and every tensor that must be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from circuits.errors import CheckFailed
+from verifier.bn254 import SCALAR_FIELD
+from verifier.msm import Sum
+from verifier.srs_head import SrsHead
+from verifier.sumcheck.fractions import CapClaims, leaf_equations, verify_tree
+from verifier.sumcheck.hyperkzg import verify_opening
+from verifier.sumcheck.layout import Layout, Polynomial
+from verifier.sumcheck.messages import Messages
+from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_point, eq_vector
+from verifier.sumcheck.plan import Plan
+from verifier.sumcheck.products import Group, grouped
+from verifier.sumcheck.reduction import Reduced, reduce
+from verifier.sumcheck.rounds import verify_rounds
+from verifier.sumcheck.system import Public
+from verifier.sumcheck.transcript import Transcript
+from verifier.sumcheck.weights import Weights, at_point
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What is proved: public cells for a plan.
+
+    Parameters
+    ----------
+    context
+        Whole 32-byte words that name the SRS, the circuit and the key.
+    inputs, outputs
+        For each port, the cells of the whole batch, row-major: signed integers whose bounds were checked.
+    """
+
+    context: bytes
+    inputs: Sequence[Sequence[int]]
+    outputs: Sequence[Sequence[int]]
+
+
+def begin(instance: Instance, plan: Plan) -> Transcript:
+    """The transcript of an argument, which has absorbed all that is public."""
+    transcript = Transcript()
+    transcript.absorb(instance.context)
+    transcript.absorb_scalars([plan.batch])
+    for values in (*instance.inputs, *instance.outputs):
+        transcript.absorb_scalars(value % SCALAR_FIELD for value in values)
+    return transcript
+
+
+def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum], srs: SrsHead) -> None:
+    """Check an argument.
+
+    Parameters
+    ----------
+    proof
+        The prover's messages.
+    plan
+        The plan of the circuit for the batch's size.
+    instance
+        What is claimed.
+    parameters
+        The key's commitments, one for each chunk of the plan's parameters.
+    srs
+        The SRS of the commitments.
+
+    Raises
+    ------
+    CheckFailed, FormatError
+        If the argument does not hold.
+    """
+    transcript = begin(instance, plan)
+    messages = Messages(proof, transcript)
+    advice = messages.points(plan.advice.chunks)
+    gamma, alpha = transcript.challenges(2)
+    fractions = messages.points(plan.fraction_chunks)
+    cap, leaf = verify_tree(messages, transcript, plan.tree, alpha)
+    point = (*transcript.challenges(plan.point_bits - plan.tree.bits), *leaf.point)
+
+    mix = transcript.challenge()
+    equations = leaf_equations(plan.system, plan.tree, leaf, alpha, gamma, mix)
+    reduced = reduce(plan.system, at_one_point(plan, point, equations.claims, mix))
+    values = public_values(plan, instance)
+    [committed_part] = messages.scalars(1)
+    groups = grouped(plan.system, reduced.products)
+    total = equations.total - reduced.known(values) - committed_part
+    factors, product_point = _verify_products(messages, transcript, groups, total)
+
+    merge = merged_claims(
+        plan, transcript.challenge(), committed_part, reduced, groups, factors, product_point, cap
+    )
+    merge_total = merge.total - merge.reduced.known(values)
+    degree = 2
+    merge_point, value = verify_rounds(messages, transcript, merge_total, merge_variables(plan), degree)
+    scalars = chunk_scalars(plan, merge, merge_point)
+    messages_point = merge_point[len(merge_point) - plan.options.chunk_bits :]
+    commitments = [*parameters, *advice, *fractions]
+    verify_opening(messages, transcript, scalars, commitments, messages_point, value, srs)
+    messages.end()
+
+
+def public_values(plan: Plan, instance: Instance) -> dict[int, Sequence[int]]:
+    """The cells of the system's public tensors."""
+    ports = {"input": instance.inputs, "output": instance.outputs}
+    return {
+        i: ports[tensor.port[0]][tensor.port[1]]
+        for i, tensor in enumerate(plan.system.tensors)
+        if isinstance(tensor, Public)
+    }
+
+
+def at_one_point(
+    plan: Plan, point: Point, claims: Mapping[int, Sequence[Weights]], mix: int
+) -> dict[int, list[Weights]]:
+    """The leaves' claims, and for each tensor that must be zero, that it is so at the point.
+
+    The coefficients are the powers of `mix` from the second on: the first two are the leaves' own.
+    """
+    everything = {tensor: list(weights) for tensor, weights in claims.items()}
+    power = mix
+    for tensor in plan.system.zeros:
+        power = power * mix % SCALAR_FIELD
+        weights = at_point(plan.system.shape(tensor), point).scaled(power)
+        everything.setdefault(tensor, []).append(weights)
+    return everything
+
+
+def product_variables(groups: Sequence[Group]) -> int:
+    """The number of rounds of the products' sumcheck."""
+    return max((group.variables for group in groups), default=0)
+
+
+def product_degree(groups: Sequence[Group]) -> int:
+    """The degree of its rounds."""
+    return max((group.degree for group in groups), default=2)
+
+
+def _verify_products(
+    messages: Messages, transcript: Transcript, groups: Sequence[Group], total: int
+) -> tuple[list[tuple[int, int]], Point]:
+    """Follow the products' sumcheck to the claimed values of each group's factors.
+
+    A group of fewer variables than there are rounds is summed where the variables before its own are zero.
+    """
+    rounds = product_variables(groups)
+    point, claim = verify_rounds(messages, transcript, total, rounds, product_degree(groups))
+    factors = []
+    for group in groups:
+        left, right = messages.scalars(2)
+        factors.append((left, right))
+        before, own = point[: rounds - group.variables], point[rounds - group.variables :]
+        claim -= eq_index(before, 0) * group.weight(own) % SCALAR_FIELD * left * right
+    if claim % SCALAR_FIELD:
+        raise CheckFailed("the products do not add up to what the lookups and zeros need")
+    return factors, point
+
+
+@dataclass(frozen=True)
+class Merge:
+    """All claims on committed tensors as one, and those on the capped fractions.
+
+    Parameters
+    ----------
+    total
+        The combined claims' total.
+    reduced
+        The claims on the system's tensors, of which no product is left.
+    cap_sum, cap_point
+        The coefficient of the sum of the fractions; the point of the claim on their extension, and its
+        coefficient.
+    """
+
+    total: int
+    reduced: Reduced
+    cap_sum: int
+    cap_point: tuple[Point, int]
+
+
+def merged_claims(
+    plan: Plan,
+    mix: int,
+    committed_part: int,
+    reduced: Reduced,
+    groups: Sequence[Group],
+    factors: Sequence[tuple[int, int]],
+    point: Point,
+    cap: CapClaims,
+) -> Merge:
+    """Combine with powers of `mix`: the committed part, each group's two factors, the two claims on the cap."""
+    claims: dict[int, list[Weights]] = {
+        tensor: list(weights) for tensor, weights in reduced.committed.items()
+    }
+    total, power = committed_part, 1
+    for group, values in zip(groups, factors, strict=True):
+        own = point[len(point) - group.variables :]
+        for side, value in zip(("left", "right"), values, strict=True):
+            power = power * mix % SCALAR_FIELD
+            total += power * value
+            for tensor, weights in group.operand_claims(side, own, power).items():
+                claims.setdefault(tensor, []).extend(weights)
+    cap_sum = power * mix % SCALAR_FIELD
+    cap_value = cap_sum * mix % SCALAR_FIELD
+    total += cap_sum * cap.sum + cap_value * cap.value
+    return Merge(total % SCALAR_FIELD, reduce(plan.system, claims), cap_sum, (cap.point, cap_value))
+
+
+def merge_variables(plan: Plan) -> int:
+    """The number of rounds of the merge."""
+    polynomials = (*plan.parameters.polynomials, *plan.advice.polynomials)
+    return max([plan.fraction_bits, *(polynomial.bits for polynomial in polynomials)])
+
+
+def chunk_scalars(plan: Plan, merge: Merge, point: Point) -> list[int]:
+    """For each chunk of parameters, advice and fractions, its coefficient in the merge's last claim.
+
+    That claim is  sum over polynomials of  E(u) * f(u),  where E holds the weights of all claims on f's cells,
+    f(u) = sum_j eq(u's first variables, j) * chunk_j(u's last l variables), and a polynomial of fewer
+    variables than the merge stands where the variables before its own are zero.
+    """
+    scalars: list[int] = []
+    for layout in (plan.parameters, plan.advice):
+        of_layout = [0] * layout.chunks
+        for polynomial in layout.polynomials:
+            weight = _polynomial_weight(polynomial, merge.reduced, point)
+            _spread(polynomial, weight, point, plan.options.chunk_bits, of_layout)
+        scalars += of_layout
+    fractions = [0] * plan.fraction_chunks
+    chunks = 1 << (plan.fraction_bits - plan.options.chunk_bits)
+    numbers = [j if j < plan.fraction_chunks else None for j in range(chunks)]
+    weight = cap_weight(plan, merge, point[len(point) - plan.fraction_bits :])
+    _spread(Polynomial(plan.fraction_bits, numbers), weight, point, plan.options.chunk_bits, fractions)
+    return scalars + fractions
+
+
+def cap_weight(plan: Plan, merge: Merge, point: Point) -> int:
+    """The extension of the weights on the fractions: the sum's over the nodes there are, and eq."""
+    from verifier.sumcheck.fractions import index_extension
+
+    cap_point, coefficient = merge.cap_point
+    padding = plan.fraction_bits - plan.tree.cap_bits
+    nodes, _ = index_extension(point, plan.tree.cap_nodes)
+    at_cap = eq_index(point[:padding], 0) * eq_point(cap_point, point[padding:])
+    return (merge.cap_sum * nodes + coefficient * at_cap) % SCALAR_FIELD
+
+
+def _polynomial_weight(polynomial: Polynomial, reduced: Reduced, point: Point) -> int:
+    own = point[len(point) - polynomial.bits :]
+    total = 0
+    for slot in polynomial.slots:
+        place = eq_index(own[: polynomial.bits - slot.bits], slot.offset >> slot.bits)
+        axes, start = [], polynomial.bits - slot.bits
+        for n in slot.shape:
+            axes.append(own[start : start + bits_of(n)])
+            start += bits_of(n)
+        for weights in reduced.committed.get(slot.tensor, ()):
+            total += place * weights.evaluate(axes)
+    return total % SCALAR_FIELD
+
+
+def _spread(polynomial: Polynomial, weight: int, point: Point, chunk_bits: int, scalars: list[int]) -> None:
+    before = point[: len(point) - polynomial.bits]
+    first = point[len(point) - polynomial.bits : len(point) - chunk_bits]
+    weight = weight * eq_index(before, 0) % SCALAR_FIELD
+    for number, eq in zip(polynomial.chunks, eq_vector(first), strict=True):
+        if number is not None:
+            scalars[number] = weight * eq % SCALAR_FIELD
+
+
+def layouts(plan: Plan) -> tuple[Layout, Layout]:
+    """The layouts of parameters and advice."""
+    return plan.parameters, plan.advice

@@ -1,0 +1,232 @@
+"""The lookups of a circuit as one sum of fractions (Haboeck 2022), shown by a tree (Papini and Haboeck 2023).
+
+Each row (a_1, a_2, ...) of table number id has the fingerprint  f = id + gamma a_1 + gamma^2 a_2 + ...,  id
+counted from 1. Cells of lookups are rows of their tables if and only if, for multiplicities m,
+
+    sum over cells 1 / (alpha - f(cell)) - sum over rows m(row) / (alpha - f(row)) = 0
+
+as a rational function of alpha, but for a fingerprint that two rows share. Each lookup, and each table, is a
+slot of 2^n leaves; what pads it has the fingerprint 0, with numerator 1 in a lookup and 0 in a table, so that
+the sum over all leaves is  padding / alpha, the number of a circuit's padding leaves being known.
+
+Leaves N_0/D_0 are added up pairwise, level by level::
+
+    N_{j+1}(x) = N_j(x0) D_j(x1) + N_j(x1) D_j(x0),    D_{j+1}(x) = D_j(x0) D_j(x1),
+
+leaves that are missing at the end being 0/1. Level t is *capped*: its fractions h(x) = N_t(x) / D_t(x) are
+committed, and shown to be that by a zero check and to have the right sum by a claim on h. Below the cap, a
+claim on a level becomes one on the level beneath by a sumcheck, down to the leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from circuits.errors import CheckFailed
+from verifier.bn254 import SCALAR_FIELD
+from verifier.sumcheck.messages import Messages
+from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_point
+from verifier.sumcheck.rounds import verify_rounds, verify_rounds_at
+from verifier.sumcheck.system import PairTable, System
+from verifier.sumcheck.transcript import Transcript
+from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
+
+CAP = 5
+"""The height of the capped level: higher is dearer to commit to, and saves rounds."""
+
+
+@dataclass(frozen=True)
+class LeafSlot:
+    """The leaves of one lookup or one table: 2^bits of them, from `offset` on."""
+
+    is_table: bool
+    number: int
+    shape: Shape
+    offset: int
+
+    @property
+    def bits(self) -> int:
+        """The number of variables."""
+        return padded_bits(self.shape)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Where each lookup and each table stands among the leaves."""
+
+    slots: tuple[LeafSlot, ...]
+    leaves: int
+
+    @property
+    def bits(self) -> int:
+        """The number of variables of the leaves."""
+        return bits_of(self.leaves)
+
+    @property
+    def height(self) -> int:
+        """The number of levels below the cap."""
+        return min(CAP, self.bits)
+
+    @property
+    def cap_bits(self) -> int:
+        """The number of variables of the capped level."""
+        return self.bits - self.height
+
+    @property
+    def cap_nodes(self) -> int:
+        """The number of its nodes that have leaves."""
+        return -(-self.leaves >> self.height)
+
+    @cached_property
+    def padding(self) -> int:
+        """The number of leaves that pad lookups."""
+        return sum((1 << slot.bits) - _cells(slot.shape) for slot in self.slots if not slot.is_table)
+
+
+def _cells(shape: Shape) -> int:
+    cells = 1
+    for n in shape:
+        cells *= n
+    return cells
+
+
+def tree_of(system: System) -> Tree:
+    """Lookups and tables, the largest first, so that each begins at a multiple of its length."""
+    entries = [(False, i, system.shape(lookup.columns[0])) for i, lookup in enumerate(system.lookups)]
+    entries += [(True, i, (table.count,)) for i, table in enumerate(system.tables)]
+    entries.sort(key=lambda entry: -padded_bits(entry[2]))
+    slots, end = [], 0
+    for is_table, number, shape in entries:
+        slots.append(LeafSlot(is_table, number, shape, end))
+        end += 1 << padded_bits(shape)
+    return Tree(tuple(slots), end)
+
+
+@dataclass(frozen=True)
+class CapClaims:
+    """What is claimed of the cap's fractions h: their sum, and a value of their extension."""
+
+    sum: int
+    point: Point
+    value: int
+
+
+@dataclass(frozen=True)
+class LeafClaims:
+    """The claimed extensions of the leaves' numerators and denominators at a point."""
+
+    point: Point
+    numerator: int
+    denominator: int
+
+
+def verify_tree(
+    messages: Messages, transcript: Transcript, tree: Tree, alpha: int
+) -> tuple[CapClaims, LeafClaims]:
+    """Follow the argument from the cap to the leaves, after the cap's commitments were read.
+
+    Raises
+    ------
+    CheckFailed
+        If a step does not hold.
+    """
+    if alpha == 0:
+        raise CheckFailed("a challenge is zero")
+    total = tree.padding * pow(alpha, -1, SCALAR_FIELD) % SCALAR_FIELD
+    z = transcript.challenges(tree.cap_bits)
+    y, claim = verify_rounds(messages, transcript, 0, tree.cap_bits, degree=3)
+    fraction, numerator, denominator = messages.scalars(3)
+    if (eq_point(z, y) * (fraction * denominator - numerator) - claim) % SCALAR_FIELD:
+        raise CheckFailed("the capped fractions are not those of the lookups")
+    cap = CapClaims(total, y, fraction)
+    point = y
+    for _ in range(tree.height):
+        mix = transcript.challenge()
+        start = (numerator + mix * denominator) % SCALAR_FIELD
+        inner, claim = verify_rounds_at(messages, transcript, start, point)
+        n0, n1, d0, d1 = messages.scalars(4)
+        if (n0 * d1 + n1 * d0 + mix * d0 * d1 - claim) % SCALAR_FIELD:
+            raise CheckFailed("a level of the lookups' tree does not follow from the one above it")
+        last = transcript.challenge()
+        numerator = (n0 + last * (n1 - n0)) % SCALAR_FIELD
+        denominator = (d0 + last * (d1 - d0)) % SCALAR_FIELD
+        point = (*inner, last)
+    return cap, LeafClaims(point, numerator, denominator)
+
+
+@dataclass(frozen=True)
+class LeafEquations:
+    """What the leaves' claims say of the system: weights on tensors, whose total is known."""
+
+    claims: dict[int, list[Weights]]
+    total: int
+
+
+def leaf_equations(
+    system: System, tree: Tree, leaf: LeafClaims, alpha: int, gamma: int, mix: int
+) -> LeafEquations:
+    """The claim on denominators plus `mix` times that on numerators, as a claim on columns and multiplicities.
+
+    With P(s) = eq(the first variables, the slot's place), V(s) the extension of "is a true cell", and f the
+    extension of fingerprints, zero where they pad::
+
+        D = sum_s P(s) (alpha - f(s)) + (1 - sum_s P(s)),
+        N = sum over lookups P(s) - sum over tables P(s) m(s).
+    """
+    claims: dict[int, list[Weights]] = {}
+    denominator = numerator = covered = 0
+
+    def claim(tensor: int, weights: Weights) -> None:
+        claims.setdefault(tensor, []).append(weights)
+
+    for slot in tree.slots:
+        place = eq_index(leaf.point[: tree.bits - slot.bits], slot.offset >> slot.bits)
+        covered += place
+        weights = at_point(slot.shape, leaf.point).scaled(place)
+        table_number = slot.number if slot.is_table else system.lookups[slot.number].table
+        valid = weights.total()
+        denominator += place * alpha - (table_number + 1) * valid
+        if not slot.is_table:
+            numerator += place
+            for power, column in enumerate(system.lookups[slot.number].columns, 1):
+                claim(column, weights.scaled(-pow(gamma, power, SCALAR_FIELD)))
+            continue
+        claim(system.multiplicities[slot.number], weights.scaled(-mix))
+        table = system.tables[slot.number]
+        index = place * index_extension(leaf.point[tree.bits - slot.bits :], table.count)[1]
+        if isinstance(table, PairTable):
+            index += table.lo * valid
+            row = at_point(system.shape(table.values), leaf.point).scaled(place)
+            claim(table.values, row.scaled(-gamma * gamma))
+        denominator -= gamma * index
+    denominator += 1 - covered
+    total = (leaf.denominator - denominator) + mix * (leaf.numerator - numerator)
+    return LeafEquations(claims, total % SCALAR_FIELD)
+
+
+def index_extension(point: Sequence[int], count: int) -> tuple[int, int]:
+    """sum_{i < count} eq(point, i), and sum_{i < count} i * eq(point, i), in a step for each variable.
+
+    The indices below `count` are, for each bit that is 1 in `count`, those that agree with it before that bit
+    and have 0 there; the bits behind are free, and add z_j * 2^j each on average.
+    """
+    n = len(point)
+    free = [0]
+    for j, z in enumerate(reversed(point)):
+        free.append((free[-1] + (z << j)) % SCALAR_FIELD)
+    if count >> n:
+        return 1, free[n]
+    mass = index = 0
+    prefix, base = 1, 0
+    for j in reversed(range(n)):
+        z = point[n - 1 - j]
+        if count >> j & 1:
+            block = prefix * (1 - z) % SCALAR_FIELD
+            mass += block
+            index += block * (base + free[j])
+            prefix, base = prefix * z % SCALAR_FIELD, base + (1 << j)
+        else:
+            prefix = prefix * (1 - z) % SCALAR_FIELD
+    return mass % SCALAR_FIELD, index % SCALAR_FIELD

@@ -1,0 +1,59 @@
+"""Multilinear extensions over BN254's scalar field.
+
+The extension of a vector v of 2^n values is the polynomial in n variables of degree at most one in each that
+takes the value v[i] where the variables are the bits of i::
+
+    v~(z) = sum_i eq(z, i) * v[i],    eq(z, i) = prod_k (z_k * i_k + (1 - z_k) * (1 - i_k)).
+
+The first variable belongs to the most significant bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from verifier.bn254 import SCALAR_FIELD
+
+Point = tuple[int, ...]
+
+
+def bits_of(n: int) -> int:
+    """The number of variables of a vector of n values: the least k with 2^k >= n."""
+    return (n - 1).bit_length()
+
+
+def eq_vector(point: Sequence[int], count: int | None = None) -> list[int]:
+    """eq(point, i) for i = 0, ..., `count` - 1, by default for all 2^n."""
+    values = [1]
+    for k, z in enumerate(point):
+        if count is not None:
+            # Only what leads to the first `count` values is needed.
+            values = values[: -(-count >> (len(point) - k))]
+        doubled = []
+        for value in values:
+            one = value * z % SCALAR_FIELD
+            doubled += [value - one, one]
+        values = doubled
+    values = values if count is None else values[:count]
+    return [value % SCALAR_FIELD for value in values]
+
+
+def eq_point(a: Sequence[int], b: Sequence[int]) -> int:
+    """eq(a, b) at two points of as many variables."""
+    product = 1
+    for x, y in zip(a, b, strict=True):
+        product = product * (1 - x - y + 2 * x * y) % SCALAR_FIELD
+    return product
+
+
+def eq_index(point: Sequence[int], index: int) -> int:
+    """eq(point, index) at one vertex of the cube."""
+    product = 1
+    for k, z in enumerate(reversed(point)):
+        product = product * (z if index >> k & 1 else 1 - z) % SCALAR_FIELD
+    return product
+
+
+def inner_product(a: Sequence[int], b: Sequence[int]) -> int:
+    """sum_i a[i] * b[i]."""
+    return sum(x * y for x, y in zip(a, b, strict=True)) % SCALAR_FIELD

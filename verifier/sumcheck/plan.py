@@ -1,0 +1,155 @@
+"""The plan of an argument: all that follows from a circuit's structure, the key's options and the batch size.
+
+Prover and verifier make it on their own, and it fixes every message's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from verifier.sumcheck.fractions import Tree, tree_of
+from verifier.sumcheck.layout import Layout, lay_out
+from verifier.sumcheck.lowering import Lowering, lower
+from verifier.sumcheck.multilinear import bits_of
+from verifier.sumcheck.products import Entangled, grouped
+from verifier.sumcheck.reduction import reduce
+from verifier.sumcheck.structure import Structure
+from verifier.sumcheck.system import Advice, Parameter, System
+from verifier.sumcheck.weights import Weights, at_point, padded_bits
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a setup chooses.
+
+    Parameters
+    ----------
+    chunk_bits
+        l: committed vectors have 2^l cells, and the SRS as many points.
+    limb_bits
+        Range tables have at most 2^limb_bits rows.
+    """
+
+    chunk_bits: int
+    limb_bits: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The system of a circuit, and where everything stands.
+
+    Parameters
+    ----------
+    system
+        What is proved.
+    tree
+        Its lookups.
+    parameters, advice
+        The polynomials committed in the key, and in a proof.
+    fraction_chunks
+        The number of chunks of the capped fractions.
+    point_bits
+        The number of variables of the point at which tensors are compared: enough for the leaves and for each
+        tensor that must be zero.
+    """
+
+    options: Options
+    batch: int
+    system: System
+    tree: Tree
+    parameters: Layout
+    advice: Layout
+    point_bits: int
+
+    @property
+    def fraction_bits(self) -> int:
+        """The number of variables of the polynomial of the capped fractions."""
+        return max(self.tree.cap_bits, self.options.chunk_bits)
+
+    @property
+    def fraction_chunks(self) -> int:
+        """The number of its chunks that hold a node."""
+        return -(-self.tree.cap_nodes >> self.options.chunk_bits)
+
+
+def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
+    """The plan for proofs of `batch` inputs each."""
+    system = settled(structure, batch, options.limb_bits).system
+    tree = tree_of(system)
+    point_bits = _point_bits(system, tree)
+    layouts = [
+        lay_out(
+            [(i, t.shape) for i, t in system.committed().items() if isinstance(t, kind)], options.chunk_bits
+        )
+        for kind in (Parameter, Advice)
+    ]
+    return Plan(options, batch, system, tree, *layouts, point_bits)
+
+
+def settled(structure: Structure, batch: int, limb_bits: int) -> Lowering:
+    """The lowering in which the weights on each product's image factor: images that need it are committed."""
+    copied: set[int] = set()
+    while True:
+        lowering = lower(structure, batch, limb_bits, copied)
+        entangled = _entangled(lowering)
+        if not entangled:
+            return lowering
+        copied |= entangled
+
+
+def _entangled(lowering: Lowering) -> set[int]:
+    """The products whose image has weights that do not factor."""
+    system = lowering.system
+    tree = tree_of(system)
+    # Nothing is computed from the point: only which axes each factor has matters.
+    point = (0,) * _point_bits(system, tree)
+    claims: dict[int, list[Weights]] = {}
+    for lookup in system.lookups:
+        for column in lookup.columns:
+            claims.setdefault(column, []).append(at_point(system.shape(column), point))
+    for tensor in system.zeros:
+        claims.setdefault(tensor, []).append(at_point(system.shape(tensor), point))
+    found: set[int] = set()
+    for claim in reduce(system, claims).products:
+        try:
+            grouped(system, [claim])
+        except Entangled as entangled:
+            found.add(lowering.products.index(entangled.product))
+    return found
+
+
+def _point_bits(system: System, tree: Tree) -> int:
+    return max([tree.bits, *(padded_bits(system.shape(tensor)) for tensor in system.zeros)])
+
+
+def choose_options(structure: Structure) -> Options:
+    """The options that make proofs of one input cheapest, by a count of cells; a proof on a CPU in mind."""
+    best = min(range(4, 19), key=lambda bits: _cost(settled(structure, 1, bits).system))
+    system = settled(structure, 1, best).system
+    advice, parameters = (_committed_cells(system, kind) for kind in (Advice, Parameter))
+    chunk_bits = max(
+        _LEAST_CHUNK_BITS, bits_of(advice) - _ADVICE_CHUNK_BITS, bits_of(parameters) - _KEY_CHUNK_BITS
+    )
+    return Options(chunk_bits, best)
+
+
+_LEAST_CHUNK_BITS = 8
+_ADVICE_CHUNK_BITS = 8
+"""A proof has at most about 2^8 chunks of advice ..."""
+_KEY_CHUNK_BITS = 10
+"""... and a key at most about 2^10 chunks of parameters."""
+
+
+def _committed_cells(system: System, kind: type[Advice] | type[Parameter]) -> int:
+    return sum(1 << padded_bits(t.shape) for t in system.committed().values() if isinstance(t, kind))
+
+
+def _cost(system: System) -> int:
+    """A leaf of the tree costs about as much as a committed cell."""
+    return tree_of(system).leaves + _committed_cells(system, Advice)
+
+
+def live_chunks(layouts: Sequence[Layout]) -> int:
+    """The number of chunks of several layouts."""
+    return sum(layout.chunks for layout in layouts)
