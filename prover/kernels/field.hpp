@@ -141,19 +141,22 @@ struct Field {
         std::uint64_t t[4] = {0, 0, 0, 0};
         VERINFER_UNROLL
         for (int i = 0; i < 4; ++i) {
-            // The top word of p has two bits to spare, so that neither carry needs a fifth word.
-            Uint128 product = static_cast<Uint128>(a.value.word[0]) * b.value.word[i] + t[0];
-            const std::uint64_t m = static_cast<std::uint64_t>(product) * negative_inverse();
-            Uint128 cleared = static_cast<Uint128>(m) * p.word[0] + static_cast<std::uint64_t>(product);
+            Uint128 sum = 0;
+            VERINFER_UNROLL
+            for (int j = 0; j < 4; ++j) {
+                sum = static_cast<Uint128>(a.value.word[j]) * b.value.word[i] + t[j] +
+                      static_cast<std::uint64_t>(sum >> 64);
+                t[j] = static_cast<std::uint64_t>(sum);
+            }
+            const std::uint64_t top = static_cast<std::uint64_t>(sum >> 64);
+            const std::uint64_t m = t[0] * negative_inverse();
+            sum = static_cast<Uint128>(m) * p.word[0] + t[0];
             VERINFER_UNROLL
             for (int j = 1; j < 4; ++j) {
-                product = static_cast<Uint128>(a.value.word[j]) * b.value.word[i] + t[j] +
-                          static_cast<std::uint64_t>(product >> 64);
-                cleared = static_cast<Uint128>(m) * p.word[j] + static_cast<std::uint64_t>(product) +
-                          static_cast<std::uint64_t>(cleared >> 64);
-                t[j - 1] = static_cast<std::uint64_t>(cleared);
+                sum = static_cast<Uint128>(m) * p.word[j] + t[j] + static_cast<std::uint64_t>(sum >> 64);
+                t[j - 1] = static_cast<std::uint64_t>(sum);
             }
-            t[3] = static_cast<std::uint64_t>(product >> 64) + static_cast<std::uint64_t>(cleared >> 64);
+            t[3] = top + static_cast<std::uint64_t>(sum >> 64);  // p leaves two bits to spare: no carry
         }
         const std::uint64_t m = t[0] * negative_inverse() & 15;
         Uint256 sum;

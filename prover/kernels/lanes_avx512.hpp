@@ -170,27 +170,33 @@ VERINFER_INLINE Lanes<F, 2 * A> doubled(const Lanes<F, A> &a) {
 template <class F, int A, int B>
 VERINFER_INLINE Lanes<F, 2> operator*(const Lanes<F, A> &a, const Lanes<F, B> &b) {
     static_assert(A * B <= kMaxBound);
+    const Factors<Primitive> x(a.value), y(b.value);
     Columns<F, Primitive> columns(1);
-    columns.add(Factors<Primitive>(a.value), Factors<Primitive>(b.value));
-    return Lanes<F, 2>(columns.reduced());
+    return Lanes<F, 2>(columns.reduced([&](int diagonal) VERINFER_INLINE_LAMBDA { columns.add(diagonal, x, y); }));
 }
 
 template <class F, int A>
 VERINFER_INLINE Lanes<F, 2> squared(const Lanes<F, A> &a) {
     static_assert(A * A <= kMaxBound);
+    const Factors<Primitive> x(a.value);
+    __m512i half[2 * kLimbs];
+    VERINFER_UNROLL
+    for (int k = 0; k < 2 * kLimbs; ++k) half[k] = _mm512_setzero_si512();
     Columns<F, Primitive> columns(1);
-    columns.add_square(Factors<Primitive>(a.value));
-    return Lanes<F, 2>(columns.reduced());
+    return Lanes<F, 2>(
+        columns.reduced([&](int diagonal) VERINFER_INLINE_LAMBDA { columns.add_square(diagonal, x, half); }));
 }
 
 template <class F, int A, int B, int C, int D>
 VERINFER_INLINE Lanes<F, 2> dot(const Lanes<F, A> &a, const Lanes<F, B> &b, const Lanes<F, C> &c,
                                 const Lanes<F, D> &d) {
     static_assert(A * B + C * D <= kMaxBound);
+    const Factors<Primitive> w(a.value), x(b.value), y(c.value), z(d.value);
     Columns<F, Primitive> columns(2);
-    columns.add(Factors<Primitive>(a.value), Factors<Primitive>(b.value));
-    columns.add(Factors<Primitive>(c.value), Factors<Primitive>(d.value));
-    return Lanes<F, 2>(columns.reduced());
+    return Lanes<F, 2>(columns.reduced([&](int diagonal) VERINFER_INLINE_LAMBDA {
+        columns.add(diagonal, w, x);
+        columns.add(diagonal, y, z);
+    }));
 }
 
 // Of a number below 2p.
@@ -300,7 +306,9 @@ class Products {
     template <int A, int B>
     VERINFER_INLINE void add(const Lanes<F, A> &a, const Lanes<F, B> &b) {
         static_assert(A * B <= kMaxFactorBound);
-        columns_.add(Factors<Primitive>(a.value), Factors<Primitive>(b.value));
+        const Factors<Primitive> x(a.value), y(b.value);
+        VERINFER_UNROLL
+        for (int diagonal = 0; diagonal < Sum::kDiagonals; ++diagonal) columns_.add(diagonal, x, y);
         if (++count_ == kBatch) flush();
     }
     VERINFER_INLINE Lanes<F> lanes() const {
@@ -319,7 +327,7 @@ class Products {
 
     VERINFER_INLINE void flush() {
         columns_.expect_fewer(kBatch - count_);
-        sum_ = reduced(sum_ + Lanes<F, kMaxBound - 1>(columns_.reduced()));
+        sum_ = reduced(sum_ + Lanes<F, kMaxBound - 1>(columns_.reduced([](int) {})));
         columns_ = Sum(kBatch);
         count_ = 0;
     }
