@@ -1,3 +1,0 @@
-#include "lanes.hpp"
-
-namespace verinfer::VERINFER_PATH {}  // namespace verinfer::VERINFER_PATH

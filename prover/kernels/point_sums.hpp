@@ -1,0 +1,42 @@
+// Sums of many affine points: the loops of a multi-scalar multiplication that do its work.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "curve.hpp"
+#include "lanes.hpp"
+
+namespace verinfer {
+
+// 2i stands for the i-th point of a list, 2i + 1 for its negative. Also the index of its x, and of its y, in the list
+// taken as one of coordinates.
+using PointReference = std::uint32_t;
+
+struct PointSumKernels {
+    // Writes sums[i] = left[i] + right[i] for `count` pairs of references into `points`, and returns true; or returns
+    // false, without having written, if two points of a pair have the same x, for which its formulas do not hold. No
+    // point may be at infinity. `scratch` has pair_scratch(count) bytes, aligned like a cache line.
+    bool (*add_pairs)(const AffinePoint *points, const PointReference *left, const PointReference *right,
+                      std::size_t count, AffinePoint *sums, std::byte *scratch);
+    // For each of `rows` rows of `length` points, some of them perhaps at infinity, writes
+    // 1 * row[0] + 2 * row[1] + ... + length * row[length - 1].
+    void (*weighted_sums)(const AffinePoint *points, std::size_t rows, std::size_t length,
+                          ProjectivePoint<Fq> *sums);
+};
+VERINFER_PATHS(PointSumKernels, point_sum_kernels)
+
+constexpr std::size_t kScratchPerGroup = 3 * 5 * 8 * kLanes;  // three elements in limbs of 52 bits for each pair
+constexpr std::size_t pair_scratch(std::size_t count) {
+    return (count + kLanes - 1) / kLanes * kScratchPerGroup;
+}
+
+// The same for all points: at infinity, equal or opposite. `scratch` is for one element for each pair.
+void add_any_pairs(const AffinePoint *points, const PointReference *left, const PointReference *right,
+                   std::size_t count, AffinePoint *sums, Fq *scratch);
+
+// Replaces all elements that are not zero by their inverses. `scratch` is for as many elements.
+void invert_all(Fq *elements, std::size_t count, Fq *scratch);
+
+}  // namespace verinfer
