@@ -1,0 +1,51 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def product_round(factors: list[NDArray[np.uint64]]) -> list[bytes]:
+    """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in the
+    most significant variable: its values at 0 and, of three factors, at -1, and its leading coefficient."""
+
+def product_bind(factors: list[NDArray[np.uint64]], r: bytes) -> list[NDArray[np.uint64]]:
+    """Bind the most significant variable of 2 or 3 vectors to r, in place. Returns their first halves, which hold
+    the result."""
+
+def product_bind_round(
+    factors: list[NDArray[np.uint64]], r: bytes
+) -> tuple[list[NDArray[np.uint64]], list[bytes]]:
+    """product_bind, and product_round of its result, in one pass: (first halves, round)."""
+
+class FractionLayer:
+    """The sumcheck that reduces a claim on a level of a FractionTree to the level below."""
+
+    def round(self) -> tuple[bytes, bytes]:
+        """t(0) and the coefficient of X^2 of t(X) = sum over x of eq(z_rest, x) * G(x, X), X being the least
+        significant variable not yet bound, z_rest the point without its coordinate and those bound before."""
+
+    def bind(self, r: bytes) -> None:
+        """Bind that variable to r."""
+
+    def bind_round(self, r: bytes) -> tuple[bytes, bytes]:
+        """bind, then round, in one pass."""
+
+    def finish(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """N0, N1, D0, D1 at the point that all variables are bound to."""
+
+class FractionTree:
+    """A tree of fractions over leaves n / denominators[rows[i]]."""
+
+    def __init__(
+        self,
+        rows: NDArray[np.uint32],
+        denominators: NDArray[np.uint64],
+        numerators: list[tuple[int, NDArray[np.uint64]]],
+    ) -> None:
+        """The numerator of leaf i is 1, or for each (offset, vector) of `numerators` vector[i - offset]. The tree
+        keeps these arrays; they must not change while it is in use."""
+
+    def level(self, level: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """The numerators and the denominators of the ceil(leaves / 2^level) nodes."""
+
+    def layer(self, level: int, z: list[bytes], lam: bytes) -> FractionLayer:
+        """Begin the sumcheck of sum over x of eq(z, x) * G(x), G = N0 * D1 + N1 * D0 + lam * D0 * D1,
+        Nc(x) = N(2x + c) and Dc alike at `level`; z[0] belongs to the most significant bit of x. Layers are meant to
+        be taken from the root down: the levels above this one are dropped, and made again on demand."""
