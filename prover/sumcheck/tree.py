@@ -13,7 +13,7 @@ from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.fractions import CapClaims, LeafClaims, Tree
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.rounds import next_claim_at
-from verifier.sumcheck.system import PairTable
+from verifier.sumcheck.system import ClampTable, PairTable, Table
 
 
 def build_tree(device: Device, plan: Plan, witness: Witness, alpha: int, gamma: int) -> FractionTree:
@@ -35,15 +35,24 @@ def _denominators(device: Device, plan: Plan, witness: Witness, alpha: int, gamm
     """alpha - fingerprint for the rows of each table."""
     made = []
     for number, table in enumerate(plan.system.tables):
-        lo = table.lo if isinstance(table, PairTable) else 0
-        index: IntArray = np.arange(lo, lo + table.count)
         constant = device.repeated(device.vector([(alpha - number - 1) % SCALAR_FIELD]), table.count)
-        row = device.add_scaled(-gamma % SCALAR_FIELD, device.integers(index), constant)
-        if isinstance(table, PairTable):
-            values = device.integers(witness.value(table.values).reshape(-1))
-            row = device.add_scaled(-gamma * gamma % SCALAR_FIELD, values, row)
+        row = constant
+        for power, column in enumerate(_columns(table, witness), 1):
+            row = device.add_scaled(
+                -pow(gamma, power, SCALAR_FIELD) % SCALAR_FIELD, device.integers(column), row
+            )
         made.append(row)
     return made
+
+
+def _columns(table: Table, witness: Witness) -> list[IntArray]:
+    """The cells of a table, column by column."""
+    index: IntArray = np.arange(table.count)
+    if isinstance(table, PairTable):
+        return [index + table.lo, witness.value(table.values).reshape(-1)]
+    if isinstance(table, ClampTable):
+        return [index + table.first, np.clip(index + table.first, table.lo, table.hi)]
+    return [index]
 
 
 def capped_fractions(device: Device, tree: FractionTree, height: int) -> tuple[Vector, Vector, Vector]:

@@ -19,7 +19,7 @@ from circuits.tensor import IntArray
 from prover.sumcheck.images import image, product_image
 from verifier.sumcheck.fractions import Tree
 from verifier.sumcheck.plan import Plan
-from verifier.sumcheck.system import Advice, PairTable, Parameter, Product, Public, System
+from verifier.sumcheck.system import Advice, PairTable, Parameter, Product, Public, RangeTable, System
 
 
 class Witness:
@@ -76,6 +76,10 @@ class Witness:
     def node(self, advice: Advice, node: int) -> IntArray:
         """The value of a node."""
         return np.broadcast_to(self._of_node[node], advice.shape)
+
+    def quotient(self, advice: Advice, node: int) -> IntArray:
+        """What a rescale clamps."""
+        return np.broadcast_to(self._quotient(node), advice.shape)
 
     def copy(self, advice: Advice, tensor: int) -> IntArray:
         """The value of another tensor."""
@@ -134,6 +138,7 @@ ROLES: Mapping[str, Callable[..., IntArray]] = {
     role.__name__: role
     for role in (
         Witness.node,
+        Witness.quotient,
         Witness.copy,
         Witness.limb,
         Witness.excess_low,
@@ -182,8 +187,8 @@ def lookup_rows(system: System, tree: Tree, witness: Witness) -> LookupRows:
         lookup = system.lookups[slot.number]
         table = system.tables[lookup.table]
         index = witness.value(lookup.columns[0])
-        if isinstance(table, PairTable):
-            index = index.astype(np.int64) - table.lo
+        if not isinstance(table, RangeTable):
+            index = index.astype(np.int64) - (table.lo if isinstance(table, PairTable) else table.first)
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= table.count:
             raise CheckFailed(

@@ -29,7 +29,7 @@ from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.messages import Messages
 from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_point
 from verifier.sumcheck.rounds import verify_rounds, verify_rounds_at
-from verifier.sumcheck.system import PairTable, System
+from verifier.sumcheck.system import ClampTable, PairTable, System
 from verifier.sumcheck.transcript import Transcript
 from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
 
@@ -195,15 +195,34 @@ def leaf_equations(
             continue
         claim(system.multiplicities[slot.number], weights.scaled(-mix))
         table = system.tables[slot.number]
-        index = place * index_extension(leaf.point[tree.bits - slot.bits :], table.count)[1]
+        own = leaf.point[tree.bits - slot.bits :]
+        index = place * index_extension(own, table.count)[1]
         if isinstance(table, PairTable):
             index += table.lo * valid
             row = at_point(system.shape(table.values), leaf.point).scaled(place)
             claim(table.values, row.scaled(-gamma * gamma))
+        elif isinstance(table, ClampTable):
+            index += table.first * valid
+            denominator -= gamma * gamma * place * clamp_extension(own, table)
         denominator -= gamma * index
     denominator += 1 - covered
     total = (leaf.denominator - denominator) + mix * (leaf.numerator - numerator)
     return LeafEquations(claims, total % SCALAR_FIELD)
+
+
+def clamp_extension(point: Sequence[int], table: ClampTable) -> int:
+    """sum over a table's rows i of eq(point, i) times the row's clamped number.
+
+    The rows below `lo`, those between, and those above `hi` are three runs of indices.
+    """
+    below = 0 if table.lo is None else min(max(table.lo - table.first, 0), table.count)
+    upto = table.count if table.hi is None else min(max(table.hi - table.first + 1, 0), table.count)
+    (mass_a, index_a), (mass_b, index_b), (mass_c, _) = (
+        index_extension(point, count) for count in (below, max(below, upto), table.count)
+    )
+    total = table.first * (mass_b - mass_a) + index_b - index_a
+    total += (table.lo or 0) * mass_a + (table.hi or 0) * (mass_c - mass_b)
+    return total % SCALAR_FIELD
 
 
 def index_extension(point: Sequence[int], count: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ commits as advice; what is linear, or a sum of products, it leaves virtual.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 from circuits.circuit import Node
 from verifier.sumcheck.maps import Broadcast, Map, Reshape, Sum, SumBehind
@@ -15,12 +15,12 @@ from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.structure import Structure
 from verifier.sumcheck.system import (
     Advice,
+    ClampTable,
     Labels,
     Parameter,
     Product,
     Public,
     RangeTable,
-    Role,
     System,
     Virtual,
 )
@@ -43,9 +43,16 @@ class Lowering:
     """
 
     def __init__(
-        self, structure: Structure, batch: int, limb_bits: int, copied: Set[int] = frozenset()
+        self,
+        structure: Structure,
+        batch: int,
+        limb_bits: int,
+        copied: Set[int] = frozenset(),
     ) -> None:
-        self.structure, self.batch, self.limb_bits = structure, batch, limb_bits
+        self.structure, self.batch = structure, batch
+        self.limb_bits = limb_bits
+        self.clamp_tables: Mapping[tuple[int | None, int | None], ClampTable] = {}
+        """The tables that clamps may use, by their limits."""
         self.system = System()
         self.products: list[Product] = []
         self.value: list[int] = []
@@ -204,11 +211,14 @@ def _does_nothing(map: Map) -> bool:
     return map.shape == map.source and isinstance(map, Reshape | Broadcast | Sum)
 
 
-def lower(structure: Structure, batch: int, limb_bits: int, copied: Set[int] = frozenset()) -> Lowering:
+def lower(
+    structure: Structure, batch: int, limb_bits: int, clamp_bits: int, copied: Set[int] = frozenset()
+) -> Lowering:
     """The system of a circuit, and where each node's tensor stands in it."""
-    from verifier.sumcheck.relations import RELATIONS  # they import this module
+    from verifier.sumcheck.relations import RELATIONS, clamp_tables  # they import this module
 
     lowering = Lowering(structure, batch, limb_bits, copied)
+    lowering.clamp_tables = clamp_tables(structure, clamp_bits)
     for i, node in enumerate(structure.nodes):
         if node.op == "input":
             port = structure.inputs.index(i)

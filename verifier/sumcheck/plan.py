@@ -13,7 +13,7 @@ from verifier.sumcheck.layout import Layout, lay_out
 from verifier.sumcheck.lowering import Lowering, lower
 from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.products import Entangled, grouped
-from verifier.sumcheck.reduction import reduce
+from verifier.sumcheck.reduction import ProductClaim, reduce
 from verifier.sumcheck.structure import Structure
 from verifier.sumcheck.system import Advice, Parameter, System
 from verifier.sumcheck.weights import Weights, at_point, padded_bits
@@ -29,10 +29,13 @@ class Options:
         l: committed vectors have 2^l cells, and the SRS as many points.
     limb_bits
         Range tables have at most 2^limb_bits rows.
+    clamp_bits
+        Clamps of up to 2^clamp_bits numbers go by table.
     """
 
     chunk_bits: int
     limb_bits: int
+    clamp_bits: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Plan:
 
 def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
     """The plan for proofs of `batch` inputs each."""
-    system = settled(structure, batch, options.limb_bits).system
+    system = settled(structure, batch, options.limb_bits, options.clamp_bits).system
     tree = tree_of(system)
     point_bits = _point_bits(system, tree)
     layouts = [
@@ -87,11 +90,11 @@ def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
     return Plan(options, batch, system, tree, *layouts, point_bits)
 
 
-def settled(structure: Structure, batch: int, limb_bits: int) -> Lowering:
+def settled(structure: Structure, batch: int, limb_bits: int, clamp_bits: int) -> Lowering:
     """The lowering in which the weights on each product's image factor: images that need it are committed."""
     copied: set[int] = set()
     while True:
-        lowering = lower(structure, batch, limb_bits, copied)
+        lowering = lower(structure, batch, limb_bits, clamp_bits, copied)
         entangled = _entangled(lowering)
         if not entangled:
             return lowering
@@ -102,16 +105,8 @@ def _entangled(lowering: Lowering) -> set[int]:
     """The products whose image has weights that do not factor."""
     system = lowering.system
     tree = tree_of(system)
-    # Nothing is computed from the point: only which axes each factor has matters.
-    point = (0,) * _point_bits(system, tree)
-    claims: dict[int, list[Weights]] = {}
-    for lookup in system.lookups:
-        for column in lookup.columns:
-            claims.setdefault(column, []).append(at_point(system.shape(column), point))
-    for tensor in system.zeros:
-        claims.setdefault(tensor, []).append(at_point(system.shape(tensor), point))
     found: set[int] = set()
-    for claim in reduce(system, claims).products:
+    for claim in _product_claims(system, tree):
         try:
             grouped(system, [claim])
         except Entangled as entangled:
@@ -119,19 +114,31 @@ def _entangled(lowering: Lowering) -> set[int]:
     return found
 
 
+def _product_claims(system: System, tree: Tree) -> Sequence[ProductClaim]:
+    """The claims that a proof makes on products. Only which axes their weights' factors have means anything."""
+    point = (0,) * _point_bits(system, tree)
+    claims: dict[int, list[Weights]] = {}
+    for tensor in [column for lookup in system.lookups for column in lookup.columns] + system.zeros:
+        claims.setdefault(tensor, []).append(at_point(system.shape(tensor), point))
+    return reduce(system, claims).products
+
+
 def _point_bits(system: System, tree: Tree) -> int:
     return max([tree.bits, *(padded_bits(system.shape(tensor)) for tensor in system.zeros)])
 
 
 def choose_options(structure: Structure) -> Options:
-    """The options that make proofs of one input cheapest, by a count of cells; a proof on a CPU in mind."""
-    best = min(range(4, 19), key=lambda bits: _cost(settled(structure, 1, bits).system))
-    system = settled(structure, 1, best).system
+    """The options that make a proof of one input cheapest on a CPU, by a count of cells."""
+    limb_bits, clamp_bits = 8, 0
+    for _ in range(2):
+        limb_bits = min(range(4, 21), key=lambda bits: _cost(structure, bits, clamp_bits))
+        clamp_bits = min([0, *range(8, 23)], key=lambda bits: _cost(structure, limb_bits, bits))
+    system = settled(structure, 1, limb_bits, clamp_bits).system
     advice, parameters = (_committed_cells(system, kind) for kind in (Advice, Parameter))
     chunk_bits = max(
         _LEAST_CHUNK_BITS, bits_of(advice) - _ADVICE_CHUNK_BITS, bits_of(parameters) - _KEY_CHUNK_BITS
     )
-    return Options(chunk_bits, best)
+    return Options(chunk_bits, limb_bits, clamp_bits)
 
 
 _LEAST_CHUNK_BITS = 8
@@ -145,9 +152,13 @@ def _committed_cells(system: System, kind: type[Advice] | type[Parameter]) -> in
     return sum(1 << padded_bits(t.shape) for t in system.committed().values() if isinstance(t, kind))
 
 
-def _cost(system: System) -> int:
-    """A leaf of the tree costs about as much as a committed cell."""
-    return tree_of(system).leaves + _committed_cells(system, Advice)
+def _cost(structure: Structure, limb_bits: int, clamp_bits: int) -> int:
+    """A leaf of the tree, a committed cell and a product of three cells cost about the same."""
+    system = settled(structure, 1, limb_bits, clamp_bits).system
+    tree = tree_of(system)
+    groups = grouped(system, _product_claims(system, tree))
+    products = sum(1 << group.variables for group in groups if group.weighted)
+    return tree.leaves + _committed_cells(system, Advice) + products
 
 
 def live_chunks(layouts: Sequence[Layout]) -> int:

@@ -108,7 +108,17 @@ class PairTable:
     count: int
 
 
-Table = RangeTable | PairTable
+@dataclass(frozen=True)
+class ClampTable:
+    """The rows (first + i, min(max(first + i, lo), hi)); None leaves a side open."""
+
+    first: int
+    count: int
+    lo: int | None
+    hi: int | None
+
+
+Table = RangeTable | PairTable | ClampTable
 
 
 @dataclass(frozen=True)

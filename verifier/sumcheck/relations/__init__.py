@@ -12,9 +12,12 @@ from verifier.sumcheck.relations import (
     narrowing,
     source,
 )
+from verifier.sumcheck.relations.narrowing import clamp_tables
 
 Relation = Callable[[Lowering, int], int]
 """Adds what node i needs to the system and returns the tensor of its value."""
+
+__all__ = ["RELATIONS", "Relation", "clamp_tables"]
 
 RELATIONS: dict[str, Relation] = {
     **source.RELATIONS,
