@@ -82,7 +82,9 @@ def prove(
     total = sum(term.sum for term in terms) % SCALAR_FIELD
     committed_part = (equations.total - reduced.known(values) - total) % SCALAR_FIELD
     speaker.say([committed_part])
-    product_point = prove_rounds(speaker, device, terms, product_variables(groups), product_degree(groups))
+    product_point, terms = prove_rounds(
+        speaker, device, terms, product_variables(groups), product_degree(groups)
+    )
     factors = []
     for term in terms:
         left, right = (device.scalars(vector)[0] for vector in term.factors[-2:])

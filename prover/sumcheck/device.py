@@ -31,6 +31,10 @@ class TreeLayer(Protocol):
         """Fix the round's variable."""
         ...
 
+    def bind_round(self, challenge: int) -> tuple[int, int]:
+        """`bind`, then `round`, in one pass."""
+        ...
+
     def finish(self) -> tuple[int, int, int, int]:
         """N(x0), N(x1), D(x0), D(x1) at the point, when no variable is left."""
         ...
@@ -125,6 +129,10 @@ class Device(Protocol):
         """Each factor with its most significant bit fixed; the factors may be overwritten."""
         ...
 
+    def bind_round(self, factors: Sequence[Vector], challenge: int) -> tuple[list[Vector], list[int]]:
+        """`bind`, then `product_round` of what it gives, in one pass."""
+        ...
+
     def fraction_tree(
         self, rows: Any, denominators: Vector, numerators: Sequence[tuple[int, Vector]]
     ) -> FractionTree:
@@ -153,6 +161,10 @@ class Device(Protocol):
 
     def combine(self, vectors: Sequence[Vector], scalars: Sequence[int]) -> Vector:
         """sum_i scalars[i] * vectors[i], shorter vectors padded with zeros."""
+        ...
+
+    def part(self, vector: Vector, start: int, length: int) -> Vector:
+        """The elements from `start` on."""
         ...
 
     def length(self, vector: Vector) -> int:

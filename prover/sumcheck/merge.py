@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
+from prover.sumcheck.merge_terms import polynomial_terms
 from prover.sumcheck.rounds import Term, prove_rounds
 from prover.sumcheck.transcript import Speaker
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.argument import Merge, chunk_scalars, merge_variables
-from verifier.sumcheck.layout import Layout, Polynomial, Slot
-from verifier.sumcheck.multilinear import Point, bits_of
+from verifier.sumcheck.layout import Layout
+from verifier.sumcheck.multilinear import Point
 from verifier.sumcheck.plan import Plan
-from verifier.sumcheck.reduction import Reduced
-from verifier.sumcheck.weights import Weights
 
 
 @dataclass
@@ -38,17 +37,12 @@ def prove_merge(
     terms = []
     for part in committed:
         for polynomial, cells in zip(part.layout.polynomials, part.cells, strict=True):
-            weights = _polynomial_weights(device, polynomial, merge.reduced)
-            if weights is not None:
-                terms.append(_term(device, polynomial.bits, device.integers(cells), weights))
-    terms.append(
-        _term(device, plan.fraction_bits, _full(device, plan, fractions), _cap_weights(device, plan, merge))
-    )
-    return prove_rounds(speaker, device, terms, merge_variables(plan), 2)
-
-
-def _term(device: Device, variables: int, values: Vector, weights: Vector) -> Term:
-    return Term(variables, [values, weights], device.dot(values, weights))
+            terms += polynomial_terms(device, polynomial, cells, merge.reduced)
+    weights = _cap_weights(device, plan, merge)
+    full = _full(device, plan, fractions)
+    terms.append(Term(plan.fraction_bits, [full, weights], device.dot(full, weights)))
+    point, _ = prove_rounds(speaker, device, terms, merge_variables(plan), 2)
+    return point
 
 
 def _full(device: Device, plan: Plan, fractions: Vector) -> Vector:
@@ -61,37 +55,6 @@ def _cap_weights(device: Device, plan: Plan, merge: Merge) -> Vector:
     length = 1 << plan.fraction_bits
     eq = device.joined([device.eq(point)], length)
     return device.add_scaled(coefficient, eq, device.joined([ones], length))
-
-
-def _polynomial_weights(device: Device, polynomial: Polynomial, reduced: Reduced) -> Vector | None:
-    """The weights of all claims on a polynomial's cells."""
-    parts: list[Vector] = []
-    end, found = 0, False
-    for slot in polynomial.slots:
-        claims = reduced.committed.get(slot.tensor, ())
-        found = found or bool(claims)
-        parts.append(_slot_weights(device, slot, claims))
-        end = slot.offset + (1 << slot.bits)
-    return device.joined(parts, 1 << polynomial.bits) if found and end else None
-
-
-def _slot_weights(device: Device, slot: Slot, claims: Sequence[Weights]) -> Vector:
-    total = device.joined([], 1 << slot.bits)
-    for weights in claims:
-        total = device.add_scaled(weights.scale, _expanded(device, slot, weights), total)
-    return total
-
-
-def _expanded(device: Device, slot: Slot, weights: Weights) -> Vector:
-    """The weights of all padded cells, without their scale."""
-    made = device.vector([1])
-    axes: list[int] = []
-    for factor in weights.proper_factors:
-        made = device.kron(made, device.vector(factor.values))
-        axes += factor.axes
-    shape = tuple(slot.shape[axis] for axis in axes)
-    order = sorted(range(len(axes)), key=lambda i: axes[i])
-    return device.arranged(made, shape, order, tuple(1 << bits_of(shape[i]) for i in order))
 
 
 def prove_opening(

@@ -2,12 +2,15 @@
 
 Terms of fewer variables than there are rounds are summed where the variables before their own are zero: until
 their own rounds come, such a term is its whole sum times (1 - X) times what the variables bound before left.
+
+A term's factors need not have its last variables, if the sum over those was already taken; when the others
+are bound, `expand` gives the term that goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from prover.sumcheck.device import Device, Vector
 from prover.sumcheck.transcript import Speaker
@@ -19,43 +22,86 @@ _HALF = pow(2, -1, SCALAR_FIELD)
 
 @dataclass
 class Term:
-    """coefficient * sum_x prod_f f(x), of two or three factors of 2^variables elements."""
+    """coefficient * sum_x prod_f f(x), of two or three factors.
+
+    Parameters
+    ----------
+    variables
+        The number of variables.
+    factors
+        Vectors of 2^(variables - summed) elements each.
+    sum
+        The whole sum, without the coefficient.
+    summed
+        The number of last variables over which the sum was already taken.
+    expand
+        Given the values of the other variables, the term in the last ones; None if another term's has it.
+    """
 
     variables: int
     factors: list[Vector]
     sum: int
-    """The whole sum, without the coefficient."""
+    summed: int = 0
+    expand: Callable[[Point], Term] | None = None
     coefficient: int = 1
+    polynomial: list[int] = field(default_factory=list)
+    """The coefficients of this round's polynomial."""
 
 
-def prove_rounds(speaker: Speaker, device: Device, terms: Sequence[Term], rounds: int, degree: int) -> Point:
-    """Say all rounds of a sumcheck of the sum of the terms. Their factors end as single elements."""
-    point = []
+def prove_rounds(
+    speaker: Speaker, device: Device, terms: Sequence[Term], rounds: int, degree: int
+) -> tuple[Point, list[Term]]:
+    """Say all rounds of a sumcheck of the sum of the terms.
+
+    Returns
+    -------
+    tuple
+        The point, and the terms, whose factors are single elements now.
+    """
+    active = list(terms)
+    point: list[int] = []
     for k in range(rounds):
         remaining = rounds - k
-        parts = [_round(device, term, remaining) for term in terms]
+        active = [grown for term in active if (grown := _grown(term, remaining, point, rounds)) is not None]
         coefficients = [0] * (degree + 1)
-        for term, part in zip(terms, parts, strict=True):
-            for power, value in enumerate(part):
+        for term in active:
+            if term.variables < remaining:
+                term.polynomial = [term.sum, -term.sum]
+            elif not term.polynomial or term.variables == remaining:
+                term.polynomial = round_coefficients(device.product_round(term.factors), term.sum)
+            for power, value in enumerate(term.polynomial):
                 coefficients[power] += term.coefficient * value
         sent = [c % SCALAR_FIELD for i, c in enumerate(coefficients) if i != 1]
         speaker.say(sent)
         r = speaker.transcript.challenge()
         point.append(r)
-        for term, part in zip(terms, parts, strict=True):
-            if term.variables < remaining:
-                term.coefficient = term.coefficient * (1 - r) % SCALAR_FIELD
-            else:
-                term.sum = sum(c * pow(r, i, SCALAR_FIELD) for i, c in enumerate(part)) % SCALAR_FIELD
-                term.factors = device.bind(term.factors, r)
-    return tuple(point)
+        for term in active:
+            _bind(device, term, remaining, r)
+    return tuple(point), active
 
 
-def _round(device: Device, term: Term, remaining: int) -> list[int]:
-    """The coefficients of a term's part of the next round's polynomial."""
+def _grown(term: Term, remaining: int, point: Sequence[int], rounds: int) -> Term | None:
+    """The term, or the one that takes its place when its factors have no variable left."""
+    if not term.summed or remaining > term.summed:
+        return term
+    if term.expand is None:
+        return None
+    grown = term.expand(tuple(point[rounds - term.variables :]))
+    grown.coefficient = term.coefficient
+    return grown
+
+
+def _bind(device: Device, term: Term, remaining: int, r: int) -> None:
+    """Fix the round's variable, and compute the next round's polynomial in the same pass."""
     if term.variables < remaining:
-        return [term.sum, -term.sum]
-    return round_coefficients(device.product_round(term.factors), term.sum)
+        term.coefficient = term.coefficient * (1 - r) % SCALAR_FIELD
+        return
+    term.sum = sum(c * pow(r, i, SCALAR_FIELD) for i, c in enumerate(term.polynomial)) % SCALAR_FIELD
+    if remaining - 1 > term.summed:
+        term.factors, values = device.bind_round(term.factors, r)
+        term.polynomial = round_coefficients(values, term.sum)
+    else:
+        term.factors = device.bind(term.factors, r)
 
 
 def round_coefficients(values: Sequence[int], total: int) -> list[int]:

@@ -79,7 +79,7 @@ def prove_tree(
     product = Term(shape.cap_bits, [eq, device.joined([fractions], 1 << shape.cap_bits), denominators], 0)
     product.sum = device.dot(device.multiply(eq, fractions), denominators)
     other = Term(shape.cap_bits, [zero, numerators], -product.sum % SCALAR_FIELD)
-    y = prove_rounds(speaker, device, [product, other], shape.cap_bits, 3)
+    y, [product, other] = prove_rounds(speaker, device, [product, other], shape.cap_bits, 3)
     fraction, denominator = (device.scalars(product.factors[i])[0] for i in (1, 2))
     numerator = device.scalars(other.factors[1])[0]
     speaker.say([fraction, numerator, denominator])
@@ -90,16 +90,22 @@ def prove_tree(
         layer = tree.layer(height, point, mix)
         claim = (numerator + mix * denominator) % SCALAR_FIELD
         inner = []
+        left = len(point)
+        values = layer.round() if left else (0, 0)
         for z_k in reversed(point):
-            at_zero, square = layer.round()
+            at_zero, square = values
             # (1 - z) t(0) + z t(1) = claim
             at_one = (claim - (1 - z_k) * at_zero) * pow(z_k, -1, SCALAR_FIELD)
             sent = [(at_one - at_zero - square) % SCALAR_FIELD, square]
             speaker.say(sent)
             r = transcript.challenge()
             claim = next_claim_at(claim, sent, z_k, r)
-            layer.bind(r)
             inner.append(r)
+            left -= 1
+            if left:
+                values = layer.bind_round(r)
+            else:
+                layer.bind(r)
         n0, n1, d0, d1 = layer.finish()
         speaker.say([n0, n1, d0, d1])
         last = transcript.challenge()

@@ -67,6 +67,10 @@ class PythonLayer:
         self.point.pop()
         self.parts = [[(p[i] + r * (p[i + 1] - p[i])) % R for i in range(0, len(p), 2)] for p in self.parts]
 
+    def bind_round(self, r: int) -> tuple[int, int]:
+        self.bind(r)
+        return self.round()
+
     def finish(self) -> tuple[int, int, int, int]:
         n0, n1, d0, d1 = (part[0] for part in self.parts)
         return n0, n1, d0, d1
@@ -152,6 +156,13 @@ class PythonDevice:
     def bind(self, factors: Sequence[Any], challenge: int) -> list[Any]:
         half = len(factors[0]) // 2
         return [(f[:half] + challenge * (f[half:] - f[:half])) % R for f in factors]
+
+    def bind_round(self, factors: Sequence[Any], challenge: int) -> tuple[list[Any], list[int]]:
+        bound = self.bind(factors, challenge)
+        return bound, self.product_round(bound)
+
+    def part(self, vector: Any, start: int, length: int) -> Any:
+        return vector[start : start + length]
 
     def fraction_tree(
         self, rows: Any, denominators: Any, numerators: Sequence[tuple[int, Any]]
