@@ -1,0 +1,151 @@
+"""The merge's sum for one committed polynomial, sum_x f(x) E(x), E being the weights of all claims on f.
+
+The cells of f are small integers, and E is a sum over claims of products of factors over axes. With the axes
+cut in two, x = (h, l) and  E(h, l) = sum_c A_c(h) B_c(l),
+
+    sum_{h,l} f(h, l) E(h, l) = sum_c sum_h A_c(h) m_c(h),    m_c(h) = sum_l f(h, l) B_c(l),
+
+so that the first rounds are on vectors of 2^|h| elements, and after them what is left is
+
+    sum_l f(u, l) * (sum_c A_c(u) B_c(l)),    f(u, l) = sum_h eq(u, h) f(h, l).
+
+m_c and f(u, .) are products of a matrix of integers with a vector of field elements: f itself never becomes
+field elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from circuits.tensor import IntArray
+from prover.sumcheck.device import Device, Vector
+from prover.sumcheck.rounds import Term
+from verifier.bn254 import SCALAR_FIELD
+from verifier.sumcheck.layout import Polynomial, Slot
+from verifier.sumcheck.maps import Reshape
+from verifier.sumcheck.multilinear import Point, bits_of
+from verifier.sumcheck.reduction import Reduced
+from verifier.sumcheck.weights import Factor, Weights, padded_bits
+
+Shape = tuple[int, ...]
+_DENSE_BITS = 9
+"""Polynomials of so few variables are not worth cutting."""
+
+
+def polynomial_terms(device: Device, polynomial: Polynomial, cells: IntArray, reduced: Reduced) -> list[Term]:
+    """The terms of the merge's sumcheck for a polynomial; none if nothing is claimed of it."""
+    if all(not reduced.committed.get(slot.tensor) for slot in polynomial.slots):
+        return []
+    if len(polynomial.slots) == 1 and polynomial.bits > _DENSE_BITS and not polynomial.slots[0].offset:
+        slot = polynomial.slots[0]
+        if slot.bits == polynomial.bits:
+            shape, claims = _with_long_axes_cut(slot.shape, reduced.committed[slot.tensor])
+            axis = _cut(shape, claims)
+            if axis is not None:
+                return _cut_terms(device, cells, shape, claims, axis)
+    weights = _polynomial_weights(device, polynomial, reduced)
+    values = device.integers(cells)
+    return [Term(polynomial.bits, [values, weights], device.dot(values, weights))]
+
+
+def _with_long_axes_cut(shape: Shape, claims: Sequence[Weights]) -> tuple[Shape, Sequence[Weights]]:
+    """The same with each axis that fills a power of two in two halves."""
+    finer: list[int] = []
+    for n in shape:
+        bits = bits_of(n)
+        halves = (1 << (bits - bits // 2), 1 << (bits // 2))
+        finer += halves if n == 1 << bits and bits >= 2 else (n,)
+    reshape = Reshape(tuple(finer), shape)
+    return tuple(finer), [reshape.pull(weights) for weights in claims]
+
+
+def _cut(shape: Shape, claims: Sequence[Weights]) -> int | None:
+    """The first of the last axes: the cut nearest the middle that no factor reaches across."""
+    best = None
+    for axis in range(1, len(shape)):
+        before, behind = padded_bits(shape[:axis]), padded_bits(shape[axis:])
+        crossed = any(
+            any(a < axis for a in factor.axes) and any(a >= axis for a in factor.axes)
+            for weights in claims
+            for factor in weights.proper_factors
+        )
+        if before and behind and not crossed:
+            size = (1 << before) + (1 << behind)
+            if best is None or size < best[0]:
+                best = size, axis
+    return None if best is None else best[1]
+
+
+def _cut_terms(
+    device: Device, cells: IntArray, shape: Shape, claims: Sequence[Weights], axis: int
+) -> list[Term]:
+    first, last = shape[:axis], shape[axis:]
+    first_bits, last_bits = padded_bits(first), padded_bits(last)
+    # claims with the same last factors share their pass over f
+    shared: dict[object, list[Weights]] = {}
+    for weights in claims:
+        key = frozenset(factor.identity for factor in weights.proper_factors if factor.axes[0] >= axis)
+        shared.setdefault(key, []).append(weights)
+    befores, behinds = [], []
+    for alike in shared.values():
+        before = device.joined([], 1 << first_bits)
+        for weights in alike:
+            mine = [factor for factor in weights.proper_factors if factor.axes[0] < axis]
+            before = device.add_scaled(weights.scale, expanded(device, first, mine, 0), before)
+        befores.append(before)
+        mine = [factor for factor in alike[0].proper_factors if factor.axes[0] >= axis]
+        behinds.append(expanded(device, last, mine, axis))
+    matrix = cells.reshape(1 << first_bits, 1 << last_bits, 1)
+    sums = device.contract(matrix, device.joined(behinds, len(behinds) << last_bits))
+    by_claim = device.arranged(sums, (1 << first_bits, len(behinds)), (1, 0), (len(behinds), 1 << first_bits))
+    terms = []
+    for i, before in enumerate(befores):
+        part = device.part(by_claim, i << first_bits, 1 << first_bits)
+        terms.append(Term(first_bits + last_bits, [part, before], device.dot(part, before), last_bits))
+    terms[0].expand = _expansion(device, cells, terms, behinds, first_bits, last_bits)
+    return terms
+
+
+def _expansion(
+    device: Device,
+    cells: IntArray,
+    terms: Sequence[Term],
+    behinds: Sequence[Vector],
+    first_bits: int,
+    last_bits: int,
+) -> Callable[[Point], Term]:
+    def expand(point: Point) -> Term:
+        matrix = cells.reshape(1, 1 << first_bits, 1 << last_bits)
+        values = device.contract(matrix, device.eq(point))
+        weights = device.combine(list(behinds), [device.scalars(term.factors[1])[0] for term in terms])
+        total = sum(term.sum for term in terms) % SCALAR_FIELD
+        return Term(last_bits, [values, weights], total)
+
+    return expand
+
+
+def _polynomial_weights(device: Device, polynomial: Polynomial, reduced: Reduced) -> Vector:
+    """The weights of all claims on a polynomial's cells."""
+    parts = [_slot_weights(device, slot, reduced.committed.get(slot.tensor, ())) for slot in polynomial.slots]
+    return device.joined(parts, 1 << polynomial.bits)
+
+
+def _slot_weights(device: Device, slot: Slot, claims: Sequence[Weights]) -> Vector:
+    total = device.joined([], 1 << slot.bits)
+    for weights in claims:
+        total = device.add_scaled(
+            weights.scale, expanded(device, slot.shape, weights.proper_factors, 0), total
+        )
+    return total
+
+
+def expanded(device: Device, shape: Shape, factors: Sequence[Factor], start: int) -> Vector:
+    """The product of factors over all axes of a padded shape, whose first axis is number `start`."""
+    made = device.vector([1])
+    axes: list[int] = []
+    for factor in factors:
+        made = device.kron(made, device.vector(factor.values))
+        axes += [axis - start for axis in factor.axes]
+    sizes = tuple(shape[axis] for axis in axes)
+    order = sorted(range(len(axes)), key=lambda i: axes[i])
+    return device.arranged(made, sizes, order, tuple(1 << bits_of(sizes[i]) for i in order))
