@@ -49,3 +49,35 @@ class FractionTree:
         """Begin the sumcheck of sum over x of eq(z, x) * G(x), G = N0 * D1 + N1 * D0 + lam * D0 * D1,
         Nc(x) = N(2x + c) and Dc alike at `level`; z[0] belongs to the most significant bit of x. Layers are meant to
         be taken from the root down: the levels above this one are dropped, and made again on demand."""
+
+class Bases:
+    """Points of G1 to commit with, as many as the longest vector has scalars."""
+
+    def __init__(self, raw: bytes) -> None:
+        """From points of 64 bytes: x * 2^256 mod q and y * 2^256 mod q, little-endian, as halo2's and snarkjs' files
+        have them. Raises ValueError for a point at infinity or off the curve, or that is not canonical."""
+
+    def __len__(self) -> int: ...
+    def commit(self, scalars: NDArray[np.uint64]) -> bytes:
+        """sum_i scalars[i] * point[i], over a prefix of the points if the vector is shorter: 64 bytes, x and y
+        big-endian and canonical as in the EVM; zeros for the point at infinity."""
+
+    def commit_all(self, vectors: list[NDArray[np.uint64]]) -> bytes:
+        """The commitments to all vectors, back to back, in less time than one after the other."""
+
+    def commit_ints(
+        self, chunks: NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] | NDArray[np.int64]
+    ) -> bytes:
+        """The commitments to all rows of an array of signed integers [chunks, n], back to back."""
+
+def fold_pairs(f: NDArray[np.uint64], x: bytes) -> NDArray[np.uint64]:
+    """f[2 j] + x * (f[2 j + 1] - f[2 j]) for all j: the least significant variable bound to x."""
+
+def evaluate(f: NDArray[np.uint64], x: bytes) -> bytes:
+    """The sum of f[i] * x^i, as a scalar."""
+
+def divide_linear(f: NDArray[np.uint64], a: bytes) -> NDArray[np.uint64]:
+    """The quotient of the polynomial with coefficients f by X - a; the remainder is dropped."""
+
+def combine(vectors: list[NDArray[np.uint64]], scalars: list[bytes]) -> NDArray[np.uint64]:
+    """The sum of scalars[k] * vectors[k], as long as the longest; the others count as zero behind their ends."""
