@@ -28,7 +28,7 @@ from verifier.key import VerifyingKey
 from verifier.powers_of_tau import encode_g1_points, encode_g2_point
 from verifier.proof import Proof
 from verifier.srs_head import SrsHead
-from verifier.statement import embed
+from verifier.statement import embed, samples_of
 
 KEY_SECTIONS = frozenset({"proof_length", "settings", "solidity", "vk"})
 PROOF_SECTIONS = frozenset({"proof"})
@@ -97,6 +97,8 @@ class EzklVerifier:
         """See `verify_proof`."""
         if set(proof.sections) != PROOF_SECTIONS:
             raise FormatError("this proof is invalid: its sections are not those of the ezkl backend")
+        if samples_of(proof.statement, self._key.circuit) != 1:
+            raise CheckFailed("the proof is invalid: one of ezkl is about one sample")
         data = proof.sections["proof"]
         if len(data) != self._length:
             raise FormatError(

@@ -37,7 +37,8 @@ class Proof:
     insecure_srs
         Whether the prover used an SRS whose tau somebody may know.
     inputs, outputs
-        Signed integers of at most 64 bits, flat and row-major, all ports in order.
+        Signed integers of at most 64 bits, flat and row-major, all ports of the first sample in order, then
+        those of the next.
     sections
         The backend's own parts by name.
 

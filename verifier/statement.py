@@ -3,9 +3,10 @@
     circuit_id = keccak256(tag || keccak256(header) || opsRoot || weightsRoot || scalesHash)
     tag        = keccak256("verinfer circuit v1")
 
-Inputs and outputs are signed integers, flat and row-major, the circuit's ports in order. A signed integer n
-enters BN254's scalar field as n, or as r + n if it is negative; two integers that differ by a multiple of r
-would become one, so the bounds are checked on the integers, before any embedding.
+Inputs and outputs are signed integers, flat and row-major, the circuit's ports in order; a statement on
+several samples has them one after another. A signed integer n enters BN254's scalar field as n, or as r + n
+if it is negative; two integers that differ by a multiple of r would become one, so the bounds are checked on
+the integers, before any embedding.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ class Statement:
     circuit_id
         32 bytes.
     inputs, outputs
-        Signed integers, flat and row-major, all ports in order.
+        Signed integers, flat and row-major, all ports of the first sample in order, then those of the next.
     """
 
     circuit_id: bytes
@@ -131,16 +132,59 @@ def check_bounds(name: str, values: Sequence[int], ports: Sequence[PortEntry]) -
                 raise BoundError(f"element {i} of {name} {index} is {value}, outside [{port.lo}, {port.hi}]")
 
 
+def samples_of(statement: Statement, header: CircuitHeader) -> int:
+    """The number of samples that a statement is about, at least one.
+
+    Raises
+    ------
+    BoundError
+        If there are not as many inputs and outputs as that many samples have.
+    """
+    outputs = sum(port.elements for port in header.outputs)
+    samples = max(1, len(statement.outputs) // outputs)
+    for name, values, ports in (
+        ("output", statement.outputs, header.outputs),
+        ("input", statement.inputs, header.inputs),
+    ):
+        each = sum(port.elements for port in ports)
+        if len(values) != samples * each:
+            raise BoundError(
+                f"the statement has {len(values)} {name} values, but the circuit has {each}"
+                + (f", so {samples} samples have {samples * each}" if samples > 1 else "")
+            )
+    return samples
+
+
+def by_port(values: Sequence[int], ports: Sequence[PortEntry]) -> list[list[int]]:
+    """For each port its values in all samples, given those of the samples one after another."""
+    each = sum(port.elements for port in ports)
+    found: list[list[int]] = [[] for _ in ports]
+    for start in range(0, len(values), max(1, each)):
+        sample = split_by_port("public", values[start : start + each], ports)
+        for own, part in zip(found, sample, strict=True):
+            own.extend(part)
+    return found
+
+
 def check_statement(statement: Statement, header: CircuitHeader) -> None:
-    """Check the numbers of inputs and outputs, and each against its declared bounds.
+    """Check the numbers of inputs and outputs, and each against its declared bounds, sample by sample.
 
     Raises
     ------
     BoundError
         If there are too many or too few values, or one is out of bounds.
     """
-    check_bounds("input", statement.inputs, header.inputs)
-    check_bounds("output", statement.outputs, header.outputs)
+    samples = samples_of(statement, header)
+    for name, values, ports in (
+        ("input", statement.inputs, header.inputs),
+        ("output", statement.outputs, header.outputs),
+    ):
+        each = len(values) // samples
+        for sample in range(samples):
+            try:
+                check_bounds(name, values[sample * each : (sample + 1) * each], ports)
+            except BoundError as error:
+                raise BoundError(f"sample {sample}: {error}" if samples > 1 else str(error)) from None
 
 
 def embed(value: int) -> int:

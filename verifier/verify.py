@@ -14,7 +14,7 @@ from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.statement import check_statement
 
-BACKENDS = {"ezkl": "verifier.ezkl"}
+BACKENDS = {"sumcheck": "verifier.sumcheck.verify", "ezkl": "verifier.ezkl"}
 """The module of each backend; it has `verify_proof(proof, key)`, which raises CheckFailed."""
 
 
