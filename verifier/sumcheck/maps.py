@@ -82,7 +82,8 @@ def _summed(factor: Factor, keep: int) -> Factor:
         values = factor.values
         return [sum(values[i : i + inner]) % SCALAR_FIELD for i in range(0, len(values), inner)]
 
-    return Factor(factor.axes[:keep], factor.sizes[:keep], ("summed", factor.key, keep), compute)
+    key = ("summed", factor.key, factor.sizes)
+    return Factor(factor.axes[:keep], factor.sizes[:keep], key, compute)
 
 
 @dataclass(frozen=True)

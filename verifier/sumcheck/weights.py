@@ -74,7 +74,8 @@ class Factor:
 
     def total(self) -> Factor:
         """The sum of the values, as a number."""
-        return Factor((), (), ("total", self.key), lambda: [sum(self.values) % SCALAR_FIELD])
+        key = ("total", self.key, self.sizes)
+        return Factor((), (), key, lambda: [sum(self.values) % SCALAR_FIELD])
 
 
 def eq_factor(axis: int, size: int, point: Point) -> Factor:
