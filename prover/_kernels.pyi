@@ -1,6 +1,65 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# A vector is a contiguous uint64 array [n, 4]: elements of BN254's scalar field, x as the little-endian words of
+# x * 2^260 mod r. A scalar is 32 little-endian bytes, below r.
+
+def instruction_sets() -> list[str]:
+    """The instruction sets of this processor that the kernels are compiled for, fastest first."""
+
+def set_instruction_set(name: str | None) -> None:
+    """Let all kernels use one of instruction_sets(); None: the fastest."""
+
+def threads() -> int:
+    """How many threads a kernel uses."""
+
+def set_threads(count: int) -> None:
+    """Let every kernel use up to `count` threads."""
+
+def from_ints(
+    x: NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] | NDArray[np.int64],
+) -> NDArray[np.uint64]:
+    """The vector of signed integers, row-major."""
+
+def from_bytes(data: bytes) -> NDArray[np.uint64]:
+    """The vector of elements of 32 canonical little-endian bytes. Raises ValueError if one is not canonical."""
+
+def to_bytes(x: NDArray[np.uint64]) -> bytes:
+    """The other way round."""
+
+def add(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """a + b"""
+
+def sub(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """a - b"""
+
+def mul(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Products elementwise."""
+
+def scale(a: NDArray[np.uint64], factor: bytes) -> NDArray[np.uint64]:
+    """factor * a"""
+
+def axpy(factor: bytes, x: NDArray[np.uint64], y: NDArray[np.uint64]) -> None:
+    """y += factor * x, in place."""
+
+def dot(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> bytes:
+    """The inner product, as a scalar."""
+
+def inverse(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The inverses. Raises ValueError if an element is zero."""
+
+def powers(base: bytes, count: int) -> NDArray[np.uint64]:
+    """1, base, base^2, ..., `count` of them."""
+
+def eq(point: list[bytes], factor: bytes) -> NDArray[np.uint64]:
+    """factor * eq(point, i) for every i; the first coordinate belongs to the most significant bit of i."""
+
+def kron(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """a[i] * b[j] at i * len(b) + j."""
+
+def gather(table: NDArray[np.uint64], rows: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """table[rows]. Raises IndexError for a row beyond the table."""
+
 def product_round(factors: list[NDArray[np.uint64]]) -> list[bytes]:
     """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in the
     most significant variable: its values at 0 and, of three factors, at -1, and its leading coefficient."""
