@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifier.scalars import powers
 from verifier.sumcheck.fractions import Tree, tree_of
 from verifier.sumcheck.layout import Layout, lay_out
 from verifier.sumcheck.lowering import Lowering, lower
 from verifier.sumcheck.multilinear import bits_of
-from verifier.sumcheck.products import Entangled, grouped
+from verifier.sumcheck.products import Entangled, Group, grouped
 from verifier.sumcheck.reduction import ProductClaim, reduce
 from verifier.sumcheck.structure import Structure
-from verifier.sumcheck.system import Advice, Parameter, System
+from verifier.sumcheck.system import Advice, Parameter, Product, System
 from verifier.sumcheck.weights import Weights, at_point, padded_bits
 
 
@@ -105,22 +106,38 @@ def _entangled(lowering: Lowering) -> set[int]:
     """The products whose image has weights that do not factor."""
     system = lowering.system
     tree = tree_of(system)
+    ordinals: dict[Product, list[int]] = {}
+    for ordinal, product in enumerate(lowering.products):
+        ordinals.setdefault(product, []).append(ordinal)
     found: set[int] = set()
     for claim in _product_claims(system, tree):
         try:
             grouped(system, [claim])
         except Entangled as entangled:
-            found.add(lowering.products.index(entangled.product))
+            found.update(ordinals[entangled.product])
     return found
 
 
+def product_groups(plan: Plan) -> list[Group]:
+    """The groups of products that a proof will have, but for weights: those depend on challenges."""
+    return grouped(plan.system, _product_claims(plan.system, plan.tree))
+
+
 def _product_claims(system: System, tree: Tree) -> Sequence[ProductClaim]:
-    """The claims that a proof makes on products. Only which axes their weights' factors have means anything."""
-    point = (0,) * _point_bits(system, tree)
+    """The claims that a proof makes on products. Only which axes their weights' factors have means anything.
+
+    Coordinates and coefficients are as good as random, so that claims merge or cancel only if they always do.
+    """
+    point = tuple(powers(_ANY, _ANY, max(1, _point_bits(system, tree))))
+    tensors = [column for lookup in system.lookups for column in lookup.columns] + system.zeros
     claims: dict[int, list[Weights]] = {}
-    for tensor in [column for lookup in system.lookups for column in lookup.columns] + system.zeros:
-        claims.setdefault(tensor, []).append(at_point(system.shape(tensor), point))
+    for tensor, coefficient in zip(tensors, powers(_ANY**3, _ANY**2, len(tensors)), strict=True):
+        weights = at_point(system.shape(tensor), point).scaled(coefficient)
+        claims.setdefault(tensor, []).append(weights)
     return reduce(system, claims).products
+
+
+_ANY = 0x9E3779B97F4A7C15F39CC0605CEDC835
 
 
 def _point_bits(system: System, tree: Tree) -> int:

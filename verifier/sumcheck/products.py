@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.multilinear import Point, bits_of, eq_vector, inner_product
 from verifier.sumcheck.reduction import Claims, ProductClaim
@@ -28,11 +29,11 @@ from verifier.sumcheck.system import Labels, Product, System
 from verifier.sumcheck.weights import Factor, Weights, eq_factor, kron
 
 
-class Entangled(Exception):
-    """The weights on a product's image do not factor; the image must be committed."""
+class Entangled(CheckFailed):
+    """The weights on a product's image do not factor; the image must be committed. No plan leaves such."""
 
     def __init__(self, product: Product) -> None:
-        super().__init__(product)
+        super().__init__("the weights on a product do not factor")
         self.product = product
 
 
