@@ -16,6 +16,7 @@ lookup and every tensor that must be zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,7 @@ def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Su
     CheckFailed, FormatError
         If the argument does not hold.
     """
+    values = public_values(plan, instance)
     transcript = begin(instance, plan)
     messages = Messages(proof, transcript)
     advice = messages.points(plan.advice.chunks)
@@ -96,7 +98,6 @@ def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Su
     mix = transcript.challenge()
     equations = leaf_equations(plan.system, plan.tree, leaf, alpha, gamma, mix)
     reduced = reduce(plan.system, at_one_point(plan, point, equations.claims, mix))
-    values = public_values(plan, instance)
     [committed_part] = messages.scalars(1)
     groups = grouped(plan.system, reduced.products)
     total = equations.total - reduced.known(values) - committed_part
@@ -116,13 +117,23 @@ def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Su
 
 
 def public_values(plan: Plan, instance: Instance) -> dict[int, Sequence[int]]:
-    """The cells of the system's public tensors."""
-    ports = {"input": instance.inputs, "output": instance.outputs}
-    return {
-        i: ports[tensor.port[0]][tensor.port[1]]
-        for i, tensor in enumerate(plan.system.tensors)
-        if isinstance(tensor, Public)
+    """The cells of the system's public tensors.
+
+    Raises
+    ------
+    CheckFailed
+        If a port has more or fewer cells than its tensor, or there are more or fewer ports.
+    """
+    ports = {
+        (kind, port): cells
+        for kind, values in (("input", instance.inputs), ("output", instance.outputs))
+        for port, cells in enumerate(values)
     }
+    public = {tensor.port: i for i, tensor in enumerate(plan.system.tensors) if isinstance(tensor, Public)}
+    sizes = {port: math.prod(plan.system.shape(tensor)) for port, tensor in public.items()}
+    if sizes != {port: len(cells) for port, cells in ports.items()}:
+        raise CheckFailed("the public values are not as many as the circuit's ports have")
+    return {tensor: ports[port] for port, tensor in public.items()}
 
 
 def at_one_point(
@@ -217,7 +228,10 @@ def merged_claims(
     cap_sum = power * mix % SCALAR_FIELD
     cap_value = cap_sum * mix % SCALAR_FIELD
     total += cap_sum * cap.sum + cap_value * cap.value
-    return Merge(total % SCALAR_FIELD, reduce(plan.system, claims), cap_sum, (cap.point, cap_value))
+    linear = reduce(plan.system, claims)
+    if linear.products:
+        raise CheckFailed("a factor of a product is itself one")
+    return Merge(total % SCALAR_FIELD, linear, cap_sum, (cap.point, cap_value))
 
 
 def merge_variables(plan: Plan) -> int:

@@ -61,8 +61,8 @@ class Tree:
 
     @property
     def bits(self) -> int:
-        """The number of variables of the leaves."""
-        return bits_of(self.leaves)
+        """The number of variables of the leaves; a circuit without lookups has one, 0/1."""
+        return bits_of(max(self.leaves, 1))
 
     @property
     def height(self) -> int:
@@ -93,7 +93,10 @@ def _cells(shape: Shape) -> int:
 
 
 def tree_of(system: System) -> Tree:
-    """Lookups and tables, the largest first, so that each begins at a multiple of its length."""
+    """Lookups and tables, the largest first, so that each begins at a multiple of its length.
+
+    Without any there is one leaf, that of nothing: 0/1.
+    """
     entries = [(False, i, system.shape(lookup.columns[0])) for i, lookup in enumerate(system.lookups)]
     entries += [(True, i, (table.count,)) for i, table in enumerate(system.tables)]
     entries.sort(key=lambda entry: -padded_bits(entry[2]))
@@ -101,7 +104,7 @@ def tree_of(system: System) -> Tree:
     for is_table, number, shape in entries:
         slots.append(LeafSlot(is_table, number, shape, end))
         end += 1 << padded_bits(shape)
-    return Tree(tuple(slots), end)
+    return Tree(tuple(slots), max(end, 1))
 
 
 @dataclass(frozen=True)
