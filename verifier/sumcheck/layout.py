@@ -16,8 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from circuits.errors import FormatError
 from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.weights import Shape, padded_bits
+
+MAX_CHUNKS = 1 << 16
+"""The most chunks that are committed together: a verifier must work on each."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,19 @@ class Layout:
 
 
 def lay_out(tensors: Sequence[tuple[int, Shape]], chunk_bits: int) -> Layout:
-    """Give each tensor its place."""
+    """Give each tensor its place.
+
+    Raises
+    ------
+    FormatError
+        If there would be too many chunks.
+    """
+    large = sum((1 << padded_bits(shape)) >> chunk_bits for _, shape in tensors)
+    if large > MAX_CHUNKS:
+        raise FormatError(
+            f"{large:,} chunks of 2^{chunk_bits} numbers would be committed, more than {MAX_CHUNKS:,}: "
+            "the circuit or the batch is too large for chunks of this size"
+        )
     polynomials: list[Polynomial] = []
     chunks = 0
     for tensor, shape in tensors:
