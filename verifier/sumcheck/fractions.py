@@ -61,8 +61,8 @@ class Tree:
 
     @property
     def bits(self) -> int:
-        """The number of variables of the leaves; a circuit without lookups has one, 0/1."""
-        return bits_of(max(self.leaves, 1))
+        """The number of variables of the leaves."""
+        return bits_of(self.leaves)
 
     @property
     def height(self) -> int:
