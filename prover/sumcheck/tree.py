@@ -17,7 +17,9 @@ from verifier.sumcheck.system import ClampTable, PairTable, Table
 
 
 def build_tree(device: Device, plan: Plan, witness: Witness, alpha: int, gamma: int) -> FractionTree:
-    """The tree of a circuit's lookups."""
+    """The tree of a circuit's lookups; without any, of one leaf 0/1."""
+    if not plan.tree.slots:
+        return device.fraction_tree(witness.rows.rows, device.vector([1]), [(0, device.vector([0]))])
     denominators = device.joined(
         [*_denominators(device, plan, witness, alpha, gamma), device.vector([alpha])],
         witness.rows.padding + 1,
