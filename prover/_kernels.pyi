@@ -81,10 +81,10 @@ class FractionLayer:
         significant variable not yet bound, z_rest the point without its coordinate and those bound before."""
 
     def bind(self, r: bytes) -> None:
-        """Bind that variable to r."""
+        """Bind that variable to r. The work is done by the next call."""
 
     def bind_round(self, r: bytes) -> tuple[bytes, bytes]:
-        """bind, then round, in one pass."""
+        """bind, then round."""
 
     def finish(self) -> tuple[bytes, bytes, bytes, bytes]:
         """N0, N1, D0, D1 at the point that all variables are bound to."""

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "field.hpp"
 #include "instruction_set.hpp"
@@ -16,6 +17,12 @@ struct FractionPairs {
 };
 
 struct FractionKernels {
+    // out[i] = table[rows[i]] for i < count.
+    void (*gather)(const Fr *table, const std::uint32_t *rows, Fr *out, std::size_t count);
+
+    // even[i] = in[2i], odd[i] = in[2i + 1] for i < count.
+    void (*split)(const Fr *in, Fr *even, Fr *odd, std::size_t count);
+
     // out[i] = in[2i] + r * (in[2i + 1] - in[2i]) for i < count. The two may not overlap.
     void (*fold)(const Fr *in, Fr *out, std::size_t count, const Fr &r);
 

@@ -14,7 +14,7 @@ namespace {
 
 // Pairs of x that are bound and summed while they are in the first cache. One table of eq serves all blocks, and what
 // a block adds up is multiplied by the eq of the block's number.
-constexpr std::size_t kBlockVariables = 6;
+constexpr std::size_t kBlockVariables = 7;
 constexpr std::size_t kBlock = std::size_t{1} << kBlockVariables;
 constexpr std::size_t kGrain = 4;  // blocks
 
@@ -94,15 +94,9 @@ FractionPairs FractionLayer::read(std::size_t begin, std::size_t end, FractionSc
     const FractionNodes nodes = level_.read(2 * begin, 2 * (begin + count), scratch);
     Fr *planes[4];
     for (std::size_t i = 0; i < 4; ++i) planes[i] = scratch.array(kPlanes + i, count);
-    for (std::size_t x = 0; x < count; ++x) {
-        planes[2][x] = nodes.d[2 * x];
-        planes[3][x] = nodes.d[2 * x + 1];
-    }
+    fraction_kernels().split(nodes.d, planes[2], planes[3], count);
     if (nodes.n == nullptr) return {nullptr, nullptr, planes[2], planes[3]};
-    for (std::size_t x = 0; x < count; ++x) {
-        planes[0][x] = nodes.n[2 * x];
-        planes[1][x] = nodes.n[2 * x + 1];
-    }
+    fraction_kernels().split(nodes.n, planes[0], planes[1], count);
     return {planes[0], planes[1], planes[2], planes[3]};
 }
 
@@ -207,10 +201,33 @@ void FractionLayer::replace(Factors bound) {
     factors_ = std::move(bound);
     is_bound_ = true;
     point_.pop_back();
+    pending_.reset();
+}
+
+void FractionLayer::bind_pending() {
+    if (!pending_) return;
+    Factors to = allocate_bound();
+    parallel_for(blocks_of(to.size), kGrain, [&](std::size_t first, std::size_t last) {
+        FractionScratch scratch;
+        for (std::size_t block = first; block < last; ++block) bind_block(block, *pending_, to, scratch);
+    });
+    replace(std::move(to));
+}
+
+FractionLayer::Round FractionLayer::bind_pending_and_sum() {
+    Factors to = allocate_bound();
+    const Round sums =
+        sum_blocks(point_.size() - 2, to.size, [&](std::size_t block, FractionScratch &scratch) {
+            bind_block(block, *pending_, to, scratch);
+            return to.pairs(2 * kBlock * block);
+        });
+    replace(std::move(to));
+    return sums;
 }
 
 FractionLayer::Round FractionLayer::round() {
     require(variables_left() >= 1, "no variable is left for a round");
+    if (pending_) return bind_pending_and_sum();
     return sum_blocks(point_.size() - 1, size_, [this](std::size_t block, FractionScratch &scratch) {
         return read_for_round(block, scratch);
     });
@@ -218,28 +235,13 @@ FractionLayer::Round FractionLayer::round() {
 
 void FractionLayer::bind(const Fr &r) {
     require(variables_left() >= 1, "no variable is left to bind");
-    Factors to = allocate_bound();
-    parallel_for(blocks_of(to.size), kGrain, [&](std::size_t first, std::size_t last) {
-        FractionScratch scratch;
-        for (std::size_t block = first; block < last; ++block) bind_block(block, r, to, scratch);
-    });
-    replace(std::move(to));
+    bind_pending();
+    pending_ = r;
 }
 
-FractionLayer::Round FractionLayer::bind_round(const Fr &r) {
-    require(variables_left() >= 2, "no variable would be left for a round");
-    Factors to = allocate_bound();
-    const Round sums =
-        sum_blocks(point_.size() - 2, to.size, [&](std::size_t block, FractionScratch &scratch) {
-            bind_block(block, r, to, scratch);
-            return to.pairs(2 * kBlock * block);
-        });
-    replace(std::move(to));
-    return sums;
-}
-
-std::array<Fr, 4> FractionLayer::finish() const {
+std::array<Fr, 4> FractionLayer::finish() {
     require(variables_left() == 0, "variables are left to bind");
+    bind_pending();
     FractionScratch scratch;
     const FractionPairs x = read(0, 1, scratch);
     const Fr n0 = x.n0 == nullptr ? Fr::one() : x.n0[0], n1 = x.n1 == nullptr ? Fr::one() : x.n1[0];

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "field.hpp"
@@ -31,13 +32,14 @@ class FractionLayer {
     // level's nodes.
     FractionLayer(FractionTree &tree, std::size_t level, std::vector<Fr> point, const Fr &lambda);
 
-    std::size_t variables_left() const { return point_.size(); }
+    std::size_t variables_left() const { return point_.size() - (pending_ ? 1 : 0); }
 
-    // These throw std::runtime_error where variables_left() is not as given.
-    Round round();                     // 1 or more
-    void bind(const Fr &r);            // 1 or more
-    Round bind_round(const Fr &r);     // 2 or more
-    std::array<Fr, 4> finish() const;  // 0. N0, N1, D0, D1 at the bound point
+    // All throw std::runtime_error where variables_left() does not allow them.
+    //
+    // Binding is put off to the next call: the round after it takes the same pass over memory.
+    Round round();
+    void bind(const Fr &r);
+    std::array<Fr, 4> finish();  // N0, N1, D0, D1 at the bound point, when no variable is left
 
    private:
     // Values of the four factors for x = 0 .. size - 1, and for a dead x behind them where size is odd, after a
@@ -55,12 +57,15 @@ class FractionLayer {
     static constexpr std::uint32_t kUnits = UINT32_MAX;
 
     FractionLevel level_;
-    std::vector<Fr> point_;  // the coordinates of the variables not yet bound
+    std::vector<Fr> point_;  // the coordinates of the variables not yet bound, the pending one included
+    std::optional<Fr> pending_;
     Fr lambda_, lambda_inverse_;
     std::size_t size_;  // how many x are not dead
     bool is_bound_ = false;
     Factors factors_;  // if is_bound_
 
+    void bind_pending();
+    Round bind_pending_and_sum();
     Factors allocate_bound() const;
     void bind_block(std::size_t block, const Fr &r, Factors &to, FractionScratch &scratch) const;
     void replace(Factors bound);

@@ -97,17 +97,16 @@ void bind(FractionLayer &self, const nb::bytes &r) {
 }
 
 nb::tuple bind_round(FractionLayer &self, const nb::bytes &r) {
-    const Fr challenge = scalar(r);
-    FractionLayer::Round sums;
-    {
-        nb::gil_scoped_release release;
-        sums = self.bind_round(challenge);
-    }
-    return to_python(sums);
+    bind(self, r);
+    return round(self);
 }
 
-nb::tuple finish(const FractionLayer &self) {
-    const std::array<Fr, 4> values = self.finish();
+nb::tuple finish(FractionLayer &self) {
+    std::array<Fr, 4> values;
+    {
+        nb::gil_scoped_release release;
+        values = self.finish();
+    }
     return nb::make_tuple(to_python(values[0]), to_python(values[1]), to_python(values[2]), to_python(values[3]));
 }
 
@@ -119,8 +118,8 @@ void register_fraction_tree(nb::module_ &module) {
         .def("round", &round,
              "t(0) and the coefficient of X^2 of t(X) = sum over x of eq(z_rest, x) * G(x, X), X being the least "
              "significant variable not yet bound, z_rest the point without its coordinate and those bound before.")
-        .def("bind", &bind, "r"_a, "Bind that variable to r.")
-        .def("bind_round", &bind_round, "r"_a, "bind, then round, in one pass.")
+        .def("bind", &bind, "r"_a, "Bind that variable to r. The work is done by the next call.")
+        .def("bind_round", &bind_round, "r"_a, "bind, then round.")
         .def("finish", &finish, "N0, N1, D0, D1 at the point that all variables are bound to.");
     nb::class_<TreeOfArrays>(module, "FractionTree", "A tree of fractions over leaves n / denominators[rows[i]].")
         .def(nb::init<Rows, Vector, std::vector<std::pair<std::size_t, Vector>>>(), "rows"_a.noconvert(),

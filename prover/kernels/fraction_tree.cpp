@@ -80,21 +80,15 @@ bool FractionTree::leaves_are_units(std::size_t begin, std::size_t end) const {
 }
 
 FractionNodes FractionTree::read_leaves(std::size_t begin, std::size_t end, FractionScratch &scratch) const {
-    constexpr std::size_t ahead = 16;  // rows lie anywhere in a table that the first caches do not hold
     Fr *d = scratch.array(1, end - begin);
-    const std::size_t live_end = std::min(end, leaves_);
-    const std::size_t foreseen = live_end < begin + ahead ? begin : live_end - ahead;
-    std::size_t i = begin;
-    for (; i < foreseen; ++i) {
-        __builtin_prefetch(denominators_ + rows_[i + ahead]);
-        d[i - begin] = denominators_[rows_[i]];
-    }
-    for (; i < live_end; ++i) d[i - begin] = denominators_[rows_[i]];
-    for (; i < end; ++i) d[i - begin] = Fr::one();
+    const std::size_t live = std::clamp(leaves_, begin, end) - begin;
+    fraction_kernels().gather(denominators_, rows_ + begin, d, live);
+    std::fill(d + live, d + (end - begin), Fr::one());
     if (leaves_are_units(begin, end)) return {nullptr, d};
 
     Fr *n = scratch.array(0, end - begin);
-    for (i = begin; i < end; ++i) n[i - begin] = i < live_end ? Fr::one() : Fr::zero();
+    std::fill(n, n + live, Fr::one());
+    std::fill(n + live, n + (end - begin), Fr::zero());
     auto range = std::ranges::upper_bound(ranges_, begin, {}, &NumeratorRange::end);
     for (; range != ranges_.end() && range->begin < end; ++range) {
         const std::size_t from = std::max(begin, range->begin), to = std::min(end, range->end);

@@ -23,6 +23,24 @@ VERINFER_INLINE void load_pairs(const Fr *from, int n, Lanes<Fr> &even, Lanes<Fr
     load_pairs(padded, even, odd);
 }
 
+void gather(const Fr *table, const std::uint32_t *rows, Fr *out, std::size_t count) {
+    constexpr std::size_t ahead = 16;  // the table may be too large for the first caches
+    std::size_t i = 0;
+    for (; i + ahead < count; ++i) {
+        __builtin_prefetch(table + rows[i + ahead]);
+        out[i] = table[rows[i]];
+    }
+    for (; i < count; ++i) out[i] = table[rows[i]];
+}
+
+void split(const Fr *in, Fr *even, Fr *odd, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        __builtin_prefetch(in + kAhead + 2 * i);
+        even[i] = in[2 * i];
+        odd[i] = in[2 * i + 1];
+    }
+}
+
 void fold(const Fr *in, Fr *out, std::size_t count, const Fr &r) {
     const auto challenge = broadcast(r);
     for (std::size_t i = 0; i < count; i += kLanes) {
@@ -97,6 +115,7 @@ void round_of_units(const FractionPairs &pairs, const Fr &shift, const Fr *eq, s
 
 }  // namespace
 
-extern const FractionKernels fraction_kernels = {fold, absorb, add, add_units, round, round_of_units};
+extern const FractionKernels fraction_kernels = {gather, split,     fold,  absorb,
+                                                  add,    add_units, round, round_of_units};
 
 }  // namespace verinfer::VERINFER_PATH

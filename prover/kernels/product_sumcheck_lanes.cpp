@@ -9,21 +9,21 @@ namespace {
 // Vectors from memory come in streams that end at every page for the processor's own prefetching.
 constexpr std::size_t kAhead = 2048 / sizeof(Fr);
 
-VERINFER_INLINE void prefetch(const Fr *from) {
-    for (int line = 0; line < kLanes / 2; ++line) __builtin_prefetch(from + kAhead + 2 * line);
-}
-
 VERINFER_INLINE int lanes_left(std::size_t i, std::size_t count) {
     return count - i < kLanes ? static_cast<int>(count - i) : kLanes;
+}
+
+VERINFER_INLINE Lanes<Fr> load_ahead(const Fr *from, int count) {
+    VERINFER_UNROLL
+    for (int i = 0; i < kLanes; i += 2) __builtin_prefetch(from + kAhead + i);
+    return load(from, count);
 }
 
 void fold(const Fr *low, const Fr *high, Fr *out, std::size_t count, const Fr &r) {
     const auto challenge = broadcast(r);
     for (std::size_t i = 0; i < count; i += kLanes) {
         const int n = lanes_left(i, count);
-        prefetch(low + i);
-        prefetch(high + i);
-        const auto at_0 = load(low + i, n), at_1 = load(high + i, n);
+        const auto at_0 = load_ahead(low + i, n), at_1 = load_ahead(high + i, n);
         store(out + i, n, at_0 + challenge * (at_1 - at_0));
     }
 }
@@ -32,9 +32,9 @@ void sums_of_2(const Fr *const *low, const Fr *const *high, std::size_t count, F
     Products<Fr> at_0, leading;
     for (std::size_t i = 0; i < count; i += kLanes) {
         const int n = lanes_left(i, count);
-        const auto a = load(low[0] + i, n), b = load(low[1] + i, n);
+        const auto a = load_ahead(low[0] + i, n), b = load_ahead(low[1] + i, n);
         at_0.add(a, b);
-        leading.add(load(high[0] + i, n) - a, load(high[1] + i, n) - b);
+        leading.add(load_ahead(high[0] + i, n) - a, load_ahead(high[1] + i, n) - b);
     }
     sums[0] = at_0.total();
     sums[1] = leading.total();
@@ -44,9 +44,9 @@ void sums_of_3(const Fr *const *low, const Fr *const *high, std::size_t count, F
     Products<Fr> at_0, at_minus_1, leading;
     for (std::size_t i = 0; i < count; i += kLanes) {
         const int n = lanes_left(i, count);
-        const auto a = load(low[0] + i, n), b = load(low[1] + i, n), c = load(low[2] + i, n);
-        const auto slope_a = load(high[0] + i, n) - a, slope_b = load(high[1] + i, n) - b,
-                   slope_c = load(high[2] + i, n) - c;
+        const auto a = load_ahead(low[0] + i, n), b = load_ahead(low[1] + i, n), c = load_ahead(low[2] + i, n);
+        const auto slope_a = load_ahead(high[0] + i, n) - a, slope_b = load_ahead(high[1] + i, n) - b,
+                   slope_c = load_ahead(high[2] + i, n) - c;
         at_0.add(a * b, c);
         at_minus_1.add((a - slope_a) * (b - slope_b), c - slope_c);
         leading.add(slope_a * slope_b, slope_c);

@@ -132,20 +132,18 @@ class ReferenceLayer:
 
 
 def messages(
-    leaves: Leaves, level: int, z: list[int], lam: int, challenges: list[int], fused: bool
+    leaves: Leaves, level: int, z: list[int], lam: int, challenges: list[int], steps: str
 ) -> list[bytes]:
     """All that the kernels' sumcheck of a layer says."""
     layer = leaves.tree().layer(level, [scalar(x) for x in z], scalar(lam))
     said: list[bytes] = []
     for i, r in enumerate(challenges):
-        if fused and i > 0:
-            said += layer.bind_round(scalar(challenges[i - 1]))
-        else:
-            said += layer.round()
-        if not fused:
+        if steps != "bind only":
+            said += layer.bind_round(scalar(challenges[i - 1])) if steps == "in one" and i > 0 else layer.round()
+        if steps == "repeated":
+            assert list(layer.round()) == said[-2:]
+        if steps != "in one" or i == len(challenges) - 1:
             layer.bind(scalar(r))
-    if fused and challenges:
-        layer.bind(scalar(challenges[-1]))
     return [*said, *layer.finish()]
 
 
@@ -161,9 +159,10 @@ def reference_messages(
 
 def check_layer(leaves: Leaves, level: int, z: list[int], lam: int, challenges: list[int]) -> None:
     expected = list(reference_messages(leaves, level, z, lam, challenges))
-    for fused in (False, True):
-        said = on_every_path(partial(messages, leaves, level, z, lam, challenges, fused))
-        assert [integer(x) for x in said] == expected
+    for steps in ("one by one", "in one", "repeated", "bind only"):
+        said = on_every_path(partial(messages, leaves, level, z, lam, challenges, steps))
+        assert [integer(x) for x in said] == expected[-len(said) :]
+        assert len(said) == (4 if steps == "bind only" else len(expected))
 
 
 @settings(max_examples=examples(40), deadline=None)
@@ -284,8 +283,6 @@ def test_steps_out_of_turn() -> None:
     layer = tree.layer(1, [scalar(8)], scalar(9))
     with pytest.raises(RuntimeError, match="left to bind"):
         layer.finish()
-    with pytest.raises(RuntimeError, match="left for a round"):
-        layer.bind_round(scalar(1))
     layer.bind(scalar(1))
     with pytest.raises(RuntimeError, match="left to bind"):
         layer.bind(scalar(1))
