@@ -107,10 +107,6 @@ class Device(Protocol):
         """The inverses of elements that are not zero."""
         ...
 
-    def gather(self, table: Vector, rows: Any) -> Vector:
-        """table[rows]."""
-        ...
-
     def contract(self, values: IntArray, weights: Vector) -> Vector:
         """sum_a values[o, a, i] * weights[m, a] as [o, m, i], for integers values[o, a, i]."""
         ...

@@ -19,7 +19,16 @@ from circuits.tensor import IntArray
 from prover.sumcheck.images import image, product_image
 from verifier.sumcheck.fractions import Tree
 from verifier.sumcheck.plan import Plan
-from verifier.sumcheck.system import Advice, PairTable, Parameter, Product, Public, RangeTable, System
+from verifier.sumcheck.system import (
+    Advice,
+    PairTable,
+    Parameter,
+    Product,
+    Public,
+    PublicChoice,
+    RangeTable,
+    System,
+)
 
 
 class Witness:
@@ -52,6 +61,8 @@ class Witness:
             kind, port = tensor.port
             ports = self.circuit.inputs if kind == "input" else self.circuit.outputs
             return np.broadcast_to(self._of_node[ports[port].node], tensor.shape)
+        if isinstance(tensor, PublicChoice):
+            return self.index_one_hot(tensor, tensor.index)
         if isinstance(tensor, Advice):
             name, *arguments = tensor.role
             return ROLES[str(name)](self, tensor, *arguments)
@@ -123,10 +134,11 @@ class Witness:
         np.put_along_axis(hot, places, 1, axis=axis + 1)
         return hot
 
-    def index_one_hot(self, advice: Advice, tensor: int) -> IntArray:
+    def index_one_hot(self, advice: Advice | PublicChoice, tensor: int) -> IntArray:
         """1 at the place that an index names, along a new last axis."""
         hot = np.zeros(advice.shape, dtype=np.int8)
-        np.put_along_axis(hot, self.value(tensor).astype(np.int64)[..., None], 1, axis=-1)
+        index = self.value(tensor).astype(np.int64).reshape(*advice.shape[:-1], 1)
+        np.put_along_axis(hot, index, 1, axis=-1)
         return hot
 
     def positive(self, advice: Advice, tensor: int) -> IntArray:

@@ -214,8 +214,8 @@ def _scattered(
                     result[target * inner + i] += values[row * inner + i]
         return [value % SCALAR_FIELD for value in result]
 
-    made = ((axis,), (size,)) if size > 1 else ((), ())
-    return _replace(renumbered, _marks(axis, run), *made, key, scatter)
+    axes, sizes = ((axis,), (size,)) if size > 1 else ((), ())
+    return _replace(renumbered, _marks(axis, run), axes, sizes, key, scatter)
 
 
 def _marks(axis: int, run: int) -> list[int]:

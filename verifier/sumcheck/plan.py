@@ -82,13 +82,13 @@ def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
     system = settled(structure, batch, options.limb_bits, options.clamp_bits).system
     tree = tree_of(system)
     point_bits = _point_bits(system, tree)
-    layouts = [
+    parameters, advice = (
         lay_out(
             [(i, t.shape) for i, t in system.committed().items() if isinstance(t, kind)], options.chunk_bits
         )
         for kind in (Parameter, Advice)
-    ]
-    return Plan(options, batch, system, tree, *layouts, point_bits)
+    )
+    return Plan(options, batch, system, tree, parameters, advice, point_bits)
 
 
 def settled(structure: Structure, batch: int, limb_bits: int, clamp_bits: int) -> Lowering:

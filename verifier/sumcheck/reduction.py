@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.multilinear import inner_product
-from verifier.sumcheck.system import Advice, Parameter, Product, Public, System
+from verifier.sumcheck.system import Advice, Parameter, Product, Public, PublicChoice, System
 from verifier.sumcheck.weights import Weights, joined
 
 Claims = Mapping[int, Iterable[Weights]]
@@ -33,6 +33,8 @@ class Reduced:
     constants: Sequence[tuple[int, Weights]]
     """A value, and the weights of the cells that hold it."""
     public: Mapping[int, Sequence[Weights]]
+    choices: Sequence[tuple[int, Weights]]
+    """The public tensor of the indices, and weights on the choice that it makes."""
     committed: Mapping[int, Sequence[Weights]]
     products: Sequence[ProductClaim]
 
@@ -42,6 +44,8 @@ class Reduced:
         for tensor, claims in self.public.items():
             for weights in claims:
                 total += weighted_sum(weights, values[tensor])
+        for index, weights in self.choices:
+            total += chosen_sum(weights, values[index])
         return total % SCALAR_FIELD
 
 
@@ -54,11 +58,12 @@ def reduce(system: System, claims: Claims) -> Reduced:
         old = at.get(weights.identity)
         at[weights.identity] = weights if old is None else old.scaled_sum(weights)
 
-    for tensor, all_weights in claims.items():
+    for claimed, all_weights in claims.items():
         for weights in all_weights:
-            claim(tensor, weights)
+            claim(claimed, weights)
     constants: list[tuple[int, Weights]] = []
     public: dict[int, list[Weights]] = {}
+    choices: list[tuple[int, Weights]] = []
     committed: dict[int, list[Weights]] = {}
     products: list[ProductClaim] = []
     for i in reversed(range(len(system.tensors))):
@@ -68,6 +73,8 @@ def reduce(system: System, claims: Claims) -> Reduced:
         tensor = system.tensors[i]
         if isinstance(tensor, Public):
             public[i] = here
+        elif isinstance(tensor, PublicChoice):
+            choices += [(tensor.index, weights) for weights in here]
         elif isinstance(tensor, Advice | Parameter):
             committed[i] = here
         else:
@@ -79,7 +86,7 @@ def reduce(system: System, claims: Claims) -> Reduced:
                         products.append(ProductClaim(term, weights.scaled(term.coefficient)))
                     else:
                         claim(term.source, term.map.pull(weights).scaled(term.coefficient))
-    return Reduced(constants, public, committed, products)
+    return Reduced(constants, public, choices, committed, products)
 
 
 def weighted_sum(weights: Weights, values: Sequence[int]) -> int:
@@ -94,3 +101,21 @@ def weighted_sum(weights: Weights, values: Sequence[int]) -> int:
         size = len(factor.values)
         sums = [inner_product(factor.values, sums[i : i + size]) for i in range(0, len(sums), size)]
     return weights.scale * sums[0] % SCALAR_FIELD
+
+
+def chosen_sum(weights: Weights, indices: Sequence[int]) -> int:
+    """The sum over q of the weight of (q, indices[q]), the index being along the last axis."""
+    proper = weights.proper_factors
+    if not proper:
+        return weights.scale
+    axes = sorted(axis for factor in proper for axis in factor.axes)
+    last = [factor for factor in proper if axes[-1] in factor.axes]
+    size = last[0].sizes[last[0].axes.index(axes[-1])]
+    if len(last[0].axes) == 1:
+        others = joined([factor for factor in proper if factor is not last[0]], axes[:-1])
+        rows = others.values if others.axes else [1]
+        total = sum(row * last[0].values[j] for row, j in zip(rows, indices, strict=True))
+    else:
+        values = joined(proper, axes).values
+        total = sum(values[q * size + j] for q, j in enumerate(indices))
+    return weights.scale * total % SCALAR_FIELD

@@ -57,6 +57,14 @@ class Public:
 
 
 @dataclass(frozen=True)
+class PublicChoice:
+    """1 where the index along the last axis is the cell of a public tensor of the other axes, 0 elsewhere."""
+
+    shape: Shape
+    index: int
+
+
+@dataclass(frozen=True)
 class Linear:
     """coefficient * map(source)."""
 
@@ -89,7 +97,7 @@ class Virtual:
     constant: int = 0
 
 
-Tensor = Advice | Parameter | Public | Virtual
+Tensor = Advice | Parameter | Public | PublicChoice | Virtual
 
 
 @dataclass(frozen=True)

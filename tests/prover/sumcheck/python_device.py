@@ -132,9 +132,6 @@ class PythonDevice:
     def inverse(self, vector: Any) -> Any:
         return _vec([pow(int(v), -1, R) for v in vector])
 
-    def gather(self, table: Any, rows: Any) -> Any:
-        return table[rows]
-
     def contract(self, values: Any, weights: Any) -> Any:
         return self.contract_vector(values.reshape(-1).astype(object), values.shape, weights)
 

@@ -1,14 +1,15 @@
-"""Movement of cells: virtual, all of it linear maps.
+"""Movement of cells: all of it linear maps, so virtual, but for indices that depend on the input.
 
-reshape, transpose, broadcast, slice, concat, pad        as they are
-gather(x, index)    at a fixed index a linear map; at one that depends on the input
-                    y[.., q, ..] = sum_j s[q, j] * x[.., j, ..],  s one-hot along j,  sum_j j * s[q, j] = index[q]
+gather(x, index)    y[.., q, ..] = sum_j s[q, j] * x[.., j, ..],  with s one-hot along j and
+                    sum_j j * s[q, j] = index[q]. Where the index is public, s is known to both sides and
+                    nothing is committed.
 """
 
 from __future__ import annotations
 
 from verifier.sumcheck.lowering import Lowering
-from verifier.sumcheck.maps import Select, Transpose
+from verifier.sumcheck.maps import Reshape, Select, Transpose
+from verifier.sumcheck.system import Linear, Public, PublicChoice, Virtual
 
 
 def reshape(lowering: Lowering, i: int) -> int:
@@ -67,9 +68,13 @@ def gather(lowering: Lowering, i: int) -> int:
     source = lowering.system.shape(x)
     size, index_tensor = source[axis], lowering.value[index_node]
     index_shape = lowering.system.shape(index_tensor)
-    choice = lowering.one_hot((*index_shape, size), [len(index_shape)], "index_one_hot", index_tensor)
-    found = lowering.reshaped(lowering.chosen_index(choice, len(index_shape)), index_shape)
-    lowering.require_zero(lowering.system.sum([(1, found), (-1, index_tensor)]))
+    public = _public_source(lowering, index_tensor)
+    if public is not None and size > 1:
+        choice = lowering.system.add(PublicChoice((*index_shape, size), public))
+    else:
+        choice = lowering.one_hot((*index_shape, size), [len(index_shape)], "index_one_hot", index_tensor)
+        found = lowering.reshaped(lowering.chosen_index(choice, len(index_shape)), index_shape)
+        lowering.require_zero(lowering.system.sum([(1, found), (-1, index_tensor)]))
     # labels: batch 0, axes of the index, the gathered axis, the other axes of x
     own = len(index_shape) - 1
     gathered, first = own + 1, own + 2
@@ -81,6 +86,17 @@ def gather(lowering: Lowering, i: int) -> int:
         for each, s in ((names_choice, (*index_shape, size)), (names_x, source), (names, shape))
     )
     return lowering.product(choice, x, (labels[0], labels[1], labels[2]), shape)
+
+
+def _public_source(lowering: Lowering, tensor: int) -> int | None:
+    """The public tensor whose cells, in order, a tensor has, if there is one."""
+    made = lowering.system.tensors[tensor]
+    while isinstance(made, Virtual) and len(made.terms) == 1 and made.constant == 0:
+        [term] = made.terms
+        if not (isinstance(term, Linear) and term.coefficient == 1 and isinstance(term.map, Reshape)):
+            return None
+        tensor, made = term.source, lowering.system.tensors[term.source]
+    return tensor if isinstance(made, Public) else None
 
 
 def _select(lowering: Lowering, x: int, axis: int, index: range | tuple[int, ...]) -> int:
