@@ -139,7 +139,8 @@ def messages(
     said: list[bytes] = []
     for i, r in enumerate(challenges):
         if steps != "bind only":
-            said += layer.bind_round(scalar(challenges[i - 1])) if steps == "in one" and i > 0 else layer.round()
+            in_one = steps == "in one" and i > 0
+            said += layer.bind_round(scalar(challenges[i - 1])) if in_one else layer.round()
         if steps == "repeated":
             assert list(layer.round()) == said[-2:]
         if steps != "in one" or i == len(challenges) - 1:
