@@ -6,15 +6,22 @@ from importlib import import_module
 
 from circuits.errors import InputError
 from prover.backend import Backend
-from prover.keys import KeyCache
 
-BACKENDS = {"ezkl": ("prover.ezkl.backend", "EzklBackend")}
+BACKENDS = {
+    "sumcheck": ("prover.sumcheck.backend", "SumcheckBackend"),
+    "ezkl": ("prover.ezkl.backend", "EzklBackend"),
+}
 """The module and the class of each backend."""
-DEFAULT = "ezkl"
+DEFAULT = "sumcheck"
 
 
-def backend(name: str, cache: KeyCache | None = None) -> Backend:
-    """The backend called `name`, its proving keys in `cache`, by default this user's.
+def backend(name: str, threads: int | None = None) -> Backend:
+    """The backend called `name`.
+
+    Parameters
+    ----------
+    threads
+        How many threads it may use; by default one for each processor.
 
     Raises
     ------
@@ -24,5 +31,5 @@ def backend(name: str, cache: KeyCache | None = None) -> Backend:
     if name not in BACKENDS:
         raise InputError(f"there is no backend {name!r}; known are: {', '.join(BACKENDS)}")
     module, made_by = BACKENDS[name]
-    made: Backend = getattr(import_module(module), made_by)(cache)
+    made: Backend = getattr(import_module(module), made_by)(threads=threads)
     return made

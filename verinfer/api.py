@@ -82,9 +82,21 @@ def run(circuit: Circuit, inputs: Data, saturate: bool = False) -> list[NDArray[
 
 
 def setup(
-    circuit: Circuit, backend_name: str = DEFAULT, srs: Path | None = None, progress: Progress = silent
+    circuit: Circuit,
+    backend_name: str = DEFAULT,
+    srs: Path | None = None,
+    progress: Progress = silent,
+    chunk_bits: int | None = None,
+    threads: int | None = None,
 ) -> VerifyingKey:
-    """Make the keys of a circuit: the proving key stays in the cache, the verifying key is returned.
+    """Make the verifying key of a circuit; a proving key, if the backend has one, stays in the cache.
+
+    Parameters
+    ----------
+    chunk_bits
+        Commit to chunks of 2^chunk_bits numbers; by default as the backend thinks best.
+    threads
+        How many to use; by default one for each processor.
 
     Raises
     ------
@@ -93,7 +105,7 @@ def setup(
     InputError
         If there is no reference string of the size that is needed.
     """
-    return backend(backend_name).setup(circuit, finder(srs), progress).key
+    return backend(backend_name, threads).setup(circuit, finder(srs), progress, chunk_bits).key
 
 
 def prove(
@@ -103,19 +115,21 @@ def prove(
     srs: Path | None = None,
     saturate: bool = False,
     progress: Progress = silent,
+    threads: int | None = None,
 ) -> Proof:
-    """Prove what the circuit answers on one sample.
+    """Prove what the circuit answers on one or more samples, in one proof.
+
+    For one proof after another, load a prover once: `prover.backends.backend(key.backend).load(...)`.
 
     Raises
     ------
     InputError, BoundError
-        If the inputs are not one sample that fits the circuit, or the key is another circuit's.
+        If the inputs do not fit the circuit, there are more samples than the backend takes, or the key is
+        another circuit's.
     """
     batch = integers(circuit, inputs, saturate)
-    if batch[0].shape[0] != 1:
-        raise InputError(f"{batch[0].shape[0]} samples were given: a proof is about one")
-    sample = [x[0] for x in batch]
-    return backend(key.backend).prove(circuit, sample, key, finder(srs, key.srs_id), progress).proof
+    find = finder(srs, key.srs_id)
+    return backend(key.backend, threads).load(circuit, key, find, progress).prove(batch, progress).proof
 
 
 def integers(circuit: Circuit, inputs: Data, saturate: bool = False) -> list[IntArray]:

@@ -56,6 +56,9 @@ err = _Stream(stderr=True, highlight=False, soft_wrap=True)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout."
 )
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="Use so many threads; default: one for each processor."
+)
 
 
 def emit(as_json: bool, result: Mapping[str, Any], *renderings: RenderableType) -> None:

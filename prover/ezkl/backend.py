@@ -21,7 +21,16 @@ from circuits.circuit import Circuit
 from circuits.errors import CheckFailed, InputError
 from circuits.executor import execute
 from circuits.tensor import IntArray
-from prover.backend import Estimate, FindSrs, LayerCost, Proven, SetUp
+from prover.backend import (
+    Estimate,
+    FindSrs,
+    LayerCost,
+    Proven,
+    SetUp,
+    check_key,
+    check_srs,
+    sample_by_sample,
+)
 from prover.ezkl import export as exporting
 from prover.ezkl.export import INNER_COLUMNS, Export, export
 from prover.ezkl.process import EzklError, Step, run
@@ -38,6 +47,7 @@ from verifier.statement import embed
 
 NAME = "ezkl"
 _PROVE_SECONDS_PER_ROW = 3e-4
+_PROVE_BYTES_PER_ROW = 13_000
 _PROOF_LENGTH = re.compile(r"eq\(0x([0-9a-f]+), proof\.length\)")
 _MODEL, _SETTINGS, _COMPILED, _PROVING_KEY = "model.onnx", "settings.json", "circuit.compiled", "proving.key"
 _KEY = "verifying.key"
@@ -67,10 +77,12 @@ class EzklBackend:
     """Proofs of constant size for small models."""
 
     name = NAME
+    unit = "rows"
 
-    def __init__(self, cache: KeyCache | None = None) -> None:
-        """Keep proving keys in `cache`, by default this user's."""
+    def __init__(self, cache: KeyCache | None = None, threads: int | None = None) -> None:
+        """Keep proving keys in `cache`, by default this user's, and use so many threads, by default all."""
         self.cache = cache or KeyCache(NAME)
+        self.threads = threads
 
     def check(self, circuit: Circuit) -> None:
         """See `Backend.check`."""
@@ -85,10 +97,24 @@ class EzklBackend:
             if cells
         )
         rows = -(-sum(made.cells) // INNER_COLUMNS)
-        return Estimate(NAME, rows, made.logrows, _PROVE_SECONDS_PER_ROW * (1 << made.logrows), layers)
+        points = 1 << made.logrows
+        return Estimate(
+            NAME,
+            self.unit,
+            rows,
+            made.logrows,
+            _PROVE_SECONDS_PER_ROW * points,
+            _PROVE_BYTES_PER_ROW * points,
+            None,
+            layers,
+        )
 
-    def setup(self, circuit: Circuit, find_srs: FindSrs, progress: Progress) -> SetUp:
+    def setup(
+        self, circuit: Circuit, find_srs: FindSrs, progress: Progress, chunk_bits: int | None = None
+    ) -> SetUp:
         """See `Backend.setup`."""
+        if chunk_bits is not None:
+            raise InputError(f"the {NAME} backend has no chunks: leave --chunk-bits out")
         began = time.monotonic()
         sized = self._size(circuit, progress)
         progress("finding the SRS")
@@ -102,63 +128,33 @@ class EzklBackend:
         cached, peak = entry is not None, 0
         if entry is None:
             with self.cache.make(name) as folder:
-                peak = _make_keys(circuit, sized, srs, folder, progress)
+                peak = _make_keys(circuit, sized, srs, folder, progress, self.threads)
             entry = self._stored(name)
         key = VerifyingKey.load(entry / _KEY)
         size = (entry / _PROVING_KEY).stat().st_size
         return SetUp(key, size, sized.settings["num_rows"], time.monotonic() - began, peak, cached)
 
-    def prove(
-        self,
-        circuit: Circuit,
-        inputs: Sequence[IntArray],
-        key: VerifyingKey,
-        find_srs: FindSrs,
-        progress: Progress,
-    ) -> Proven:
-        """See `Backend.prove`."""
-        if key.backend != NAME or key.circuit_id != circuit.circuit_id:
-            raise InputError(
-                f"the key is for circuit 0x{key.circuit_id.hex()} and backend {key.backend!r}, "
-                f"this is circuit 0x{circuit.circuit_id.hex()} and backend {NAME!r}"
-            )
-        progress("running the circuit")
-        given = tuple(int(x) for array in inputs for x in np.ravel(array))
-        outputs = execute(circuit, [np.asarray(array)[None] for array in inputs])
-        expected = tuple(int(x) for array in outputs for x in array.ravel())
+    def remake(
+        self, circuit: Circuit, key: VerifyingKey, find_srs: FindSrs, progress: Progress
+    ) -> VerifyingKey:
+        """See `Backend.remake`."""
+        with tempfile.TemporaryDirectory(prefix="verinfer-check-") as scratch:
+            anew = EzklBackend(KeyCache(NAME, Path(scratch)), self.threads)
+            return anew.setup(circuit, find_srs, progress).key
+
+    def load(self, circuit: Circuit, key: VerifyingKey, find_srs: FindSrs, progress: Progress) -> EzklProver:
+        """See `Backend.load`."""
+        check_key(key, circuit, NAME)
         sized = self._size(circuit, progress)
         srs = find_srs(sized.logrows)
-        if srs.id != key.srs_id:
-            raise InputError(f"the key was made with the SRS 0x{key.srs_id.hex()}, not with 0x{srs.id.hex()}")
+        check_srs(key, srs)
         entry = self.cache.find(sized.keys_name(srs))
         if entry is None or VerifyingKey.load(entry / _KEY).digest != key.digest:
             raise InputError(
                 f"the proving key for this verifying key is not in {self.cache.folder}: "
                 "run `verinfer setup` on this machine"
             )
-        with tempfile.TemporaryDirectory(prefix="verinfer-") as folder:
-            made = run(_proving_steps(entry, Path(folder), circuit, given, srs), progress)
-            proved = made.results[-1]
-        instances = [embed(x) for x in (*given, *expected)]
-        claimed = [_scalar(x) for column in proved["instances"] for x in column]
-        if claimed != instances:
-            wrong = sum(a != b for a, b in itertools.zip_longest(claimed, instances))
-            raise CheckFailed(
-                f"ezkl proved other values than the executor computes ({wrong} of {len(instances)} differ): "
-                "this is a bug in the exporter or in ezkl, please report it with the circuit"
-            )
-        proof = Proof(
-            NAME,
-            circuit.circuit_id,
-            key.digest,
-            key.insecure_srs,
-            given,
-            expected,
-            {"proof": bytes.fromhex(proved["proof"])},
-        )
-        progress("checking the proof")
-        verify_proof(proof, key)
-        return Proven(proof, made.seconds, made.peak_rss_bytes)
+        return EzklProver(circuit, key, srs, entry, self.threads)
 
     def _size(self, circuit: Circuit, progress: Progress) -> _Sized:
         """Export the circuit and let ezkl count its rows, unless it has done so before."""
@@ -180,6 +176,51 @@ class EzklBackend:
                 f"the key cache {self.cache.folder} lost what was just written to it: is its disk full?"
             )
         return entry
+
+
+class EzklProver:
+    """The keys of one circuit, in the cache; ezkl loads them for each proof anew."""
+
+    def __init__(
+        self, circuit: Circuit, key: VerifyingKey, srs: StoredSrs, entry: Path, threads: int | None
+    ) -> None:
+        self._circuit, self._key, self._srs, self._entry = circuit, key, srs, entry
+        self._threads = threads
+
+    def prove(self, inputs: Sequence[IntArray], progress: Progress) -> Proven:
+        """See `Prover.prove`."""
+        progress("running the circuit")
+        outputs = execute(self._circuit, inputs)
+        if inputs[0].shape[0] != 1:
+            raise InputError(
+                f"{inputs[0].shape[0]} samples were given, and a proof by {NAME} is about one: "
+                "prove them one by one, or use --backend sumcheck"
+            )
+        given, expected = sample_by_sample(inputs), sample_by_sample(outputs)
+        with tempfile.TemporaryDirectory(prefix="verinfer-") as folder:
+            steps = _proving_steps(self._entry, Path(folder), self._circuit, given, self._srs)
+            made = run(steps, progress, self._threads)
+            proved = made.results[-1]
+        instances = [embed(x) for x in (*given, *expected)]
+        claimed = [_scalar(x) for column in proved["instances"] for x in column]
+        if claimed != instances:
+            wrong = sum(a != b for a, b in itertools.zip_longest(claimed, instances))
+            raise CheckFailed(
+                f"ezkl proved other values than the executor computes ({wrong} of {len(instances)} differ): "
+                "this is a bug in the exporter or in ezkl, please report it with the circuit"
+            )
+        proof = Proof(
+            NAME,
+            self._circuit.circuit_id,
+            self._key.digest,
+            self._key.insecure_srs,
+            given,
+            expected,
+            {"proof": bytes.fromhex(proved["proof"])},
+        )
+        progress("checking the proof")
+        verify_proof(proof, self._key)
+        return Proven(proof, made.seconds, made.peak_rss_bytes)
 
 
 def _name(*parts: bytes) -> str:
@@ -208,7 +249,9 @@ def _settled(made: Export, folder: Path, progress: Progress) -> bytes:
     return canonical({**found[columns], "run_args": {**found[columns]["run_args"], "logrows": logrows}})
 
 
-def _make_keys(circuit: Circuit, sized: _Sized, srs: StoredSrs, folder: Path, progress: Progress) -> int:
+def _make_keys(
+    circuit: Circuit, sized: _Sized, srs: StoredSrs, folder: Path, progress: Progress, threads: int | None
+) -> int:
     """Fill a folder with the compiled circuit and both keys; the most memory it took, in bytes."""
     settings, compiled = str(sized.folder / _SETTINGS), str(folder / _COMPILED)
     vk, pk, source = str(folder / "vk"), str(folder / _PROVING_KEY), str(folder / "verifier.sol")
@@ -225,7 +268,7 @@ def _make_keys(circuit: Circuit, sized: _Sized, srs: StoredSrs, folder: Path, pr
             {"vk": vk, "settings": settings, "srs": str(srs.path), "source": source},
         ),
     ]
-    made = run(steps, progress)
+    made = run(steps, progress, threads)
     _key(circuit, srs, Path(vk), Path(settings), Path(source)).save(folder / _KEY)
     for left in (vk, source, source + ".abi"):
         Path(left).unlink(missing_ok=True)

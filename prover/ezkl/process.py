@@ -37,8 +37,8 @@ class Run:
     peak_rss_bytes: int
 
 
-def run(steps: Sequence[Step], progress: Progress) -> Run:
-    """Run steps one after another in one process, and wait.
+def run(steps: Sequence[Step], progress: Progress, threads: int | None = None) -> Run:
+    """Run steps one after another in one process, on so many threads or one for each processor, and wait.
 
     Raises
     ------
@@ -51,6 +51,8 @@ def run(steps: Sequence[Step], progress: Progress) -> Run:
     environment |= dict.fromkeys(
         ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), _NOWHERE
     )
+    if threads is not None:
+        environment["RAYON_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", str(_WORKER)],

@@ -61,7 +61,7 @@ def measured(model: str, data: str, options: Options) -> Measured:
     heldout = measure(compiled.circuit, OnnxRuntime(proto, graph), samples)
     try:
         estimate = backend("ezkl").estimate(compiled.circuit)
-        rows, points = f"{estimate.rows:,}", f"2^{estimate.logrows}"
+        rows, points = f"{estimate.size:,}", f"2^{estimate.srs_k}"
     except UnsupportedError:
         rows = points = "too large"
     return Measured(compiled.circuit.parameters, compiled.fidelity, heldout, rows, points)

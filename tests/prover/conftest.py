@@ -21,7 +21,7 @@ from verifier.srs import SrsStore, StoredSrs
 
 @dataclass(frozen=True)
 class Proved:
-    """A circuit, an input, and what the backend made of them."""
+    """A circuit, a batch of one sample, and what the backend made of them."""
 
     circuit: Circuit
     inputs: list[IntArray]
@@ -42,8 +42,9 @@ def proved(tmp_path_factory: pytest.TempPathFactory, srs: Callable[[int], Stored
     circuit = build("a layer")
     backend = EzklBackend(KeyCache("ezkl", tmp_path_factory.mktemp("cache")))
     set_up = backend.setup(circuit, srs, silent)
-    inputs = [np.array([[0, 17, 255, 128]])]
-    return Proved(circuit, inputs, backend, set_up, backend.prove(circuit, inputs, set_up.key, srs, silent))
+    inputs = [np.array([[[0, 17, 255, 128]]])]
+    proven = backend.load(circuit, set_up.key, srs, silent).prove(inputs, silent)
+    return Proved(circuit, inputs, backend, set_up, proven)
 
 
 @pytest.fixture

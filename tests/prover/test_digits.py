@@ -26,6 +26,6 @@ def test_a_digit_is_recognised_and_proved(
     labels = np.load(digits / "heldout_labels.npy")
     backend = EzklBackend(cache)
     key = backend.setup(circuit, srs, silent).key
-    proof = backend.prove(circuit, [images[0]], key, srs, silent).proof
+    proof = backend.load(circuit, key, srs, silent).prove([images[:1]], silent).proof
     assert verify(proof, key).valid
     assert int(np.argmax(proof.outputs)) == labels[0]

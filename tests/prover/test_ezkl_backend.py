@@ -53,7 +53,7 @@ def _rebuilt(circuit: Circuit) -> Circuit:
 
 def test_the_proof_is_of_the_executors_outputs(proved: Proved) -> None:
     proof, key = proved.proven.proof, proved.set_up.key
-    [expected] = execute(proved.circuit, [x[None] for x in proved.inputs])
+    [expected] = execute(proved.circuit, proved.inputs)
     assert proof.outputs == tuple(int(x) for x in expected.ravel())
     assert proof.inputs == tuple(int(x) for x in proved.inputs[0].ravel())
     verdict = verify(Proof.decode(proof.encode()), VerifyingKey.decode(key.encode()))
@@ -84,7 +84,7 @@ def test_a_proof_with_other_weights_is_refused(proved: Proved, cache: KeyCache, 
     assert other.circuit_id != proved.circuit.circuit_id
     backend = EzklBackend(cache)
     key = backend.setup(other, srs, silent).key
-    proof = backend.prove(other, proved.inputs, key, srs, silent).proof
+    proof = backend.load(other, key, srs, silent).prove(proved.inputs, silent).proof
     assert verify(proof, key).valid
 
     mine = proved.set_up.key
@@ -99,7 +99,7 @@ def test_a_proof_with_other_weights_is_refused(proved: Proved, cache: KeyCache, 
 def test_a_prover_with_other_weights_cannot_use_this_models_key(proved: Proved, srs: Srs) -> None:
     other = _rebuilt(_other_weights(proved.circuit))
     with pytest.raises(InputError, match="the key is for circuit"):
-        proved.backend.prove(other, proved.inputs, proved.set_up.key, srs, silent)
+        proved.backend.load(other, proved.set_up.key, srs, silent)
 
 
 def test_setup_is_reproducible_and_cached(proved: Proved, cache: KeyCache, srs: Srs) -> None:
@@ -123,7 +123,7 @@ def test_a_damaged_proving_key_is_not_used(proved: Proved, cache: KeyCache, srs:
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(InputError, match="run `verinfer setup`"):
-        backend.prove(proved.circuit, proved.inputs, proved.set_up.key, srs, silent)
+        backend.load(proved.circuit, proved.set_up.key, srs, silent)
     assert not backend.setup(proved.circuit, srs, silent).cached
 
 
@@ -149,17 +149,37 @@ def test_outputs_that_differ_from_the_executors_fail_loudly(
         return [first + np.eye(*first.shape[-2:], dtype=first.dtype), *others]
 
     monkeypatch.setattr(ezkl_backend, "execute", wrong)
+    prover = proved.backend.load(proved.circuit, proved.set_up.key, srs, silent)
     with pytest.raises(CheckFailed, match=r"other values than the executor.*1 of 6 differ"):
-        proved.backend.prove(proved.circuit, proved.inputs, proved.set_up.key, srs, silent)
+        prover.prove(proved.inputs, silent)
 
 
 def test_an_input_out_of_bound_is_refused_before_proving(proved: Proved, srs: Srs) -> None:
     steps: list[str] = []
+    prover = proved.backend.load(proved.circuit, proved.set_up.key, srs, silent)
     with pytest.raises(BoundError):
-        proved.backend.prove(
-            proved.circuit, [np.array([[0, 0, 0, 256]])], proved.set_up.key, srs, steps.append
-        )
+        prover.prove([np.array([[[0, 0, 0, 256]]])], steps.append)
     assert "proving" not in steps
+
+
+def test_a_batch_is_refused(proved: Proved, srs: Srs) -> None:
+    prover = proved.backend.load(proved.circuit, proved.set_up.key, srs, silent)
+    with pytest.raises(InputError, match="2 samples were given"):
+        prover.prove([np.zeros((2, 1, 4), dtype=np.int64)], silent)
+    proof = proved.proven.proof
+    doubled = dataclasses.replace(proof, inputs=2 * proof.inputs, outputs=2 * proof.outputs)
+    verdict = verify(doubled, proved.set_up.key)
+    assert not verdict.valid and "about one sample" in verdict.reason
+
+
+def test_chunks_are_not_for_ezkl(proved: Proved, cache: KeyCache, srs: Srs) -> None:
+    with pytest.raises(InputError, match="has no chunks"):
+        EzklBackend(cache).setup(proved.circuit, srs, silent, chunk_bits=8)
+
+
+def test_a_key_is_made_anew(proved: Proved, srs: Srs) -> None:
+    key = proved.set_up.key
+    assert proved.backend.remake(proved.circuit, key, srs, silent).encode() == key.encode()
 
 
 def test_what_ezkl_cannot_take_is_refused_at_once(proved: Proved, cache: KeyCache, srs: Srs) -> None:
@@ -184,9 +204,9 @@ def test_a_circuit_too_large_for_ezkl_is_refused_at_once() -> None:
 
 def test_the_estimate_is_near_the_truth_and_names_layers(proved: Proved) -> None:
     estimate = proved.backend.estimate(proved.circuit)
-    assert 0.8 < estimate.rows / proved.set_up.rows < 1.2
+    assert 0.8 < estimate.size / proved.set_up.size < 1.2
     assert {layer.op for layer in estimate.layers} >= {"matmul", "rescale"}
-    assert sum(layer.rows for layer in estimate.layers) >= estimate.rows
+    assert sum(layer.size for layer in estimate.layers) >= estimate.size
 
 
 @pytest.mark.parametrize("name", ["max_pool behind a rescale", "gather with a runtime index", "table"])
@@ -197,8 +217,8 @@ def test_other_circuits_prove(name: str, cache: KeyCache, srs: Srs) -> None:
     key = backend.setup(circuit, srs, silent).key
     rng = np.random.default_rng(2)
     bounds = [circuit.nodes[port.node] for port in circuit.inputs]
-    inputs = [rng.integers(node.lo, node.hi + 1, node.shape) for node in bounds]
-    proof = backend.prove(circuit, inputs, key, srs, silent).proof
+    inputs = [rng.integers(node.lo, node.hi + 1, (1, *node.shape)) for node in bounds]
+    proof = backend.load(circuit, key, srs, silent).prove(inputs, silent).proof
     assert verify(proof, key).valid
     wrong = (proof.outputs[0] ^ 1, *proof.outputs[1:])
     assert not verify(dataclasses.replace(proof, outputs=wrong), key).valid

@@ -52,7 +52,7 @@ def proved(
     shutil.copy(digits / "sample.json", folder / "mlp.json")
     estimate = commands.json("inspect", "mlp.circuit", folder=folder, **ROOM)["estimates"]["ezkl"]
     commands.json("srs", "generate", "--k", estimate["srs"].removeprefix("2^"), folder=folder, **ROOM)
-    made = commands.json("setup", "mlp.circuit", folder=folder, **ROOM)
+    made = commands.json("setup", "mlp.circuit", "--backend", "ezkl", folder=folder, **ROOM)
     assert made["insecure_srs"]
     assert commands.json("setup", "mlp.circuit", "--check", "mlp.vk", folder=folder, **ROOM)["valid"]
     proof = commands.json("prove", "mlp.circuit", "mlp.json", folder=folder, **ROOM)

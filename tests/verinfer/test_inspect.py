@@ -15,7 +15,7 @@ from circuits.compile import compile_model
 from circuits.cost import shortened, total
 from tests.circuits.random_models import random_model
 from tests.verinfer.conftest import Commands
-from verinfer.commands.inspect import node_table, row
+from verinfer.commands.inspect import WIDE, node_table, row
 
 
 def test_the_json_object_holds_the_whole_graph(commands: Commands, compiled: Path) -> None:
@@ -39,7 +39,10 @@ def test_the_json_object_holds_the_whole_graph(commands: Commands, compiled: Pat
     assert image["name"] == "image" and image["shape"] == [1, 1, 8, 8] and image["scale"] > 0
     assert logits["name"] == "logits" and logits["shape"] == [1, 10]
     assert found["fidelity"]["argmax_agreement"] == 1
-    assert found["estimates"]["ezkl"]["rows"] > 0 and found["estimates"]["ezkl"]["srs"].startswith("2^")
+    estimates = found["estimates"]
+    assert estimates["sumcheck"]["cells"] > 0 and estimates["ezkl"]["rows"] > 0
+    assert all(estimate["srs"].startswith("2^") for estimate in estimates.values())
+    assert estimates["sumcheck"]["proof_bytes"] > 1000
 
 
 def test_the_picture_is_written_beside_the_table(commands: Commands, compiled: Path, tmp_path: Path) -> None:
@@ -51,7 +54,10 @@ def test_the_picture_is_written_beside_the_table(commands: Commands, compiled: P
 def printed(circuit: Circuit, width: int) -> list[str]:
     """The table on a terminal of a width, with estimates of a backend for each node."""
     rows: list[dict[str, Any]] = [row(circuit, i) for i in range(len(circuit.nodes))]
-    estimates = {"ezkl": {"layers": {i: 12_345 * i for i in range(len(rows))}}}
+    estimates = {
+        name: {"unit": unit, "layers": {i: 12_345 * i for i in range(len(rows))}}
+        for name, unit in (("sumcheck", "cells"), ("ezkl", "rows"))
+    }
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(node_table(rows, estimates, width))
     return console.export_text().splitlines()
@@ -66,11 +72,11 @@ def test_the_table_fits_the_terminal(seed: int, width: int) -> None:
     shown = [(i, node) for i, node in enumerate(circuit.nodes) if node.op != "constant"]
     assert len(lines) == len(shown), "a row takes one line"
     assert max(map(len, lines)) <= width
-    assert ("bound" in heading) == (width >= 120)
+    assert ("bound" in heading) == (width >= WIDE)
     for line, (i, node) in zip(lines, shown, strict=True):
         number, op, *rest = line.split()
         assert (int(number), op) == (i, node.op)
-        assert "x".join(map(str, node.shape)) in (rest or [""]) or not node.shape or width >= 120
+        assert "x".join(map(str, node.shape)) in (rest or [""]) or not node.shape or width >= WIDE
     labels = {node.label for _, node in shown if len(node.label) <= 12}
     assert all(any(line.rstrip().endswith(label) for line in lines) for label in labels)
 

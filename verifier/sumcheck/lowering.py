@@ -57,6 +57,8 @@ class Lowering:
         self.products: list[Product] = []
         self.value: list[int] = []
         """The tensor of each node."""
+        self.ends: list[tuple[int, int]] = []
+        """For each node, the numbers of tensors and of lookups that there are after it."""
         self._copied = copied
         self._copies: dict[int, int] = {}
         self._parameters: dict[int, int] = {}
@@ -227,6 +229,7 @@ def lower(
             tensor = RELATIONS[node.op](lowering, i)
         lowering.value.append(tensor)
         lowering.system.node_tensors.setdefault(i, []).append(tensor)
+        lowering.ends.append((len(lowering.system.tensors), len(lowering.system.lookups)))
     for port, i in enumerate(structure.outputs):
         shape = (batch, *structure.nodes[i].shape)
         output = lowering.system.add(Public(shape, ("output", port)))

@@ -19,7 +19,7 @@ from circuits.file import load
 from prover.backends import BACKENDS, backend
 from verinfer.console import destination, emit, json_option, out, printable, shown
 
-WIDE = 120
+WIDE = 140
 """From this many characters on there is room for what nodes read and for their bounds."""
 
 
@@ -78,10 +78,13 @@ def estimate(circuit: Circuit, name: str) -> dict[str, Any]:
     except UnsupportedError as error:
         return {"refused": str(error)}
     return {
-        "rows": found.rows,
-        "srs": f"2^{found.logrows}",
-        "prove_seconds": round(found.prove_seconds, 1),
-        "layers": {layer.node: layer.rows for layer in found.layers},
+        "unit": found.unit,
+        found.unit: found.size,
+        "srs": f"2^{found.srs_k}",
+        "prove_seconds": float(f"{found.prove_seconds:.2g}"),
+        "peak_rss_bytes": found.peak_rss_bytes,
+        "proof_bytes": found.proof_bytes,
+        "layers": {layer.node: layer.size for layer in found.layers},
     }
 
 
@@ -112,7 +115,10 @@ def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]],
         [*(cell(r) for _, cell in columns), *(counted(found.get(r["id"], 0), wide) for found in layers)]
         for r in shown_rows
     ]
-    headings = [*(heading for heading, _ in columns), *(f"{name} rows" for name in backends)]
+    headings = [
+        *(heading for heading, _ in columns),
+        *(f"{name} {estimates[name]['unit']}" for name in backends),
+    ]
     gap = 2 if wide else 1
     taken = sum(gap + max(map(len, column)) for column in zip(headings, *cells, strict=True))
     room = max(8, width - taken)
@@ -157,13 +163,18 @@ def summary(result: dict[str, Any]) -> str:
 def estimate_table(estimates: dict[str, dict[str, Any]]) -> Table:
     """What each backend would take."""
     table = Table(box=None, header_style="bold")
-    for heading in ("backend", "rows", "reference string", "to prove"):
-        table.add_column(heading)
+    for heading in ("backend", "size", "reference string", "to prove", "memory", "proof"):
+        table.add_column(heading, justify="left" if heading == "backend" else "right")
     for name, found in estimates.items():
         if "refused" in found:
-            table.add_row(name, "", "", shown(found["refused"]))
-        else:
-            table.add_row(
-                name, f"{found['rows']:,}", f"{found['srs']} points", f"about {found['prove_seconds']:g} s"
-            )
+            table.add_row(name, "", "", "", "", shown(found["refused"]))
+            continue
+        table.add_row(
+            name,
+            f"{found[found['unit']]:,} {found['unit']}",
+            f"{found['srs']} points",
+            f"about {found['prove_seconds']:g} s",
+            f"about {found['peak_rss_bytes'] / 1e6:,.0f} MB",
+            "" if found["proof_bytes"] is None else f"{found['proof_bytes']:,} bytes",
+        )
     return table

@@ -1,28 +1,35 @@
-"""verinfer setup: proving and verifying key."""
+"""verinfer setup: the verifying key of a circuit, and a proving key where the backend has one."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
 
+from circuits.circuit import Circuit
 from circuits.errors import CheckFailed
 from circuits.file import load
 from prover.backends import BACKENDS, DEFAULT, backend
-from prover.keys import KeyCache
 from prover.progress import Display
 from verifier.key import VerifyingKey
-from verinfer.console import beside, destination, emit, err, json_option, shown
+from verinfer.console import beside, destination, emit, err, json_option, shown, threads_option
 from verinfer.srs_choice import INSECURE, finder
 
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("--backend", "name", type=click.Choice(BACKENDS), default=DEFAULT, show_default=True)
+@click.option("--backend", "name", type=click.Choice(list(BACKENDS)), default=DEFAULT, show_default=True)
 @click.option(
     "--srs", type=click.Path(path_type=Path), help="A reference string to use; default: the store's best."
 )
+@click.option(
+    "--chunk-bits",
+    type=int,
+    metavar="L",
+    help="Commit to chunks of 2^L numbers, with an SRS of 2^L points: a larger L takes longer to prove and "
+    "makes shorter proofs. Default: what proves fastest.",
+)
+@threads_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk."
 )
@@ -30,32 +37,28 @@ from verinfer.srs_choice import INSECURE, finder
     "--check",
     type=click.Path(path_type=Path),
     metavar="KEY",
-    help="Make the key anew and compare it with KEY.",
+    help="Make KEY anew, by its backend and with its choices, and compare.",
 )
 @json_option
 def command(
-    circuit: Path, name: str, srs: Path | None, output: Path | None, check: Path | None, as_json: bool
+    circuit: Path,
+    name: str,
+    srs: Path | None,
+    chunk_bits: int | None,
+    threads: int | None,
+    output: Path | None,
+    check: Path | None,
+    as_json: bool,
 ) -> None:
-    """Make the keys of CIRCUIT: the verifying key as a file, the proving key in the cache."""
+    """Make the verifying key of CIRCUIT; a proving key, if the backend has one, goes to the cache."""
     output = output or beside(circuit, ".vk")
-    if check is None:
-        destination(output, circuit, srs)
-    loaded = load(circuit)
-    theirs = None if check is None else VerifyingKey.load(check)
-    find = finder(srs, None if theirs is None else theirs.srs_id)
-    with tempfile.TemporaryDirectory(prefix="verinfer-check-") as scratch, Display(err) as progress:
-        # a check makes the key anew: what lies in the cache proves nothing
-        cache = None if theirs is None else KeyCache(name, Path(scratch))
-        done = backend(name, cache).setup(loaded, find, progress)
-    if theirs is not None:
-        if theirs.digest != done.key.digest:
-            raise CheckFailed(f"{check} is not the key that this circuit and reference string give")
-        emit(
-            as_json,
-            {"valid": True, "key_digest": "0x" + theirs.digest.hex()},
-            f"{check} is the key of {circuit}",
-        )
+    if check is not None:
+        compare(load(circuit), circuit, check, srs, threads, as_json)
         return
+    destination(output, circuit, srs)
+    loaded, prover = load(circuit), backend(name, threads)
+    with Display(err) as progress:
+        done = prover.setup(loaded, finder(srs), progress, chunk_bits)
     done.key.save(output)
     if done.key.insecure_srs:
         err.print(INSECURE)
@@ -66,16 +69,40 @@ def command(
         "key_digest": "0x" + done.key.digest.hex(),
         "verifying_key_bytes": output.stat().st_size,
         "proving_key_bytes": done.proving_key_bytes,
-        "rows": done.rows,
+        prover.unit: done.size,
         "seconds": done.seconds,
         "peak_rss_bytes": done.peak_rss_bytes,
         "cached": done.cached,
         "insecure_srs": done.key.insecure_srs,
     }
+    kept = f"proving key in the cache  {done.proving_key_bytes:,} bytes, " if done.proving_key_bytes else ""
     emit(
         as_json,
         result,
         f"verifying key [bold]{shown(output)}[/bold]  {result['verifying_key_bytes']:,} bytes"
         f"{'  (proving key from the cache)' if done.cached else f'  {done.seconds:.1f} s'}",
-        f"proving key in the cache  {done.proving_key_bytes:,} bytes, {done.rows:,} rows",
+        f"{kept}{done.size:,} {prover.unit}",
+    )
+
+
+def compare(
+    loaded: Circuit, circuit: Path, check: Path, srs: Path | None, threads: int | None, as_json: bool
+) -> None:
+    """Make a key anew and say whether it is the same.
+
+    Raises
+    ------
+    CheckFailed
+        If it is another.
+    """
+    theirs = VerifyingKey.load(check)
+    with Display(err) as progress:
+        find = finder(srs, theirs.srs_id)
+        ours = backend(theirs.backend, threads).remake(loaded, theirs, find, progress)
+    if theirs.digest != ours.digest:
+        raise CheckFailed(f"{check} is not the key that this circuit and reference string give")
+    emit(
+        as_json,
+        {"valid": True, "backend": theirs.backend, "key_digest": "0x" + theirs.digest.hex()},
+        f"{check} is the key of {circuit}",
     )

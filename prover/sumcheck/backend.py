@@ -1,0 +1,236 @@
+"""The sumcheck backend: setup and proof by the argument of `verifier.sumcheck`.
+
+There is no proving key. A prover needs the circuit, whose weights are what the key commits to, and the SRS.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from circuits.circuit import Circuit
+from circuits.errors import FormatError, InputError, UnsupportedError
+from circuits.executor import checked
+from circuits.tensor import IntArray
+from prover.backend import Estimate, FindSrs, Proven, SetUp, check_key, check_srs, sample_by_sample
+from prover.memory import forget_peak, peak_rss_bytes, require
+from prover.progress import Progress
+from prover.sumcheck.argument import prove
+from prover.sumcheck.commitments import commit, polynomial_cells
+from prover.sumcheck.cost import UNIT, cost_of, estimate
+from prover.sumcheck.device import Device
+from prover.sumcheck.witness import Witness
+from verifier.halo2_srs import read_monomial_points
+from verifier.key import VerifyingKey
+from verifier.powers_of_tau import MAX_K
+from verifier.proof import Proof
+from verifier.srs import StoredSrs
+from verifier.sumcheck.argument import Instance
+from verifier.sumcheck.key import NAME, decode_options, encode_sections
+from verifier.sumcheck.plan import Options, Plan, choose_options, make_plan
+from verifier.sumcheck.structure import Structure, structure_of
+from verifier.sumcheck.verify import context
+
+MakeDevice = Callable[[bytes, int | None], Device]
+"""Makes a device from the raw powers of tau and a number of threads."""
+
+
+def _processor(points: bytes, threads: int | None) -> Device:
+    from prover import _kernels
+    from prover.sumcheck.cpu import CpuDevice
+
+    _kernels.set_threads(threads or os.cpu_count() or 1)
+    return CpuDevice(points)
+
+
+class SumcheckBackend:
+    """Proofs whose cost grows with parameters and activations."""
+
+    name = NAME
+    unit = UNIT
+
+    def __init__(self, threads: int | None = None, make_device: MakeDevice = _processor) -> None:
+        """Use so many threads, by default one for each processor, of the processor or another device."""
+        self._threads, self._make_device = threads, make_device
+
+    def check(self, circuit: Circuit) -> None:
+        """See `Backend.check`."""
+        _planned(structure_of(circuit))
+
+    def estimate(self, circuit: Circuit) -> Estimate:
+        """See `Backend.estimate`."""
+        return estimate(circuit, _planned(structure_of(circuit)))
+
+    def setup(
+        self, circuit: Circuit, find_srs: FindSrs, progress: Progress, chunk_bits: int | None = None
+    ) -> SetUp:
+        """See `Backend.setup`."""
+        began = time.monotonic()
+        progress("planning the proof")
+        structure = structure_of(circuit)
+        options = _planned(structure).options
+        if chunk_bits is not None:
+            if not 1 <= chunk_bits <= MAX_K:
+                raise InputError(f"chunks have between 2^1 and 2^{MAX_K} numbers, not 2^{chunk_bits}")
+            options = replace(options, chunk_bits=chunk_bits)
+        made = self._make_key(circuit, structure, options, find_srs, progress)
+        return replace(made, seconds=time.monotonic() - began)
+
+    def remake(
+        self, circuit: Circuit, key: VerifyingKey, find_srs: FindSrs, progress: Progress
+    ) -> VerifyingKey:
+        """See `Backend.remake`."""
+        options = decode_options(key.sections.get("options", b""))
+        return self._make_key(circuit, structure_of(circuit), options, find_srs, progress).key
+
+    def _make_key(
+        self, circuit: Circuit, structure: Structure, options: Options, find_srs: FindSrs, progress: Progress
+    ) -> SetUp:
+        began = time.monotonic()
+        forget_peak()
+        plan = make_plan(structure, options, 1)
+        cost = cost_of(circuit, plan)
+        require(cost.setup_bytes, "the setup")
+        progress("finding the SRS")
+        srs = _srs_for(find_srs, options.chunk_bits)
+        device = self._make_device(read_monomial_points(srs.path, options.chunk_bits), self._threads)
+        progress("committing to the parameters")
+        points, _ = commit(device, plan.parameters, options.chunk_bits, _parameters(circuit, plan))
+        key = VerifyingKey(
+            NAME,
+            circuit.circuit_id,
+            circuit.header,
+            circuit.ops_root,
+            circuit.weights_root,
+            circuit.scales_hash,
+            tuple(port.scale for port in (*circuit.inputs, *circuit.outputs)),
+            srs.head,
+            srs.insecure,
+            encode_sections(structure, options, points),
+        )
+        return SetUp(key, 0, cost.cells, time.monotonic() - began, peak_rss_bytes(), cached=False)
+
+    def load(
+        self, circuit: Circuit, key: VerifyingKey, find_srs: FindSrs, progress: Progress
+    ) -> SumcheckProver:
+        """See `Backend.load`."""
+        check_key(key, circuit, NAME)
+        structure = structure_of(circuit)
+        options = decode_options(key.sections.get("options", b""))
+        if key.sections.get("structure") != structure.encode():
+            raise InputError(
+                "the key describes this circuit otherwise than this program does: it was altered, or made by "
+                "another version. Run `verinfer setup` again"
+            )
+        progress("finding the SRS")
+        srs = _srs_for(find_srs, options.chunk_bits)
+        check_srs(key, srs)
+        progress("loading the prover")
+        device = self._make_device(read_monomial_points(srs.path, options.chunk_bits), self._threads)
+        return SumcheckProver(circuit, key, structure, options, device)
+
+
+class SumcheckProver:
+    """A circuit's parameters and the SRS, in memory, for one proof after another."""
+
+    def __init__(
+        self, circuit: Circuit, key: VerifyingKey, structure: Structure, options: Options, device: Device
+    ) -> None:
+        self._circuit, self._key, self._device = circuit, key, device
+        self._structure, self._options = structure, options
+        self._plan = make_plan(structure, options, 1)
+        values = _parameters(circuit, self._plan)
+        self._parameters = [polynomial_cells(p, values) for p in self._plan.parameters.polynomials]
+
+    def prove(self, inputs: Sequence[IntArray], progress: Progress) -> Proven:
+        """See `Prover.prove`."""
+        began = time.monotonic()
+        forget_peak()
+        inputs = checked(self._circuit, inputs)
+        plan = self._plan_for(inputs[0].shape[0])
+        require(cost_of(self._circuit, plan).prove_bytes, "this proof")
+        progress("running the circuit")
+        witness = Witness(self._circuit, plan, inputs)
+        instance = Instance(
+            context(self._key),
+            *([array.reshape(-1).tolist() for array in arrays] for arrays in (inputs, witness.outputs)),
+        )
+        argument = prove(self._device, plan, instance, witness, self._parameters, progress)
+        proof = Proof(
+            NAME,
+            self._circuit.circuit_id,
+            self._key.digest,
+            self._key.insecure_srs,
+            sample_by_sample(inputs),
+            sample_by_sample(witness.outputs),
+            {"argument": argument},
+        )
+        return Proven(proof, time.monotonic() - began, peak_rss_bytes())
+
+    def _plan_for(self, batch: int) -> Plan:
+        if batch != self._plan.batch:
+            self._plan = make_plan(self._structure, self._options, batch)
+        return self._plan
+
+
+def _planned(structure: Structure) -> Plan:
+    """The plan of a proof of one input by the best options.
+
+    Raises
+    ------
+    UnsupportedError
+        If the circuit is too large.
+    """
+    options = choose_options(structure)
+    if options.chunk_bits > MAX_K:
+        raise UnsupportedError(
+            f"the circuit would take an SRS of 2^{options.chunk_bits} points, and the largest has 2^{MAX_K}: "
+            "it is too large to be proved in one piece"
+        )
+    return make_plan(structure, options, 1)
+
+
+def _parameters(circuit: Circuit, plan: Plan) -> Callable[[int], IntArray]:
+    """The values of the plan's parameters, by tensor."""
+
+    def values(tensor: int) -> IntArray:
+        parameter = plan.system.tensors[tensor]
+        return circuit.constants[parameter.node][None]  # type: ignore[union-attr]
+
+    return values
+
+
+def _srs_for(find_srs: FindSrs, chunk_bits: int) -> StoredSrs:
+    """An SRS for chunks of a size.
+
+    Raises
+    ------
+    InputError
+        If there is none; it names the largest chunks for which there is one.
+    """
+    try:
+        return _large_enough(find_srs, chunk_bits)
+    except FormatError:
+        raise
+    except InputError as error:
+        for smaller in range(chunk_bits - 1, 0, -1):
+            try:
+                _large_enough(find_srs, smaller)
+            except FormatError:
+                raise
+            except InputError:
+                continue
+            raise InputError(
+                f"{error}. What there is fits chunks of up to 2^{smaller} numbers: a setup with "
+                f"--chunk-bits {smaller} would do, at the price of a longer proof"
+            ) from None
+        raise
+
+
+def _large_enough(find_srs: FindSrs, k: int) -> StoredSrs:
+    srs = find_srs(k)
+    if srs.k < k:
+        raise InputError(f"the SRS has 2^{srs.k} points, and this circuit needs 2^{k}")
+    return srs

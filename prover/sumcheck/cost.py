@@ -1,0 +1,162 @@
+"""What a proof costs, counted from its plan.
+
+The length of a proof is exact. Time and memory are sums over what is counted, with a factor for each that was
+fitted to measurements on two cores with AVX-512 (`bench/sumcheck_cost.py` measures and fits them anew).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from circuits import cost as circuit_cost
+from circuits.circuit import Circuit
+from prover.backend import Estimate, LayerCost
+from verifier.bn254 import G1_BYTES
+from verifier.sumcheck.argument import merge_variables, product_degree, product_variables
+from verifier.sumcheck.key import NAME
+from verifier.sumcheck.plan import Plan, product_groups, settled
+from verifier.sumcheck.structure import structure_of
+from verifier.sumcheck.system import Advice, Parameter
+from verifier.sumcheck.transcript import WORD_BYTES
+from verifier.sumcheck.weights import padded_bits
+
+UNIT = "cells"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the prover works on.
+
+    Parameters
+    ----------
+    macs
+        Multiply-accumulates of the circuit.
+    advice, parameters
+        Committed numbers, with those that pad.
+    leaves
+        Leaves of the lookups' tree.
+    products
+        Numbers in the factors of products.
+    full_scalars
+        Scalars of full width that are committed to: capped fractions, and the opening.
+    operations
+        Tensors, which are handled one by one.
+    """
+
+    macs: int
+    advice: int
+    parameters: int
+    leaves: int
+    products: int
+    full_scalars: int
+    operations: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What follows from the counts. `cells` is the size of the circuit for this backend."""
+
+    counts: Counts
+    cells: int
+    prove_seconds: float
+    setup_bytes: int
+    prove_bytes: int
+    proof_bytes: int
+
+
+SECONDS = {
+    "macs": 1e-10,
+    "advice": 2e-7,
+    "parameters": 1e-7,
+    "leaves": 3e-7,
+    "products": 1e-7,
+    "full_scalars": 3e-6,
+    "operations": 3e-4,
+}
+"""Of each thing counted, the time for one."""
+_FIXED_SECONDS = 0.02
+_FIXED_BYTES = 120 << 20
+"""The interpreter with what it loads."""
+_BYTES = {"advice": 60, "parameters": 40, "leaves": 70, "products": 60, "full_scalars": 150}
+
+
+def cost_of(circuit: Circuit, plan: Plan) -> Cost:
+    """The cost of a proof by a plan."""
+    counts = counts_of(circuit, plan)
+    seconds = sum(SECONDS[name] * getattr(counts, name) for name in SECONDS)
+    proving = sum(each * getattr(counts, name) for name, each in _BYTES.items())
+    points = 2 * G1_BYTES << plan.options.chunk_bits
+    weights = sum(value.nbytes for value in circuit.constants.values())
+    return Cost(
+        counts,
+        counts.advice + counts.parameters + counts.leaves,
+        _FIXED_SECONDS + seconds,
+        _FIXED_BYTES + points + 3 * weights + 8 * counts.parameters,
+        _FIXED_BYTES + points + 3 * weights + proving,
+        proof_bytes(plan),
+    )
+
+
+def counts_of(circuit: Circuit, plan: Plan) -> Counts:
+    """Count what the prover works on."""
+    groups = product_groups(plan)
+    advice, parameters = (
+        sum(1 << polynomial.bits for polynomial in layout.polynomials)
+        for layout in (plan.advice, plan.parameters)
+    )
+    return Counts(
+        plan.batch * circuit_cost.total(circuit).macs,
+        advice,
+        parameters,
+        plan.tree.leaves,
+        sum((3 if group.weighted else 2) << group.variables for group in groups),
+        (plan.fraction_chunks + 3) << plan.options.chunk_bits,
+        len(plan.system.tensors),
+    )
+
+
+def proof_bytes(plan: Plan) -> int:
+    """The length of the messages, which depends on nothing but the plan."""
+    tree, chunk_bits, groups = plan.tree, plan.options.chunk_bits, product_groups(plan)
+    points = plan.advice.chunks + plan.fraction_chunks + (chunk_bits - 1) + 2
+    cap = 3 * tree.cap_bits + 3
+    levels = sum(2 * (tree.cap_bits + level) + 4 for level in range(tree.height))
+    products = 1 + product_degree(groups) * product_variables(groups) + 2 * len(groups)
+    opening = 1 + 2 * chunk_bits
+    words = cap + levels + products + 2 * merge_variables(plan) + opening
+    return G1_BYTES * points + WORD_BYTES * words
+
+
+def estimate(circuit: Circuit, plan: Plan) -> Estimate:
+    """The backend's estimate of a proof by a plan."""
+    cost = cost_of(circuit, plan)
+    layers = tuple(
+        LayerCost(i, node.label, node.op, cells)
+        for i, (node, cells) in enumerate(zip(circuit.nodes, node_cells(circuit, plan), strict=True))
+        if cells
+    )
+    return Estimate(
+        NAME,
+        UNIT,
+        cost.cells,
+        plan.options.chunk_bits,
+        cost.prove_seconds,
+        cost.prove_bytes,
+        cost.proof_bytes,
+        layers,
+    )
+
+
+def node_cells(circuit: Circuit, plan: Plan) -> list[int]:
+    """For each node the committed numbers and leaves that it brings about; a table counts for its first."""
+    options = plan.options
+    lowering = settled(structure_of(circuit), plan.batch, options.limb_bits, options.clamp_bits)
+    system, cells = lowering.system, []
+    tensors = lookups = 0
+    for next_tensor, next_lookup in lowering.ends:
+        made = range(tensors, next_tensor)
+        columns = [lookup.columns[0] for lookup in system.lookups[lookups:next_lookup]]
+        committed = [i for i in made if isinstance(system.tensors[i], Advice | Parameter)]
+        cells.append(sum(1 << padded_bits(system.shape(i)) for i in (*committed, *columns)))
+        tensors, lookups = next_tensor, next_lookup
+    return cells
