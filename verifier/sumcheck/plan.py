@@ -5,8 +5,9 @@ Prover and verifier make it on their own, and it fixes every message's length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from verifier.scalars import powers
 from verifier.sumcheck.fractions import Tree, tree_of
@@ -146,10 +147,12 @@ def _point_bits(system: System, tree: Tree) -> int:
 
 def choose_options(structure: Structure) -> Options:
     """The options that make a proof of one input cheapest on a CPU, by a count of cells."""
-    limb_bits, clamp_bits = 8, 0
-    for _ in range(2):
-        limb_bits = min(range(4, 21), key=lambda bits: _cost(structure, bits, clamp_bits))
-        clamp_bits = min([0, *range(8, 23)], key=lambda bits: _cost(structure, limb_bits, bits))
+    cost = cache(partial(_cost, structure))
+    limb_bits = _descend(lambda bits: cost(bits, 0), _LIMB_BITS, 10)
+    tabled = _descend(lambda bits: cost(limb_bits, bits), _CLAMP_BITS, limb_bits)
+    clamp_bits = min(0, tabled, key=lambda bits: cost(limb_bits, bits))
+    if clamp_bits:
+        limb_bits = _descend(lambda bits: cost(bits, clamp_bits), _LIMB_BITS, limb_bits)
     system = settled(structure, 1, limb_bits, clamp_bits).system
     advice, parameters = (_committed_cells(system, kind) for kind in (Advice, Parameter))
     chunk_bits = max(
@@ -158,6 +161,17 @@ def choose_options(structure: Structure) -> Options:
     return Options(chunk_bits, limb_bits, clamp_bits)
 
 
+def _descend(cost: Callable[[int], int], choices: range, start: int) -> int:
+    """The choice that is cheaper than its neighbours, from a start."""
+    best = min(max(start, choices[0]), choices[-1])
+    while True:
+        better = min((bits for bits in (best, best - 1, best + 1) if bits in choices), key=cost)
+        if better == best:
+            return best
+        best = better
+
+
+_LIMB_BITS, _CLAMP_BITS = range(4, 21), range(8, 23)
 _LEAST_CHUNK_BITS = 8
 _ADVICE_CHUNK_BITS = 8
 """A proof has at most about 2^8 chunks of advice ..."""
