@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from circuits.circuit import Node
+from circuits.errors import BoundError
+from circuits.tensor import LIMIT
 from verifier.sumcheck.maps import Broadcast, Map, Reshape, Sum, SumBehind
 from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.structure import Structure
@@ -179,8 +181,25 @@ class Lowering:
 
         The bound that is proved above is some power of two: enough that no sum or product of such values
         wraps around the field's order, and no more.
+
+        Raises
+        ------
+        BoundError
+            If honest values do not fit 64 bits.
         """
+        self.require_difference(count - 1)
         self._require_limbs(tensor, max(1, bits_of(count)), exact=False)
+
+    def require_difference(self, most: int) -> None:
+        """Check that differences of up to `most`, which a prover computes with, fit 64 bits.
+
+        Raises
+        ------
+        BoundError
+            If they do not.
+        """
+        if most >= LIMIT:
+            raise BoundError(f"values that differ by up to {most} cannot be compared in 64 bits")
 
     def _require_limbs(self, tensor: int, bits: int, exact: bool) -> None:
         """x = sum_j 2^(limb_bits * j) * x_j, each x_j in a range; the lowest is virtual."""
@@ -216,7 +235,13 @@ def _does_nothing(map: Map) -> bool:
 def lower(
     structure: Structure, batch: int, limb_bits: int, clamp_bits: int, copied: Set[int] = frozenset()
 ) -> Lowering:
-    """The system of a circuit, and where each node's tensor stands in it."""
+    """The system of a circuit, and where each node's tensor stands in it.
+
+    Raises
+    ------
+    BoundError
+        If an operation compares values that differ by more than 64 bits hold.
+    """
     from verifier.sumcheck.relations import RELATIONS, clamp_tables  # they import this module
 
     lowering = Lowering(structure, batch, limb_bits, copied)
@@ -226,7 +251,10 @@ def lower(
             port = structure.inputs.index(i)
             tensor = lowering.system.add(Public((batch, *node.shape), ("input", port)))
         else:
-            tensor = RELATIONS[node.op](lowering, i)
+            try:
+                tensor = RELATIONS[node.op](lowering, i)
+            except BoundError as error:
+                raise BoundError(f"node {i} ({node.op}, {node.label or 'unnamed'}): {error}") from None
         lowering.value.append(tensor)
         lowering.system.node_tensors.setdefault(i, []).append(tensor)
         lowering.ends.append((len(lowering.system.tensors), len(lowering.system.lookups)))

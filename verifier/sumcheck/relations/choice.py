@@ -34,6 +34,8 @@ def _require_greater(lowering: Lowering, c: int, gap: int, count: int) -> None:
 def where(lowering: Lowering, i: int) -> int:
     shape = lowering.result_shape(i)
     c, a, b = (lowering.value[x] for x in lowering.node(i).inputs)
+    (a_lo, a_hi), (b_lo, b_hi) = (lowering.bound(x) for x in lowering.node(i).inputs[1:])
+    lowering.require_difference(max(a_hi - b_lo, b_hi - a_lo))
     chosen = lowering.elementwise(c, lowering.sum(shape, [(1, a), (-1, b)]), shape)
     return lowering.sum(shape, [(1, chosen), (1, b)])
 
