@@ -39,11 +39,9 @@ class Factor:
         How the values come about: two factors with the same key and sizes have the same values.
     compute
         Gives the values, row-major.
-    point
-        Where the factor is eq(point, i) over one axis: that point.
     """
 
-    __slots__ = ("__dict__", "_compute", "axes", "key", "point", "sizes")
+    __slots__ = ("__dict__", "_compute", "axes", "key", "sizes")
 
     def __init__(
         self,
@@ -51,9 +49,8 @@ class Factor:
         sizes: Shape,
         key: Hashable,
         compute: Callable[[], list[int]],
-        point: Point | None = None,
     ) -> None:
-        self.axes, self.sizes, self.key, self.point = axes, sizes, key, point
+        self.axes, self.sizes, self.key = axes, sizes, key
         self._compute = compute
 
     @cached_property
@@ -62,15 +59,21 @@ class Factor:
         return self._compute()
 
     @property
+    def point(self) -> Point | None:
+        """Where the factor is eq(z, i) over one axis: z."""
+        match self.key:
+            case ("eq", tuple(point)) if len(self.axes) == 1:
+                return point
+        return None
+
+    @property
     def identity(self) -> Hashable:
         """Equal for factors that are equal."""
         return self.axes, self.sizes, self.key
 
     def moved(self, axes: tuple[int, ...]) -> Factor:
         """The same factor over other axes."""
-        return (
-            self if axes == self.axes else Factor(axes, self.sizes, self.key, lambda: self.values, self.point)
-        )
+        return self if axes == self.axes else Factor(axes, self.sizes, self.key, lambda: self.values)
 
     def total(self) -> Factor:
         """The sum of the values, as a number."""
@@ -80,7 +83,7 @@ class Factor:
 
 def eq_factor(axis: int, size: int, point: Point) -> Factor:
     """eq(point, i) for i = 0, ..., size - 1 along one axis."""
-    return Factor((axis,), (size,), ("eq", point), lambda: eq_vector(point, size), point)
+    return Factor((axis,), (size,), ("eq", point), lambda: eq_vector(point, size))
 
 
 def ones(axis: int, size: int) -> Factor:
