@@ -78,7 +78,8 @@ def prove_tree(
     fractions, numerators, denominators = _padded_cap(device, shape, cap)
     eq = device.eq(z)
     zero = device.scale(eq, SCALAR_FIELD - 1)
-    product = Term(shape.cap_bits, [eq, device.joined([fractions], 1 << shape.cap_bits), denominators], 0)
+    own = device.scale(fractions, 1)  # the rounds overwrite it, and the merge needs the fractions
+    product = Term(shape.cap_bits, [eq, own, denominators], 0)
     product.sum = device.dot(device.multiply(eq, fractions), denominators)
     other = Term(shape.cap_bits, [zero, numerators], -product.sum % SCALAR_FIELD)
     y, [product, other] = prove_rounds(speaker, device, [product, other], shape.cap_bits, 3)
