@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
+from circuits.atomic_write import write_atomically
 from circuits.compile import compile_file
 from circuits.data import load_inputs
-from circuits.executor import execute
 from circuits.file import load
-from prover.backends import BACKENDS, backend
-from prover.progress import Display, Progress
-from verifier.srs import SrsStore
-from verifier.verify import verify
-from verinfer.console import emit, err, json_option
+from prover.backends import BACKENDS
+from prover.progress import Display
+from verinfer.bench import Job, machine, measure, random_inputs
+from verinfer.bench_plot import plot
+from verinfer.console import destination, emit, err, json_option, shown, threads_option
 from verinfer.example_data import digits
 
 
 @click.command()
 @click.option(
-    "--circuit", type=click.Path(path_type=Path), help="A circuit to measure; default: the digits examples."
+    "--circuit",
+    "circuits",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A circuit to measure; repeatable. Default: the digits examples.",
 )
-@click.option("--input", type=click.Path(path_type=Path), help="A sample for it.")
+@click.option(
+    "--input",
+    "inputs",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A sample for each circuit; default: random integers.",
+)
 @click.option(
     "--backend",
     "names",
@@ -37,114 +43,92 @@ from verinfer.example_data import digits
     multiple=True,
     help="Only this backend; repeatable.",
 )
-@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Proofs for each row.")
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Proofs for each row.")
+@threads_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Also write the JSON object to this file."
 )
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(path_type=Path),
+    help="Draw time against parameters and activations to this file, as SVG.",
+)
 @json_option
 def command(
-    circuit: Path | None,
-    input: Path | None,
+    circuits: tuple[Path, ...],
+    inputs: tuple[Path, ...],
     names: tuple[str, ...],
     runs: int,
+    threads: int | None,
     output: Path | None,
+    picture: Path | None,
     as_json: bool,
 ) -> None:
     """Measure setup, proof and check of each backend on the same circuits, medians over the runs."""
-    if (circuit is None) != (input is None):
-        raise click.UsageError("--circuit and --input go together")
-    jobs: list[tuple[str, Any, Path]] = []
-    if circuit is not None and input is not None:
-        jobs.append((circuit.stem, load(circuit), input))
-    else:
-        for name in ("mlp", "cnn"):
-            compiled = compile_file(digits() / f"{name}.onnx", digits() / "calibration.npz")
-            jobs.append((f"digits {name}", compiled.circuit, digits() / "sample.json"))
+    if inputs and len(inputs) != len(circuits):
+        raise click.UsageError("give an --input for each --circuit, or none")
+    for file in (output, picture):
+        if file is not None:
+            destination(file, *circuits, *inputs)
+    jobs = list(_jobs(circuits, inputs))
     with Display(err) as progress:
         rows = [
-            measure(label, job, load_inputs(job, sample), name, runs, progress)
-            for label, job, sample in jobs
-            for name in names or tuple(BACKENDS)
+            measure(job, name, runs, threads, progress) for job in jobs for name in names or tuple(BACKENDS)
         ]
-    result = {"machine": machine(), "runs": runs, "rows": rows}
+    result = {"machine": machine() | {"threads": threads}, "runs": runs, "rows": rows}
     if output is not None:
-        output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        write_atomically(output, [(json.dumps(result, indent=1) + "\n").encode()])
+    if picture is not None:
+        write_atomically(picture, [plot(rows).encode()])
     emit(as_json, result, table(rows))
 
 
-def measure(
-    label: str, circuit: Any, inputs: list[Any], name: str, runs: int, progress: Progress
-) -> dict[str, Any]:
-    """One backend on one circuit. The setup is timed only where its keys are not in the cache yet."""
-    prover = backend(name)
-    done = prover.setup(circuit, SrsStore().find, progress)
-    sample = [x[0] for x in inputs]
-    began = time.perf_counter()
-    execute(circuit, [x[:1] for x in inputs])
-    executed = time.perf_counter() - began
-    proofs = [prover.prove(circuit, sample, done.key, SrsStore().find, progress) for _ in range(runs)]
-    checks = []
-    for proven in proofs:
-        began = time.perf_counter()
-        assert verify(proven.proof, done.key).valid
-        checks.append(time.perf_counter() - began)
-    return {
-        "circuit": label,
-        "backend": name,
-        "parameters": circuit.parameters,
-        "setup_seconds": None if done.cached else round(done.seconds, 3),
-        "execute_seconds": round(executed, 5),
-        "prove_seconds": round(statistics.median(p.seconds for p in proofs), 3),
-        "verify_seconds": round(statistics.median(checks), 3),
-        "proof_bytes": sum(map(len, proofs[0].proof.sections.values())),
-        "proving_key_bytes": done.proving_key_bytes,
-        "peak_rss_bytes": max(p.peak_rss_bytes for p in proofs),
-    }
+def _jobs(circuits: tuple[Path, ...], inputs: tuple[Path, ...]) -> list[Job]:
+    """The circuits to measure, each with one sample."""
+    if not circuits:
+        calibration = digits() / "calibration.npz"
+        compiled = {name: compile_file(digits() / f"{name}.onnx", calibration) for name in ("mlp", "cnn")}
+        sample = digits() / "sample.json"
+        return [
+            Job(f"digits {name}", made.circuit, load_inputs(made.circuit, sample))
+            for name, made in compiled.items()
+        ]
+    loaded = [(path.stem, load(path)) for path in circuits]
+    if not inputs:
+        return [Job(label, circuit, random_inputs(circuit)) for label, circuit in loaded]
+    return [
+        Job(label, circuit, [x[:1] for x in load_inputs(circuit, path)])
+        for (label, circuit), path in zip(loaded, inputs, strict=True)
+    ]
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text("utf-8").splitlines()
-        model = next(
-            (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model
-        )
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
+COLUMNS = ("circuit", "backend", "setup", "load", "execute", "prove", "verify", "proof", "key", "peak memory")
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """The rows for people."""
-    shown = Table(box=None, header_style="bold")
-    for heading in (
-        "circuit",
-        "backend",
-        "setup",
-        "execute",
-        "prove",
-        "verify",
-        "proof",
-        "proving key",
-        "peak memory",
-    ):
-        shown.add_column(heading, justify="left" if heading in ("circuit", "backend") else "right")
+    made = Table(box=None, header_style="bold")
+    for heading in COLUMNS:
+        made.add_column(heading, justify="left" if heading in ("circuit", "backend") else "right")
     for row in rows:
+        if "refused" in row:
+            made.add_row(shown(row["circuit"]), row["backend"])
+            continue
         setup = "cached" if row["setup_seconds"] is None else f"{row['setup_seconds']:.1f} s"
-        shown.add_row(
-            row["circuit"],
+        made.add_row(
+            shown(row["circuit"]),
             row["backend"],
             setup,
+            f"{row['load_seconds']:.2f} s",
             f"{1e3 * row['execute_seconds']:.2f} ms",
-            f"{row['prove_seconds']:.2f} s",
+            f"{row['prove_seconds']:.3f} s",
             f"{row['verify_seconds']:.2f} s",
             f"{row['proof_bytes']:,} B",
-            f"{row['proving_key_bytes'] / 1e6:.0f} MB",
+            f"{row['key_bytes']:,} B",
             f"{row['peak_rss_bytes'] / 1e6:.0f} MB",
         )
-    return shown
+    refused = [f"{row['circuit']}, {row['backend']}: {row['refused']}" for row in rows if "refused" in row]
+    made.caption = shown("\n".join(refused)) or None
+    made.caption_justify = "left"
+    return made
