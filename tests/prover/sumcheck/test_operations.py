@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Port
-from circuits.compile import compile_model
+from circuits.compile import compile_file
 from circuits.errors import BoundError
 from circuits.executor import execute
 from circuits.ops import REGISTRY
@@ -113,7 +113,7 @@ EXAMPLES = [
 @pytest.mark.long
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_proves(name: str) -> None:
-    circuit = compile_model(Path(__file__).parents[3] / "examples" / f"{name}.onnx")
+    circuit = compile_file(Path(__file__).parents[3] / "examples" / f"{name}.onnx").circuit
     options = choose_options(structure_of(circuit))
     trial = set_up(circuit, random_inputs(circuit, 1, seed=1, corners=0), options)
     assert trial.checked(trial.prove())
