@@ -86,7 +86,7 @@ class CpuDevice:
     def contract(self, values: IntArray, weights: Vector) -> Vector:
         return _kernels.contract(np.ascontiguousarray(values), weights)
 
-    def contract_vector(self, vector: Vector, shape: Shape, weights: Vector) -> Vector:
+    def contract_vector(self, vector: Vector, shape: tuple[int, int, int], weights: Vector) -> Vector:
         return _kernels.contract_vector(vector, shape, weights)
 
     def product_round(self, factors: Sequence[Vector]) -> list[int]:

@@ -111,7 +111,7 @@ class Device(Protocol):
         """sum_a values[o, a, i] * weights[m, a] as [o, m, i], for integers values[o, a, i]."""
         ...
 
-    def contract_vector(self, vector: Vector, shape: Shape, weights: Vector) -> Vector:
+    def contract_vector(self, vector: Vector, shape: tuple[int, int, int], weights: Vector) -> Vector:
         """The same for a vector of shape [o, a, i]."""
         ...
 

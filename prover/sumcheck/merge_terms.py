@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
+from prover.sumcheck.factors import factor_vector
 from prover.sumcheck.rounds import Term
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.layout import Polynomial, Slot
@@ -144,7 +145,7 @@ def expanded(device: Device, shape: Shape, factors: Sequence[Factor], start: int
     made = device.vector([1])
     axes: list[int] = []
     for factor in factors:
-        made = device.kron(made, device.vector(factor.values))
+        made = device.kron(made, factor_vector(device, factor))
         axes += [axis - start for axis in factor.axes]
     sizes = tuple(shape[axis] for axis in axes)
     order = sorted(range(len(axes)), key=lambda i: axes[i])

@@ -15,6 +15,7 @@ import numpy as np
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
+from prover.sumcheck.factors import factor_vector
 from prover.sumcheck.rounds import Term
 from prover.sumcheck.witness import Witness
 from verifier.bn254 import SCALAR_FIELD
@@ -26,7 +27,7 @@ from verifier.sumcheck.weights import Factor
 
 Axis = tuple[object, int]
 """A label and a size. Axes of size 1 without a label are left out."""
-Step = tuple[list[object], list[int], list[Axis]]
+Step = tuple[list[object], Vector, list[Axis]]
 """Axes to contract, weights [made, taken], and the axes that take their place."""
 
 
@@ -61,7 +62,7 @@ def _shared_weights(device: Device, instance: Instance) -> Vector:
     made = device.vector([1])
     axes: list[int] = []
     for factor in instance.shared_factors:
-        made = device.kron(made, device.vector(factor.values))
+        made = device.kron(made, factor_vector(device, factor))
         axes += factor.axes
     shape = tuple(sizes[label] for label in axes)
     padded = tuple(1 << bits_of(sizes[label]) for label in order)
@@ -85,12 +86,14 @@ def _operand(device: Device, witness: Witness, instance: Instance, side: str) ->
     tensor = product.left if left else product.right
     labels = product.left_labels if left else product.right_labels
     factors = instance.left_factors if left else instance.right_factors
-    steps: list[Step] = [(list(factor.axes), factor.values, []) for factor in factors]
-    tensor, axes, window_steps, used = _beneath_windows(witness.system, tensor, labels, factors)
+    steps: list[Step] = [(list(factor.axes), factor_vector(device, factor), []) for factor in factors]
+    tensor, axes, window_steps, used = _beneath_windows(device, witness.system, tensor, labels, factors)
     steps = [step for factor, step in zip(factors, steps, strict=True) if factor not in used] + window_steps
     partial = _Partial(axes, witness.value(tensor).reshape([n for _, n in axes]))
     # what shrinks the tensor most comes first, while its entries are small integers
-    for taken, weights, made in sorted(steps, key=lambda step: -len(step[1]) / _cells(step[2]) ** 2):
+    for taken, weights, made in sorted(
+        steps, key=lambda step: -device.length(step[1]) / _cells(step[2]) ** 2
+    ):
         _contract(device, partial, taken, weights, made)
     vector = partial.vector if partial.integers is None else device.integers(partial.integers)
     order = [label for label, _ in (*instance.shared, *instance.contracted)]
@@ -105,7 +108,7 @@ def _cells(axes: Sequence[Axis]) -> int:
 
 
 def _contract(
-    device: Device, partial: _Partial, taken: Sequence[object], weights: list[int], made: list[Axis]
+    device: Device, partial: _Partial, taken: Sequence[object], weights: Vector, made: list[Axis]
 ) -> None:
     """Replace the axes `taken`, in that order, by `made`: weights are [made, taken], row-major."""
     names = [label for label, _ in partial.axes]
@@ -128,17 +131,16 @@ def _contract(
     outer, axis, inner = (
         _cells(part) for part in (partial.axes[:start], partial.axes[start:end], partial.axes[end:])
     )
-    matrix = device.vector(weights)
     if partial.integers is not None:
         values = np.ascontiguousarray(partial.integers).reshape(outer, axis, inner)
-        partial.vector, partial.integers = device.contract(values, matrix), None
+        partial.vector, partial.integers = device.contract(values, weights), None
     else:
-        partial.vector = device.contract_vector(partial.vector, (outer, axis, inner), matrix)
+        partial.vector = device.contract_vector(partial.vector, (outer, axis, inner), weights)
     partial.axes[start:end] = made
 
 
 def _beneath_windows(
-    system: System, tensor: int, labels: Labels, factors: Sequence[Factor]
+    device: Device, system: System, tensor: int, labels: Labels, factors: Sequence[Factor]
 ) -> tuple[int, list[Axis], list[Step], list[Factor]]:
     """The tensor to which an operand's windows are applied, its axes, and the weights of the taps.
 
@@ -158,7 +160,7 @@ def _beneath_windows(
             used.append(by_label[p])
         name = ("window", window.axis)
         matrix = _tap_weights(window, by_label[p].values if p in by_label else [1])
-        steps.append(([name], matrix, [(q, kernel)] if kernel > 1 else []))
+        steps.append(([name], device.vector(matrix), [(q, kernel)] if kernel > 1 else []))
         axes[window.axis : window.axis + 2] = [(name, window.source[window.axis])]
         tensor = system.tensors[tensor].terms[0].source  # type: ignore[union-attr]
     return tensor, [(label, n) for label, n in axes if label is not None], steps, used

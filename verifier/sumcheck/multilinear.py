@@ -57,3 +57,42 @@ def eq_index(point: Sequence[int], index: int) -> int:
 def inner_product(a: Sequence[int], b: Sequence[int]) -> int:
     """sum_i a[i] * b[i]."""
     return sum(x * y for x, y in zip(a, b, strict=True)) % SCALAR_FIELD
+
+
+def eq_overlap(a: Sequence[int], b: Sequence[int], count: int) -> int:
+    """sum_{i < count} eq(a, i) * eq(b, i), in a step for each variable.
+
+    The indices below `count` are, for each bit that is 1 in `count`, those that agree with it before that bit
+    and have 0 there, the bits behind being free; over free bits the sum is eq(a, b) in those variables.
+    """
+    free = [1]
+    for x, y in zip(reversed(a), reversed(b), strict=True):
+        free.append(free[-1] * (1 - x - y + 2 * x * y) % SCALAR_FIELD)
+    variables = len(a)
+    if count >> variables:
+        return free[variables]
+    total, prefix = 0, 1
+    for k in range(variables):
+        x, y = a[k], b[k]
+        zero, one = (1 - x) * (1 - y) % SCALAR_FIELD, x * y % SCALAR_FIELD
+        if count >> (variables - 1 - k) & 1:
+            total += prefix * zero % SCALAR_FIELD * free[variables - 1 - k]
+            prefix = prefix * one % SCALAR_FIELD
+        else:
+            prefix = prefix * zero % SCALAR_FIELD
+    return total % SCALAR_FIELD
+
+
+def eq_mass(point: Sequence[int], count: int) -> int:
+    """sum_{i < count} eq(point, i), in a step for each variable, as `eq_overlap`."""
+    variables = len(point)
+    if count >> variables:
+        return 1
+    total, prefix = 0, 1
+    for k, z in enumerate(point):
+        if count >> (variables - 1 - k) & 1:
+            total += prefix * (1 - z)
+            prefix = prefix * z % SCALAR_FIELD
+        else:
+            prefix = prefix * (1 - z) % SCALAR_FIELD
+    return total % SCALAR_FIELD

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 
 from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, bits_of, eq_vector, inner_product
+from verifier.sumcheck.multilinear import Point, bits_of, eq_vector
 from verifier.sumcheck.reduction import Claims, ProductClaim
 from verifier.sumcheck.system import Labels, Product, System
-from verifier.sumcheck.weights import Factor, Weights, eq_factor, kron
+from verifier.sumcheck.weights import Factor, Weights, eq_factor
 
 
 class Entangled(CheckFailed):
@@ -75,8 +75,7 @@ class Instance:
         parts = self.points(point)
         product = 1
         for factor in self.shared_factors:
-            vectors = [eq_vector(parts[label], n) for label, n in zip(factor.axes, factor.sizes, strict=True)]
-            product = product * inner_product(factor.values, kron(vectors)) % SCALAR_FIELD
+            product = product * factor.extension([parts[label] for label in factor.axes]) % SCALAR_FIELD
         return product
 
     def operand_weights(self, side: str, point: Point) -> Weights:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, bits_of, eq_vector, inner_product
+from verifier.sumcheck.multilinear import Point, bits_of, eq_mass, eq_overlap, eq_vector, inner_product
 
 Shape = tuple[int, ...]
 
@@ -77,8 +77,21 @@ class Factor:
 
     def total(self) -> Factor:
         """The sum of the values, as a number."""
-        key = ("total", self.key, self.sizes)
-        return Factor((), (), key, lambda: [sum(self.values) % SCALAR_FIELD])
+        return Factor((), (), ("total", self.key, self.sizes), lambda: [self.sum()])
+
+    def sum(self) -> int:
+        """The sum of the values."""
+        point = self.point
+        return sum(self.values) % SCALAR_FIELD if point is None else eq_mass(point, self.sizes[0])
+
+    def extension(self, points: Sequence[Point]) -> int:
+        """The multilinear extension, zero on the padding, at a point given axis by axis."""
+        if self.point is not None:
+            return eq_overlap(self.point, points[0], self.sizes[0])
+        if self.key == "ones":
+            return eq_mass(points[0], self.sizes[0])
+        vectors = [eq_vector(point, size) for point, size in zip(points, self.sizes, strict=True)]
+        return inner_product(self.values, kron(vectors))
 
 
 def eq_factor(axis: int, size: int, point: Point) -> Factor:
@@ -131,17 +144,14 @@ class Weights:
         """The sum of all weights."""
         product = self.scale
         for factor in self.proper_factors:
-            product = product * sum(factor.values) % SCALAR_FIELD
+            product = product * factor.sum() % SCALAR_FIELD
         return product
 
     def evaluate(self, point: Sequence[Point]) -> int:
         """The multilinear extension of the weights, zero on the padding, at a point given axis by axis."""
         product = self.scale
         for factor in self.proper_factors:
-            vectors = [
-                eq_vector(point[axis], size) for axis, size in zip(factor.axes, factor.sizes, strict=True)
-            ]
-            product = product * inner_product(factor.values, kron(vectors)) % SCALAR_FIELD
+            product = product * factor.extension([point[axis] for axis in factor.axes]) % SCALAR_FIELD
         return product
 
 
