@@ -1,8 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# A vector is a contiguous uint64 array [n, 4]: elements of BN254's scalar field, x as the little-endian words of
-# x * 2^260 mod r. A scalar is 32 little-endian bytes, below r.
+# A vector is a contiguous uint64 array [n, 4]: elements of BN254's scalar field, x as the little-endian words
+# of x * 2^260 mod r. A scalar is 32 little-endian bytes, below r.
 
 def instruction_sets() -> list[str]:
     """The instruction sets of this processor that the kernels are compiled for, fastest first."""
@@ -22,7 +22,7 @@ def from_ints(
     """The vector of signed integers, row-major."""
 
 def from_bytes(data: bytes) -> NDArray[np.uint64]:
-    """The vector of elements of 32 canonical little-endian bytes. Raises ValueError if one is not canonical."""
+    """The vector of elements of 32 little-endian bytes. Raises ValueError if one is not canonical."""
 
 def to_bytes(x: NDArray[np.uint64]) -> bytes:
     """The other way round."""
@@ -59,6 +59,18 @@ def kron(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def gather(table: NDArray[np.uint64], rows: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """table[rows]. Raises IndexError for a row beyond the table."""
+
+def contract(
+    x: NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] | NDArray[np.int64],
+    weights: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    """The sum over a of x[o, a, i] * weights[m, a] at [o, m, i], flattened, x being any integers
+    [outer, axis, inner]. The cost follows the bytes that hold the integers of a block, not their type."""
+
+def contract_vector(
+    x: NDArray[np.uint64], shape: tuple[int, ...], weights: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """The same for a vector x of the shape [outer, axis, inner]."""
 
 def product_round(factors: list[NDArray[np.uint64]]) -> list[bytes]:
     """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in the

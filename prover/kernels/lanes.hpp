@@ -2,6 +2,7 @@
 //
 //     Lanes<F, B>                  eight elements of F, each held as an integer below B * p
 //     load(p), load(p, n)          of p[0..7]; of p[0..n-1], n <= 8, and zeros
+//     load_integers(p)             of p[0..7] not reduced: any integers below 2^256, which are below 6 * p
 //     store(p, x), store(p, n, x)  fully reduced
 //     gather(table, rows)          of table[rows[0..7]]; gather(table, rows, n)
 //     load_pairs(p, even, odd)     of p[0..15]: those at even and at odd indices

@@ -76,6 +76,11 @@ VERINFER_INLINE Lanes<F> load(const F *from) {
                                           _mm512_loadu_si512(rows + 2), _mm512_loadu_si512(rows + 3)}})));
 }
 
+template <class F>
+VERINFER_INLINE Lanes<F, 6> load_integers(const F *from) {
+    return Lanes<F, 6>(load(from).value);
+}
+
 // One bit for each word of the first `count` elements.
 VERINFER_INLINE std::uint32_t words_of(int count) {
     return static_cast<std::uint32_t>((std::uint64_t{1} << (4 * count)) - 1);

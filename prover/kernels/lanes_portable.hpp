@@ -25,6 +25,16 @@ VERINFER_INLINE Lanes<F> load(const F *from, int count = kLanes) {
     return x;
 }
 
+template <class F>
+VERINFER_INLINE Lanes<F, 6> load_integers(const F *from) {
+    Lanes<F, 6> x;
+    for (int i = 0; i < kLanes; ++i) {
+        x.lane[i] = from[i];
+        while (!F::is_canonical(x.lane[i].value)) x.lane[i].value = F::reduced_once(x.lane[i].value);
+    }
+    return x;
+}
+
 template <class F, int Bound>
 VERINFER_INLINE void store(F *to, int count, const Lanes<F, Bound> &x) {
     for (int i = 0; i < count; ++i) to[i] = x.lane[i];

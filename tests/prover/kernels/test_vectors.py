@@ -86,7 +86,7 @@ def test_integers_of_every_width(values: list[int], dtype: str) -> None:
 def test_integers_are_taken_row_by_row() -> None:
     x = np.arange(-500, 500).reshape(10, 100)
     assert integers(_kernels.from_ints(x)) == [int(v) % ORDER for v in x.ravel()]
-    assert _kernels.from_ints(np.int8(3)).shape == (1, 4)
+    assert _kernels.from_ints(np.array(3, "i1")).shape == (1, 4)
 
 
 @pytest.mark.parametrize("length", LENGTHS)
