@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.budget import examples
@@ -21,7 +21,7 @@ def prefixes(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
 
 
 @given(prefixes())
-@examples(200)
+@settings(max_examples=examples(200))
 def test_the_overlap_of_two_points(drawn: tuple[list[int], list[int], int]) -> None:
     a, b, count = drawn
     expected = sum(x * y for x, y in zip(eq_vector(a, count), eq_vector(b, count), strict=True))
@@ -29,7 +29,7 @@ def test_the_overlap_of_two_points(drawn: tuple[list[int], list[int], int]) -> N
 
 
 @given(prefixes())
-@examples(200)
+@settings(max_examples=examples(200))
 def test_the_mass_at_a_point(drawn: tuple[list[int], list[int], int]) -> None:
     point, _, count = drawn
     assert eq_mass(point, count) == sum(eq_vector(point, count)) % SCALAR_FIELD
