@@ -71,6 +71,7 @@ FractionLayer::FractionLayer(FractionTree &tree, std::size_t level, std::vector<
                                     std::to_string(size_) + " pairs of nodes");
     }
     tree.drop_above(level);
+    workspace_ = tree.workspace();
 }
 
 // Whether the numerators of a block of `size` numbers in all may be left out. G is then
@@ -80,16 +81,16 @@ bool FractionLayer::units_suffice(std::size_t block, std::size_t size) const {
 }
 
 FractionPairs FractionLayer::Factors::pairs(std::size_t begin) const {
-    const Fr *d0_here = d0.get() + begin, *d1_here = d1.get() + begin;
+    const Fr *d0_here = d0 + begin, *d1_here = d1 + begin;
     const std::uint32_t place = numerator_block[begin / (2 * kBlock)];
     if (place == kUnits) return {nullptr, nullptr, d0_here, d1_here};
     const std::size_t n = 2 * kBlock * place + begin % (2 * kBlock);
-    return {n0.get() + n, n1.get() + n, d0_here, d1_here};
+    return {n0 + n, n1 + n, d0_here, d1_here};
 }
 
 // The factors for x = begin .. end - 1, and for a dead one if that is odd, as they are held.
 FractionPairs FractionLayer::read(std::size_t begin, std::size_t end, FractionScratch &scratch) const {
-    if (is_bound_) return factors_.pairs(begin);
+    if (bound_ > 0) return factors_.pairs(begin);
     const std::size_t count = (end - begin + 1) / 2 * 2;
     const FractionNodes nodes = level_.read(2 * begin, 2 * (begin + count), scratch);
     Fr *planes[4];
@@ -104,7 +105,7 @@ FractionPairs FractionLayer::read(std::size_t begin, std::size_t end, FractionSc
 FractionPairs FractionLayer::read_for_round(std::size_t block, FractionScratch &scratch) const {
     const std::size_t begin = 2 * kBlock * block, end = std::min(size_, begin + 2 * kBlock);
     FractionPairs pairs = read(begin, end, scratch);
-    if (is_bound_ || (pairs.n0 == nullptr && units_suffice(block, size_))) return pairs;
+    if (bound_ > 0 || (pairs.n0 == nullptr && units_suffice(block, size_))) return pairs;
     const std::size_t count = (end - begin + 1) / 2 * 2;
     Fr *n0 = scratch.array(kPlanes, count), *n1 = scratch.array(kPlanes + 1, count);
     if (pairs.n0 == nullptr) {
@@ -146,23 +147,29 @@ FractionLayer::Round FractionLayer::sum_blocks(std::size_t variables, std::size_
     return total;
 }
 
-FractionLayer::Factors FractionLayer::allocate_bound() const {
-    Factors to;
+FractionLayer::Factors FractionLayer::place_bound() const {
+    Factors to{};
     to.size = (size_ + 1) / 2;
     const std::size_t blocks = blocks_of(to.size);
     std::uint32_t places = 0;
     for (std::size_t block = 0; block < blocks; ++block) {
         const bool are_units =
             units_suffice(block, to.size) &&
-            (is_bound_ ? factors_.numerator_block[2 * block] == kUnits &&
+            (bound_ > 0 ? factors_.numerator_block[2 * block] == kUnits &&
                              factors_.numerator_block[2 * block + 1] == kUnits
                        : level_.are_units(8 * kBlock * block, 8 * kBlock * (block + 1)));
         to.numerator_block.push_back(are_units ? kUnits : places++);
     }
-    to.d0 = allocate<Fr>(to.size + 1);
-    to.d1 = allocate<Fr>(to.size + 1);
-    to.n0 = allocate<Fr>(2 * kBlock * places);
-    to.n1 = allocate<Fr>(2 * kBlock * places);
+    const std::size_t denominators = (to.size + 2) / 2 * 2, numerators = 2 * kBlock * places;  // whole cache lines
+    const std::size_t half = bound_ % 2, size = 2 * (denominators + numerators);
+    if (workspace_->sizes[half] < size) {
+        workspace_->halves[half] = allocate<Fr>(size);
+        workspace_->sizes[half] = size;
+    }
+    to.d0 = workspace_->halves[half].get();
+    to.d1 = to.d0 + denominators;
+    to.n0 = to.d1 + denominators;
+    to.n1 = to.n0 + numerators;
     return to;
 }
 
@@ -173,12 +180,12 @@ void FractionLayer::bind_block(std::size_t block, const Fr &r, Factors &to, Frac
     for (std::size_t begin = 2 * kBlock * block; begin < block_end; begin += kBlock) {
         const std::size_t count = std::min(kBlock, block_end - begin);
         const FractionPairs from = read(2 * begin, std::min(size_, 2 * (begin + count)), scratch);
-        Fr *d1 = to.d1.get() + begin;
-        kernels.fold(from.d0, to.d0.get() + begin, count, r);
+        Fr *d1 = to.d1 + begin;
+        kernels.fold(from.d0, to.d0 + begin, count, r);
         kernels.fold(from.d1, d1, count, r);
         if (place == kUnits) continue;
         const std::size_t n = 2 * kBlock * place + begin % (2 * kBlock);
-        Fr *n0 = to.n0.get() + n, *n1 = to.n1.get() + n;
+        Fr *n0 = to.n0 + n, *n1 = to.n1 + n;
         if (from.n0 != nullptr) {
             kernels.fold(from.n0, n0, count, r);
             kernels.fold(from.n1, n1, count, r);
@@ -186,7 +193,7 @@ void FractionLayer::bind_block(std::size_t block, const Fr &r, Factors &to, Frac
             std::fill_n(n0, count, Fr::one());
             std::fill_n(n1, count, Fr::one());
         }
-        if (!is_bound_ || from.n0 == nullptr) kernels.absorb(d1, n1, count, lambda_);
+        if (bound_ == 0 || from.n0 == nullptr) kernels.absorb(d1, n1, count, lambda_);
     }
     if (block_end == to.size && to.size % 2 == 1) {
         const std::size_t n = 2 * kBlock * place + to.size % (2 * kBlock);
@@ -196,17 +203,17 @@ void FractionLayer::bind_block(std::size_t block, const Fr &r, Factors &to, Frac
     }
 }
 
-void FractionLayer::replace(Factors bound) {
-    size_ = bound.size;
-    factors_ = std::move(bound);
-    is_bound_ = true;
+void FractionLayer::replace(Factors factors) {
+    size_ = factors.size;
+    factors_ = std::move(factors);
+    ++bound_;
     point_.pop_back();
     pending_.reset();
 }
 
 void FractionLayer::bind_pending() {
     if (!pending_) return;
-    Factors to = allocate_bound();
+    Factors to = place_bound();
     parallel_for(blocks_of(to.size), kGrain, [&](std::size_t first, std::size_t last) {
         FractionScratch scratch;
         for (std::size_t block = first; block < last; ++block) bind_block(block, *pending_, to, scratch);
@@ -215,7 +222,7 @@ void FractionLayer::bind_pending() {
 }
 
 FractionLayer::Round FractionLayer::bind_pending_and_sum() {
-    Factors to = allocate_bound();
+    Factors to = place_bound();
     const Round sums =
         sum_blocks(point_.size() - 2, to.size, [&](std::size_t block, FractionScratch &scratch) {
             bind_block(block, *pending_, to, scratch);
@@ -245,7 +252,7 @@ std::array<Fr, 4> FractionLayer::finish() {
     FractionScratch scratch;
     const FractionPairs x = read(0, 1, scratch);
     const Fr n0 = x.n0 == nullptr ? Fr::one() : x.n0[0], n1 = x.n1 == nullptr ? Fr::one() : x.n1[0];
-    return {n0, is_bound_ ? n1 - lambda_ * x.d1[0] : n1, x.d0[0], x.d1[0]};
+    return {n0, bound_ > 0 ? n1 - lambda_ * x.d1[0] : n1, x.d0[0], x.d1[0]};
 }
 
 }  // namespace verinfer

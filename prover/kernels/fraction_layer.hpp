@@ -15,12 +15,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "field.hpp"
 #include "fraction_tree.hpp"
-#include "memory.hpp"
 
 namespace verinfer {
 
@@ -48,8 +48,8 @@ class FractionLayer {
     // Where all leaves have numerator 1, so have their combinations. They are kept only of blocks in which some do not:
     // block b is in place numerator_block[b], or has none where that is kUnits.
     struct Factors {
-        std::size_t size = 0;
-        Buffer<Fr> d0, d1, n0, n1;
+        std::size_t size;
+        Fr *d0, *d1, *n0, *n1;
         std::vector<std::uint32_t> numerator_block;
 
         FractionPairs pairs(std::size_t begin) const;  // from x = begin to the end of its block
@@ -61,14 +61,15 @@ class FractionLayer {
     std::optional<Fr> pending_;
     Fr lambda_, lambda_inverse_;
     std::size_t size_;  // how many x are not dead
-    bool is_bound_ = false;
-    Factors factors_;  // if is_bound_
+    std::shared_ptr<FractionWorkspace> workspace_;
+    std::size_t bound_ = 0;  // how many variables are bound
+    Factors factors_{};      // if any is
 
     void bind_pending();
     Round bind_pending_and_sum();
-    Factors allocate_bound() const;
+    Factors place_bound() const;
     void bind_block(std::size_t block, const Fr &r, Factors &to, FractionScratch &scratch) const;
-    void replace(Factors bound);
+    void replace(Factors factors);
     bool units_suffice(std::size_t block, std::size_t size) const;
     FractionPairs read(std::size_t begin, std::size_t end, FractionScratch &scratch) const;
     FractionPairs read_for_round(std::size_t block, FractionScratch &scratch) const;

@@ -121,6 +121,18 @@ void FractionTree::drop_above(std::size_t level) {
     if (levels_.size() > level + 1) levels_.resize(level + 1);
 }
 
+std::shared_ptr<FractionWorkspace> FractionTree::workspace() {
+    const std::scoped_lock lock(mutex_);
+    if (workspace_ && workspace_.use_count() == 1) return workspace_;
+    auto made = std::make_shared<FractionWorkspace>();
+    for (std::size_t half = 0; half < 2; ++half) {
+        made->sizes[half] = (leaves_ >> (half + 1)) + leaves_ / 16 + 1024;
+        made->halves[half] = allocate<Fr>(made->sizes[half]);
+    }
+    if (!workspace_) workspace_ = made;
+    return made;
+}
+
 FractionLevel FractionTree::sums_of(const FractionLevel &below) const {
     FractionLevel::Stored stored;
     const std::size_t nodes = (below.nodes() + 1) / 2;

@@ -56,6 +56,12 @@ class FractionScratch {
     std::size_t sizes_[kArrays] = {};
 };
 
+// Where a layer's sumcheck keeps its factors: those before a variable is bound in one half, those after in the other.
+struct FractionWorkspace {
+    Buffer<Fr> halves[2];
+    std::size_t sizes[2] = {};
+};
+
 class FractionTree;
 
 // A level to read from. Keeps its nodes, but not the tree, alive.
@@ -93,6 +99,10 @@ class FractionTree {
     FractionLevel level(std::size_t level);
     void drop_above(std::size_t level);
 
+    // The same one each time unless it is in use: its pages, once touched, serve all layers. Large enough for all
+    // where few leaves have numerators of their own; pages not yet touched take no memory.
+    std::shared_ptr<FractionWorkspace> workspace();
+
    private:
     friend class FractionLevel;
 
@@ -106,6 +116,7 @@ class FractionTree {
 
     std::mutex mutex_;
     std::vector<FractionLevel> levels_;  // [j] is level j, the ones that are not stored included
+    std::shared_ptr<FractionWorkspace> workspace_;
 
     void check_rows(std::size_t denominator_count) const;
     void check_ranges();

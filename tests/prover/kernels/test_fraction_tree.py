@@ -260,6 +260,26 @@ def test_levels_above_come_back() -> None:
     np.testing.assert_equal([tree.level(j) for j in range(8, -1, -1)], before[::-1])
 
 
+def test_layers_at_the_same_time() -> None:
+    """Sumchecks that take turns do not disturb each other, nor do those begun after one has ended."""
+    rng = random.Random(0)
+    leaves = some_leaves(rng, 1000, 1)
+    tree = leaves.tree()
+    z, challenges = some_elements(rng, 9), some_elements(rng, 9)
+    for _ in range(2):
+        layers = [tree.layer(j, [scalar(x) for x in z[: 9 - j]], scalar(3)) for j in (0, 2, 0)]
+        said: list[list[bytes]] = [[] for _ in layers]
+        for i, r in enumerate(challenges):
+            for layer, words in zip(layers, said, strict=True):
+                if i < 7 or layer is not layers[1]:
+                    words += layer.round()
+                    layer.bind(scalar(r))
+        for layer, words, j in zip(layers, said, (0, 2, 0), strict=True):
+            words += layer.finish()
+            expected = reference_messages(leaves, j, z[: 9 - j], 3, challenges[: 9 - j])
+            assert [integer(x) for x in words] == list(expected)
+
+
 def large_tree() -> list[object]:
     """Too large for plain Python: compared between paths only."""
     rng = np.random.default_rng(5)
