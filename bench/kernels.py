@@ -1,0 +1,108 @@
+"""The native kernels of the prover by themselves, as nanoseconds for each element.
+
+    python -m bench.kernels                    all of them, on one thread, with the fastest instruction set
+    python -m bench.kernels products fractions these
+    ... --threads 2 --size 22                  on two threads, vectors of 2^22 elements
+    ... --instruction-set portable
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prover import _kernels
+
+Vector = NDArray[np.uint64]
+Row = tuple[str, float]  # what was measured, and nanoseconds
+
+_REPEATS = 5
+
+
+def random_vector(rng: np.random.Generator, length: int) -> Vector:
+    return rng.integers(0, 2**61, (length, 4), dtype=np.uint64)  # below 2^253, so reduced
+
+
+def random_scalar(rng: np.random.Generator) -> bytes:
+    return rng.bytes(31) + b"\0"
+
+
+def nanoseconds(kernel: Callable[[], object], count: int) -> float:
+    """The median time of a kernel for each of `count` elements."""
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        kernel()
+        times.append(time.perf_counter() - start)
+    return median(times) / count * 1e9
+
+
+def products(size: int) -> Iterator[Row]:
+    """The sumcheck of a product of vectors."""
+    rng = np.random.default_rng(0)
+    length = 1 << size
+    r = random_scalar(rng)
+    for count in (2, 3):
+        factors = [random_vector(rng, length) for _ in range(count)]
+        yield f"product of {count}: round, a pair", nanoseconds(
+            lambda f=factors: _kernels.product_round(f), length // 2
+        )
+        yield f"product of {count}: bind and round, a pair left", nanoseconds(
+            lambda f=factors: _kernels.product_bind_round(f, r), length // 4
+        )
+
+
+def fractions(size: int) -> Iterator[Row]:
+    """The tree of a lookup argument, from building it to the last round of the leaves."""
+    rng = np.random.default_rng(0)
+    table = random_vector(rng, 1 << min(size, 16))
+    leaves = (1 << size) + len(table)
+    rows = rng.integers(0, len(table), leaves, dtype=np.uint32)
+    r = random_scalar(rng)
+    depth = (leaves - 1).bit_length()
+    times: dict[str, list[float]] = {}
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        tree = _kernels.FractionTree(rows, table, [(leaves - len(table), table)])
+        spent = {"build": time.perf_counter() - start}
+        for level in reversed(range(depth)):
+            start = time.perf_counter()
+            layer = tree.layer(level, [r] * (depth - level - 1), r)
+            for _ in range(depth - level - 1):
+                layer.round()
+                layer.bind(r)
+            layer.finish()
+            part = f"layer {level}" if level < 3 else "layers above"
+            spent[part] = spent.get(part, 0) + time.perf_counter() - start
+        for part, seconds in (spent | {"all": sum(spent.values())}).items():
+            times.setdefault(part, []).append(seconds)
+    for part, seconds_of_runs in times.items():
+        yield f"fractions: {part}, a leaf", median(seconds_of_runs) / leaves * 1e9
+
+
+BENCHES: dict[str, Callable[[int], Iterator[Row]]] = {"products": products, "fractions": fractions}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The native kernels by themselves.")
+    parser.add_argument("benches", nargs="*", help=f"of {', '.join(BENCHES)} (all)")
+    parser.add_argument("--size", type=int, default=18, help="log2 of how many elements (18)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--instruction-set", choices=_kernels.instruction_sets())
+    arguments = parser.parse_args()
+    _kernels.set_instruction_set(arguments.instruction_set)
+    _kernels.set_threads(arguments.threads)
+    if unknown := set(arguments.benches) - set(BENCHES):
+        parser.error(f"no bench {', '.join(sorted(unknown))}: there are {', '.join(BENCHES)}")
+    for name in arguments.benches or BENCHES:
+        for what, time_each in BENCHES[name](arguments.size):
+            print(f"{what:<50} {time_each:10.1f} ns", flush=True)
+
+
+if __name__ == "__main__":
+    main()
