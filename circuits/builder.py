@@ -15,6 +15,9 @@ from circuits.ops import op
 from circuits.ops.base import broadcast_shapes
 from circuits.tensor import IntArray, Operand, Shape, dtype_of
 
+LARGE = 1 << 14
+"""A constant of so many elements is not copied to transpose it."""
+
 
 class CircuitBuilder:
     """Grows a circuit. Tensors are named by the number of their node; `label` marks the nodes added from now
@@ -47,7 +50,8 @@ class CircuitBuilder:
         return index
 
     def add(self, name: str, inputs: Sequence[int], **attrs: Any) -> int:
-        """Add an operation; one whose inputs are all constants is computed at once.
+        """Add an operation; one whose inputs are all constants is computed at once, but for transpositions of
+        large ones: those come from weights that are read both ways, and a copy would be more parameters.
 
         Raises
         ------
@@ -66,7 +70,8 @@ class CircuitBuilder:
             shape, bound = infer(name, xs, attrs, None, None)
         except VerinferError as error:
             raise type(error)(f"{self.label or 'unnamed node'}: {error}") from None
-        if all(x.value is not None for x in xs):
+        shared = name == "transpose" and xs[0].value is not None and xs[0].value.size >= LARGE
+        if all(x.value is not None for x in xs) and not shared:
             batch = [x.value[None] for x in xs if x.value is not None]
             index = self.constant(op(name).execute(batch, attrs, shape, bound)[0])
         elif bound[0] == bound[1]:

@@ -26,6 +26,7 @@ from circuits.importer.importer import import_model
 from circuits.importer.load import check_model, load_model
 from circuits.index_ranges import index_sizes
 from circuits.quantise import Options, quantise
+from circuits.tied_weights import tied
 
 Progress = Callable[[str], None]
 ASSUMED_SAMPLES = 32
@@ -102,7 +103,7 @@ def _compile(
     options = options or Options()
     _check_names(model, options)
     progress("importing")
-    graph = folded(import_model(model, dims))
+    graph = tied(folded(import_model(model, dims)))
     notes = []
     if calibration is None:
         samples = assumed_samples(graph)
