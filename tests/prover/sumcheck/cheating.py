@@ -87,7 +87,7 @@ class CheatingWitness(Witness):
             if i in replaced:
                 self._of_node[i] = _exact(replaced[i])
             elif i in parameters:
-                self._of_node[i] = parameters[i]
+                self._of_node[i] = parameters[i][None]
             elif node.inputs:
                 try:
                     xs = [self._of_node[x].astype(np.int64) for x in node.inputs]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prover.sumcheck.argument import prove
 from prover.sumcheck.commitments import commit
 from prover.sumcheck.merge import Committed, prove_merge, prove_opening
 from prover.sumcheck.products import group_term
@@ -32,10 +31,8 @@ from verifier.sumcheck.argument import (
 from verifier.sumcheck.fractions import leaf_equations
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.products import grouped
-from verifier.sumcheck.reduction import Reduced, reduce
+from verifier.sumcheck.reduction import reduce
 from verifier.sumcheck.transcript import Transcript
-
-__all__ = ["Forger", "prove"]
 
 
 class Forger:
@@ -119,10 +116,11 @@ class Forger:
         tree = device.fraction_tree(*self.leaves(alpha, gamma))
         fractions, numerators, denominators = capped_fractions(device, tree, plan.tree.height)
         total = plan.tree.padding * pow(alpha, -1, SCALAR_FIELD) % SCALAR_FIELD
-        cap = (device.vector(self.fractions(device.scalars(fractions), total)), numerators, denominators)
+        made = device.vector(self.fractions(device.scalars(fractions), total))
+        cap = (made[: 1 << plan.tree.cap_bits], numerators, denominators)
         size = 1 << plan.options.chunk_bits
         starts = range(0, plan.tree.cap_nodes, size)
-        speaker.say_bytes(b"".join(device.commit(cap[0][start : start + size]) for start in starts))
+        speaker.say_bytes(b"".join(device.commit(made[start : start + size]) for start in starts))
         cap_claims, leaf = prove_tree(speaker, device, plan.tree, tree, cap, alpha)
 
         point = (*transcript.challenges(plan.point_bits - plan.tree.bits), *leaf.point)
@@ -132,8 +130,8 @@ class Forger:
         known = reduced.known(public_values(plan, self.instance))
         groups = grouped(plan.system, reduced.products)
         terms = self.terms([group_term(device, self.witness, group) for group in groups])
-        made = sum(term.sum for term in terms) % SCALAR_FIELD
-        part = self.committed_part((equations.total - known - made) % SCALAR_FIELD)
+        products = sum(term.sum for term in terms) % SCALAR_FIELD
+        part = self.committed_part((equations.total - known - products) % SCALAR_FIELD)
         speaker.say([part])
         variables, degree = product_variables(groups), product_degree(groups)
         product_point, terms = prove_rounds(speaker, device, terms, variables, degree)
@@ -149,8 +147,8 @@ class Forger:
             Committed(plan.parameters, self.parameters()),
             Committed(plan.advice, self.opened_advice(cells)),
         ]
-        merge_point = prove_merge(speaker, device, plan, committed, cap[0], merge)
-        prove_opening(speaker, device, plan, committed, cap[0], merge, merge_point)
+        merge_point = prove_merge(speaker, device, plan, committed, made, merge)
+        prove_opening(speaker, device, plan, committed, made, merge, merge_point)
         return speaker.proof
 
     def _committed(self, cells: list[Any]) -> tuple[bytes, list[Any]]:
@@ -196,8 +194,3 @@ def padded_places(shape: Sequence[int]) -> list[int]:
         size = 1 << (n - 1).bit_length()
         places = [place * size + j for place in places for j in range(n)]
     return places
-
-
-def unmerged(reduced: Reduced) -> dict[int, Any]:
-    """The claims on committed tensors, as a plain dictionary."""
-    return dict(reduced.committed)
