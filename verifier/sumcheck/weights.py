@@ -88,7 +88,7 @@ class Factor:
         """The multilinear extension, zero on the padding, at a point given axis by axis."""
         if self.point is not None:
             return eq_overlap(self.point, points[0], self.sizes[0])
-        if self.key == "ones":
+        if self.key == "ones" and len(self.axes) == 1:
             return eq_mass(points[0], self.sizes[0])
         vectors = [eq_vector(point, size) for point, size in zip(points, self.sizes, strict=True)]
         return inner_product(self.values, kron(vectors))
