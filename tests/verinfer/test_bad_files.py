@@ -100,9 +100,14 @@ def test_bad_inputs_are_refused_before_any_work(what: str, commands: Commands, w
         assert says in message, message
 
 
-def test_a_proof_is_about_one_sample(commands: Commands, workplace: Path) -> None:
-    np.save(workplace / "two.npy", np.zeros((2, 4)))
-    assert "2 samples" in commands.refused("prove", "tiny.circuit", "two.npy", folder=workplace)
+def test_a_proof_of_two_samples(commands: Commands, workplace: Path) -> None:
+    np.save(workplace / "two.npy", np.array([[0.1, 0.2, -0.3, 0.4], [0, 0, 0, 0.4]], np.float32))
+    proved = commands.json("prove", "tiny.circuit", "two.npy", folder=workplace, memory=32 << 30)
+    ran = commands.json("run", "tiny.circuit", "two.npy", folder=workplace)
+    assert proved["samples"] == 2 and proved["outputs"] == ran["outputs"]
+    assert proved["output_ints"] == np.ravel(ran["output_ints"]).tolist()
+    checked = commands.json("verify", "two.proof", "--key", "tiny.vk", folder=workplace, memory=32 << 30)
+    assert checked["valid"] and checked["outputs"] == proved["output_ints"]
 
 
 def test_saturation_accepts_what_is_out_of_bound(commands: Commands, workplace: Path) -> None:
@@ -221,14 +226,9 @@ def test_a_reference_string_that_is_none_or_too_small_is_refused(commands: Comma
             assert name in commands.refused(
                 "setup", "tiny.circuit", "-o", "o.vk", "--srs", name, folder=workplace
             )
-    rows = [node("MatMul", f"t{i} w", f"m{i}") for i in range(8)]
-    rows += [node("Relu", f"m{i}", f"t{i + 1}") for i in range(8)]
-    rows.sort(key=lambda n: (int(n.output[0][1:]) - (n.op_type == "Relu"), n.op_type))
-    made = model([node("Relu", "x", "t0"), *rows, node("Relu", "t8", "y")], [floats("w", 4, 4)])
-    (workplace / "big.onnx").write_bytes(made.SerializeToString())
-    commands.json("compile", "big.onnx", folder=workplace)
-    message = commands.refused("setup", "big.circuit", folder=workplace, memory=32 << 30)
-    assert "2^" in message and "srs" in message, message
+    setup = ("setup", "tiny.circuit", "-o", "o.vk", "--chunk-bits", 12)
+    message = commands.refused(*setup, folder=workplace, memory=32 << 30)
+    assert "2^12" in message and "verinfer srs" in message and "--chunk-bits 8" in message, message
 
 
 def test_what_a_backend_cannot_take_is_refused_with_the_layer(commands: Commands, workplace: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.verinfer.conftest import ROOT, Commands, snapshot
 from tests.verinfer.hostile_models import floats, model, node
+from verifier.srs import SrsStore
 
 USAGE: dict[str, tuple[list[str], str]] = {
     "no such command": (["fly"], "fly"),
@@ -30,6 +31,15 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "bits for with a superscript": (["compile", "tiny.onnx", "--bits-for", "x=²"], "NAME=NUMBER"),
     "a dimension that is fixed": (["compile", "tiny.onnx", "--dim", "ghost=8"], "ghost"),
     "no such backend": (["setup", "tiny.circuit", "--backend", "magic"], "magic"),
+    "chunks for ezkl": (["setup", "tiny.circuit", "--backend", "ezkl", "--chunk-bits", "4"], "no chunks"),
+    "chunks too large": (["setup", "tiny.circuit", "--chunk-bits", "40"], "2\\^22"),
+    "no threads": (["prove", "tiny.circuit", "tiny.json", "--threads", "0"], "threads"),
+    "a backend that is not the key's": (
+        ["prove", "tiny.circuit", "tiny.json", "--backend", "ezkl"],
+        "--backend sumcheck",
+    ),
+    "a plot that is a folder": (["bench", "--plot", "."], "is a folder"),
+    "inputs for no circuit": (["bench", "--input", "tiny.json"], "--circuit"),
     "no key": (["verify", "tiny.proof"], "--key"),
     "a chain without a contract": (
         ["verify", "tiny.proof", "--key", "tiny.vk", "--rpc", "http://x"],
@@ -97,7 +107,7 @@ def test_an_output_never_replaces_an_input(
     assert "overwrite" in commands.refused(*WRITERS[command], "link", folder=workplace)
 
 
-@pytest.mark.parametrize(("command", "room"), [("compile", 512), ("inspect", 512), ("prove", 5000)])
+@pytest.mark.parametrize(("command", "room"), [("compile", 512), ("inspect", 512), ("prove", 2000)])
 def test_a_full_disk_leaves_what_was_there(
     command: str, room: int, commands: Commands, workplace: Path
 ) -> None:
@@ -106,14 +116,17 @@ def test_a_full_disk_leaves_what_was_there(
     assert "space" in message or "large" in message, message
 
 
-def test_a_setup_on_a_full_disk_leaves_no_key(commands: Commands, workplace: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("backend", "room"), [("sumcheck", 1024), ("ezkl", 4096)])
+def test_a_setup_on_a_full_disk_leaves_no_key(
+    backend: str, room: int, commands: Commands, workplace: Path, tmp_path: Path
+) -> None:
     """Neither in the folder nor in the cache."""
-    home = tmp_path.parent / "fresh-home"
+    home = tmp_path.parent / f"fresh-home-{backend}"
     environment = {"VERINFER_HOME": str(home)}
     commands.json("srs", "generate", "--k", 8, folder=workplace, environment=environment)
     before = snapshot(home)
-    args = ["setup", "tiny.circuit", "-o", "out.vk"]
-    commands.refused(*args, folder=workplace, environment=environment, file_bytes=4096, memory=32 << 30)
+    args = ["setup", "tiny.circuit", "--backend", backend, "-o", "out.vk"]
+    commands.refused(*args, folder=workplace, environment=environment, file_bytes=room, memory=32 << 30)
     assert snapshot(home) == before
     assert commands.run(*args, folder=workplace, environment=environment, memory=32 << 30).code == 0
 
@@ -160,6 +173,33 @@ def test_an_interrupted_compile_leaves_nothing(number: signal.Signals, tmp_path:
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_proof_leaves_nothing(
+    number: signal.Signals, workplace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    np.save(workplace / "many.npy", np.random.default_rng(0).uniform(-0.1, 0.1, (3000, 4)))
+    before = snapshot(workplace)
+    environment = {"PYTHONPATH": str(ROOT), "VERINFER_HOME": str(tmp_path_factory.mktemp("home"))}
+    SrsStore(Path(environment["VERINFER_HOME"]) / "srs").generate(8)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "verinfer.cli", "prove", "tiny.circuit", "many.npy"],
+        cwd=workplace,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "running the circuit" in line:
+            break
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, errors
+    assert "Traceback" not in errors
+    assert snapshot(workplace) == before
 
 
 def test_names_of_strangers_do_not_reach_the_terminal_as_they_are(commands: Commands, tmp_path: Path) -> None:
