@@ -21,7 +21,7 @@ from tests.verifier.sumcheck.random_weights import (
 )
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.maps import Broadcast, Map, Reshape, Select, Sum, SumBehind, Transpose, Window
-from verifier.sumcheck.multilinear import bits_of
+from verifier.sumcheck.multilinear import bits_of, eq_vector
 from verifier.sumcheck.weights import Factor, Weights, eq_factor
 
 seeds = st.integers(0, 2**64)
@@ -100,17 +100,16 @@ def test_equal_identities_mean_equal_weights(seed: int) -> None:
 def test_sums_of_eq_over_five_and_over_seven_differ() -> None:
     """*Forged once*: totals of eq at one point, over lengths with as many variables, were taken for equal."""
     point = (11, 22, 33)
-    pulled = [Broadcast((1,), (n,)).pull(Weights(1, [eq_factor(0, n, point)])) for n in (5, 7)]
-    assert pulled[0].identity != pulled[1].identity
-    pairs = [
-        Broadcast((2, 1), (2, n)).pull(
-            Reshape((2 * n,), (2, n)).pull(Weights(1, []))
-            if n == 0
-            else Weights(1, [Factor((0, 1), (2, n), ("eq", point), lambda n=n: list(range(2 * n)))])
-        )
-        for n in (3, 4)
-    ]
-    assert pairs[0].identity != pairs[1].identity
+    totals = [Broadcast((1,), (n,)).pull(Weights(1, [eq_factor(0, n, point)])) for n in (5, 7)]
+    assert totals[0].identity != totals[1].identity
+
+
+def test_partial_sums_over_three_and_over_four_differ() -> None:
+    """The same of factors that are summed over one of their axes."""
+    point = (11, 22, 33)
+    factors = [Factor((0, 1), (2, n), ("eq", point), lambda n=n: eq_vector(point, 2 * n)) for n in (3, 4)]
+    sums = [Broadcast((2, 1), factor.sizes).pull(Weights(1, [factor])) for factor in factors]
+    assert sums[0].identity != sums[1].identity
 
 
 def test_ones_over_two_axes_leave_the_padding_out() -> None:
