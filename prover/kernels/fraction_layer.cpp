@@ -64,7 +64,7 @@ FractionLayer::FractionLayer(FractionTree &tree, std::size_t level, std::vector<
     : level_(tree.level(level)),
       point_(std::move(point)),
       lambda_(lambda),
-      lambda_inverse_(lambda.inverse()),
+      lambda_inverse_(level == 0 ? lambda.inverse() : Fr::zero()),  // only leaves have numerators that are left out
       size_((level_.nodes() + 1) / 2) {
     if (point_.size() >= 48 || (size_ - 1) >> point_.size() != 0) {
         throw std::invalid_argument("a point of " + std::to_string(point_.size()) + " coordinates for " +

@@ -1,4 +1,4 @@
-// The sumcheck for sum over x in {0,1}^n of f(x) g(x), or f(x) g(x) h(x), f, g, h multilinear and given by their values:
+// The sumcheck for sum over x in {0,1}^n of f(x) g(x), or f(x) g(x) h(x), each multilinear and given by its values:
 // value i belongs to the x whose first coordinate is the most significant bit of i. That bit is bound first:
 //
 //     f(X, x) = f[x] + X * (f[x + 2^(n-1)] - f[x])
