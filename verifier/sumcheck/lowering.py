@@ -71,7 +71,7 @@ class Lowering:
 
     def bound(self, i: int) -> tuple[int, int]:
         """The bound of a node's cells."""
-        return self.node(i).lo, self.node(i).hi
+        return self.structure.bound(i)
 
     def shape_of(self, i: int) -> Shape:
         """The shape of a node's tensor with the batch axis in front."""

@@ -54,6 +54,15 @@ class Structure:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    def bound(self, i: int) -> tuple[int, int]:
+        """The bound of a node's cells, sharper than the circuit's for x - max(x), which is never above 0."""
+        node = self.nodes[i]
+        if node.op == "sub":
+            x, greatest = node.inputs
+            if self.nodes[greatest].op == "reduce_max" and self.nodes[greatest].inputs == (x,):
+                return node.lo, min(node.hi, 0)
+        return node.lo, node.hi
+
     def encode(self) -> bytes:
         """The structure's one encoding."""
         nodes = [

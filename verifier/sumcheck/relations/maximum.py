@@ -1,9 +1,11 @@
 """Maxima: m is at least each candidate, and equal to one of them.
 
-max, max_pool   a few candidates side by side: m - x_j >= 0 for each, prod_j (m - x_j) = 0. More than three
-                are taken in groups, and a window's maximum along one axis after the other. A tap outside
-                counts as the input's lower bound, which no maximum falls below.
-reduce_max      along axes: m - x_j >= 0 for each, m = sum_j s_j * x_j with s one-hot
+max, max_pool   m of a and b is committed: (m - a) * (m - b) = 0, so one difference is zero, and
+                (m - a) + (m - b) >= 0. More candidates are taken one after another, a window's along one
+                axis after the other. A tap outside counts as the input's lower bound, which no maximum
+                falls below.
+reduce_max      along axes: m - x_j >= 0 for each, and s_j * (m - x_j) = 0 with sum_j s_j = 1: where s_j is
+                not zero, m is x_j. m and s are committed.
 """
 
 from __future__ import annotations
@@ -12,10 +14,6 @@ from collections.abc import Sequence
 
 from verifier.sumcheck.lowering import Lowering
 from verifier.sumcheck.maps import Select
-
-_MOST_CANDIDATES = 3
-_WIDE = 31
-"""From this many bits on, the product of two differences would not fit 64 bits: candidates go in pairs."""
 
 
 def max_(lowering: Lowering, i: int) -> int:
@@ -43,22 +41,18 @@ def max_pool(lowering: Lowering, i: int) -> int:
 
 def _maximum(lowering: Lowering, candidates: Sequence[int], count: int) -> int:
     """The maximum of candidates that differ by less than `count`."""
-    candidates = [lowering.linear(x) for x in candidates]
-    most = _MOST_CANDIDATES if count.bit_length() < _WIDE else 2
-    while len(candidates) > most:
-        groups = [candidates[j : j + most] for j in range(0, len(candidates), most)]
-        candidates = [_maximum(lowering, group, count) for group in groups]
-    if len(candidates) == 1:
-        return candidates[0]
-    shape = lowering.system.shape(candidates[0])
-    m = lowering.advice(shape, "maximum", tuple(candidates))
-    gaps = [lowering.system.sum([(1, m), (-1, x)]) for x in candidates]
-    for gap in gaps:
-        lowering.require_at_least_zero(gap, count)
-    product = gaps[0]
-    for gap in gaps[1:]:
-        product = lowering.elementwise(product, gap, shape)
-    lowering.require_zero(product)
+    best, *others = candidates
+    for other in others:
+        best = _greater(lowering, lowering.linear(best), lowering.linear(other), count)
+    return best
+
+
+def _greater(lowering: Lowering, a: int, b: int, count: int) -> int:
+    shape = lowering.system.shape(a)
+    m = lowering.advice(shape, "maximum", (a, b))
+    above_a, above_b = (lowering.system.sum([(1, m), (-1, x)]) for x in (a, b))
+    lowering.require_zero(lowering.elementwise(above_a, above_b, shape))
+    lowering.require_at_least_zero(lowering.system.sum([(2, m), (-1, a), (-1, b)]), count)
     return m
 
 
@@ -70,13 +64,12 @@ def reduce_max(lowering: Lowering, i: int) -> int:
     if all(shape[axis] == 1 for axis in axes):
         return x
     lo, hi = lowering.bound(node.inputs[0])
-    choice = lowering.one_hot(shape, axes, "one_hot", x, tuple(axes))
     m = lowering.advice(lowering.result_shape(i), "node", i)
-    names = tuple(a if n > 1 else None for a, n in enumerate(shape))
-    image = tuple(None if a in axes else name for a, name in enumerate(names))
-    best = lowering.product(choice, x, (names, names, image), lowering.result_shape(i))
-    lowering.require_zero(lowering.system.sum([(1, m), (-1, best)]))
-    lowering.require_at_least_zero(lowering.sum(shape, [(1, m), (-1, x)]), hi - lo + 1)
+    gap = lowering.sum(shape, [(1, m), (-1, x)])
+    lowering.require_at_least_zero(gap, hi - lo + 1)
+    choice = lowering.advice(shape, "one_hot", x, tuple(axes))
+    lowering.require_zero(lowering.elementwise(choice, gap, shape))
+    lowering.require_zero(lowering.system.sum([(1, lowering.sum_axes(choice, axes))], -1))
     return m
 
 

@@ -2,9 +2,13 @@
 
     rescale       x * mul + half = 2^shift * q + r,  0 <= r < 2^shift,  y = clamp(q, lo, hi).
                   r is virtual. Where the bounds leave both clamps idle, y = q is committed. Else either q and y
-                  are, and (q, y) is a row of a table; or y, e_hi and e_lo are, with q = y + e_hi - e_lo,
-                  e_hi, e_lo >= 0, lo <= y <= hi, and e_hi * (hi - y) = e_lo * (y - lo) = 0: what exceeds a
-                  limit does so where y is at it.
+                  are, and (q, y) is a row of a table; or y is, and for each limit an excess:
+                  q = y + e_hi - e_lo,  e_hi * (hi - y) = 0,  e_lo * (y - lo) = 0: there is an excess only where
+                  y is at the limit. Of an excess and its slack one is zero, so that their sum is at least zero
+                  only if both are, and likewise the sum of two excesses:
+                      one limit     e + (hi - y) >= 0,  or  e + (y - lo) >= 0
+                      two           e_hi + e_lo >= 0,  lo <= y <= hi
+                  Where y is looked up in a table of such numbers, its own range follows from that.
     table         (x, y) is a row of (lo + i, t[i])
     floor_divide  x = d * q + r,  r >= 0,  d - 1 - r >= 0; q is committed, r is virtual
 
@@ -36,39 +40,47 @@ def rescale(lowering: Lowering, i: int) -> int:
         if shift:
             lowering.require_range(lowering.system.sum([(1, x), (-(1 << shift), q)]), 1 << shift)
         return y
-    quotient = [(1, y)]
-    excesses = []
-    if hi is not None:
-        e_hi = lowering.advice(shape, "excess_high", i)
-        lowering.require_at_least_zero(e_hi, q_hi - hi + 1)
-        quotient.append((1, e_hi))
-        excesses.append((e_hi, lowering.system.sum([(-1, y)], hi)))
-    if lo is not None:
-        e_lo = lowering.advice(shape, "excess_low", i)
-        lowering.require_at_least_zero(e_lo, lo - q_lo + 1)
-        quotient.append((-1, e_lo))
-        excesses.append((e_lo, lowering.system.sum([(1, y)], -lo)))
-    remainder = lowering.system.sum([(1, x), *((-(c << shift), part) for c, part in quotient)])
-    lowering.require_range(remainder, 1 << shift)
+    parts, beyond = [(1, x), (-(1 << shift), y)], []
+    for limit, sign, role in ((hi, 1, "excess_high"), (lo, -1, "excess_low")):
+        if limit is not None:
+            excess = lowering.advice(shape, role, i)
+            slack = lowering.system.sum([(-sign, y)], sign * limit)
+            lowering.require_zero(lowering.elementwise(excess, slack, shape))
+            parts.append((-sign << shift, excess))
+            beyond.append((excess, slack))
+    lowering.require_range(lowering.system.sum(parts), 1 << shift)
     if lo is not None and hi is not None:
-        lowering.require_range(lowering.system.sum([(1, y)], -lo), hi - lo + 1)
-    elif hi is not None:
-        lowering.require_at_least_zero(lowering.system.sum([(-1, y)], hi), hi - min(q_lo, hi) + 1)
-    else:
-        least = q_lo if lo is None else lo
-        lowering.require_at_least_zero(lowering.system.sum([(1, y)], -least), max(q_hi, least) - least + 1)
-    if excesses:
-        # both products are of numbers at least zero, so their sum is zero only if each is
-        products = [(1, lowering.elementwise(e, slack, shape)) for e, slack in excesses]
-        lowering.require_zero(lowering.system.sum(products))
+        both = lowering.system.sum([(1, excess) for excess, _ in beyond])
+        lowering.require_at_least_zero(both, max(q_hi - hi, lo - q_lo) + 1)
+        if not _indexes(lowering, i, range(lo, hi + 1)):
+            lowering.require_range(lowering.system.sum([(1, y)], -lo), hi - lo + 1)
+    elif beyond:
+        [(excess, slack)] = beyond
+        limit = hi if lo is None else lo
+        assert limit is not None
+        reach = max(abs(q_hi - limit), abs(limit - q_lo)) + 1
+        lowering.require_at_least_zero(lowering.system.sum([(1, excess), (1, slack)]), reach)
+    elif not _indexes(lowering, i, None):
+        lowering.require_at_least_zero(lowering.system.sum([(1, y)], -q_lo), q_hi - q_lo + 1)
     return y
+
+
+def _indexes(lowering: Lowering, i: int, within: range | None) -> bool:
+    """Whether a table that node i is looked up in has rows for these numbers only; for any few, if None."""
+    for node in lowering.structure.nodes:
+        if node.op == "table" and node.inputs[0] == i:
+            rows = range(node.attrs["lo"], node.attrs["lo"] + lowering.node(node.inputs[1]).shape[0])
+            if within is None or (within.start <= rows.start and rows.stop <= within.stop):
+                return True
+    return False
 
 
 def quotient_bound(structure: Structure, i: int) -> tuple[int, int]:
     """The bound of what a rescale clamps."""
     node = structure.nodes[i]
-    x, mul, shift = structure.nodes[node.inputs[0]], node.attrs["mul"], node.attrs["shift"]
-    return (x.lo * mul + half_of(shift)) >> shift, (x.hi * mul + half_of(shift)) >> shift
+    mul, shift = node.attrs["mul"], node.attrs["shift"]
+    lo, hi = structure.bound(node.inputs[0])
+    return (lo * mul + half_of(shift)) >> shift, (hi * mul + half_of(shift)) >> shift
 
 
 def active_limits(structure: Structure, i: int) -> tuple[int | None, int | None]:
