@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <vector>
 
 #include "bucket_sums.hpp"
@@ -64,11 +65,16 @@ class Sorter {
     std::vector<std::uint32_t> positions_;
 };
 
+// Keeps its memory from one call to the next. Not to be shared between threads.
 class PartSums {
    public:
     // The sums of all parts, worked on together.
     void add_up(const AffinePoint *points, std::span<const Scalars *const> sums, std::span<const Part> parts,
                 ProjectivePoint<Fq> *results);
+    // Gives memory back that only large parts need.
+    void forget_large() {
+        if (digits_.size() > kMostPoints) *this = PartSums();
+    }
 
    private:
     void fill_buckets(const AffinePoint *points, std::span<const Scalars *const> sums, std::span<const Part> parts);
@@ -161,7 +167,7 @@ void PartSums::add_up(const AffinePoint *points, std::span<const Scalars *const>
             if (parts[last].chains() != rows || parts[last].chain_length() != length) break;
         }
         chain_sums_.resize((last - first) * rows);
-        point_sum_kernels().weighted_sums(chains, chain_sums_.size(), length, chain_sums_.data());
+        weighted_sums(chains, chain_sums_.size(), length, chain_sums_.data());
         chains += chain_sums_.size() * length;
         for (std::size_t i = first; i < last; ++i) {
             const ProjectivePoint<Fq> *sum = &chain_sums_[(i - first) * rows];
@@ -210,6 +216,33 @@ std::vector<std::size_t> tasks(std::span<const Part> parts) {
     return starts;
 }
 
+// Combines the windows of up to kLanes sums, from `first` on.
+void combine(std::span<const Scalars *const> sums, std::span<const Part> parts,
+             std::span<const ProjectivePoint<Fq>> part_sums, std::size_t first, ProjectivePoint<Fq> *totals) {
+    const std::size_t lanes = std::min<std::size_t>(kLanes, sums.size() - first);
+    const auto begin = std::ranges::lower_bound(parts, first, {}, &Part::sum);
+    const auto end = std::ranges::lower_bound(parts, first + lanes, {}, &Part::sum);
+    const auto bit_of = [&](const Part &part) { return part.window * sums[part.sum]->windows().bits; };
+    std::vector<int> bits = {0};
+    for (auto part = begin; part != end; ++part) bits.push_back(bit_of(*part));
+    std::ranges::sort(bits, std::greater());
+    bits.erase(std::unique(bits.begin(), bits.end()), bits.end());
+    std::vector<HornerStep> steps(bits.size());
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+        steps[i].doublings = i == 0 ? 0 : bits[i - 1] - bits[i];
+        std::ranges::fill(steps[i].terms, projective(AffinePoint::infinity()));
+    }
+    for (auto part = begin; part != end; ++part) {
+        const auto step = std::ranges::lower_bound(bits, bit_of(*part), std::greater()) - bits.begin();
+        ProjectivePoint<Fq> &term = steps[static_cast<std::size_t>(step)].terms[part->sum - first];
+        const ProjectivePoint<Fq> &sum = part_sums[static_cast<std::size_t>(part - parts.begin())];
+        term = term.z.is_zero() ? sum : term + sum;
+    }
+    ProjectivePoint<Fq> results[kLanes];
+    horner(steps.data(), steps.size(), lanes, results);
+    std::copy(results, results + lanes, totals);
+}
+
 }  // namespace
 
 void multi_scalar_multiply(const AffinePoint *points, std::span<const Scalars *const> sums, AffinePoint *results) {
@@ -217,26 +250,17 @@ void multi_scalar_multiply(const AffinePoint *points, std::span<const Scalars *c
     const std::vector<std::size_t> starts = tasks(parts);
     std::vector<ProjectivePoint<Fq>> part_sums(parts.size());
     parallel_for(starts.size() - 1, 1, [&](std::size_t begin, std::size_t end) {
-        PartSums workspace;
+        static thread_local PartSums workspace;
         for (std::size_t task = begin; task < end; ++task) {
             const std::span<const Part> together(&parts[starts[task]], starts[task + 1] - starts[task]);
             workspace.add_up(points, sums, together, &part_sums[starts[task]]);
         }
+        workspace.forget_large();
     });
     std::vector<ProjectivePoint<Fq>> totals(sums.size());
-    parallel_for(sums.size(), 1, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t sum = begin; sum < end; ++sum) {
-            const auto first = std::ranges::lower_bound(parts, sum, {}, &Part::sum);
-            const auto last = std::ranges::upper_bound(parts, sum, {}, &Part::sum);
-            totals[sum] = projective(AffinePoint::infinity());
-            int window = sums[sum]->windows().count - 1;
-            for (auto part = last; part != first;) {
-                --part;
-                for (; window > part->window; --window) {
-                    for (int bit = 0; bit < sums[sum]->windows().bits; ++bit) totals[sum] = doubled(totals[sum]);
-                }
-                totals[sum] = totals[sum] + part_sums[static_cast<std::size_t>(part - parts.begin())];
-            }
+    parallel_for((sums.size() + kLanes - 1) / kLanes, 1, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t group = begin; group < end; ++group) {
+            combine(sums, parts, part_sums, group * kLanes, &totals[group * kLanes]);
         }
     });
     std::vector<Fq> inverses(sums.size()), scratch(sums.size());

@@ -28,6 +28,36 @@ void add_any_pairs(const AffinePoint *points, const PointReference *left, const 
     }
 }
 
+// Without vectors a lane costs as much as a sum of its own.
+void weighted_sums(const AffinePoint *points, std::size_t rows, std::size_t length, ProjectivePoint<Fq> *sums) {
+    if (instruction_set() != InstructionSet::portable) {
+        return point_sum_kernels().weighted_sums(points, rows, length, sums);
+    }
+    for (std::size_t row = 0; row < rows; ++row) {
+        ProjectivePoint<Fq> tail = projective(AffinePoint::infinity()), total = tail;
+        for (std::size_t i = length; i-- > 0;) {
+            const AffinePoint &point = points[row * length + i];
+            if (!point.is_infinity()) tail = tail + projective(point);
+            total = total + tail;
+        }
+        sums[row] = total;
+    }
+}
+
+void horner(const HornerStep *steps, std::size_t count, std::size_t lanes, ProjectivePoint<Fq> (&sums)[kLanes]) {
+    if (lanes > 1 && instruction_set() != InstructionSet::portable) {
+        return point_sum_kernels().horner(steps, count, sums);
+    }
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+        ProjectivePoint<Fq> total = steps[0].terms[lane];
+        for (std::size_t i = 1; i < count; ++i) {
+            for (int bit = 0; bit < steps[i].doublings; ++bit) total = doubled(total);
+            if (!steps[i].terms[lane].z.is_zero()) total = total + steps[i].terms[lane];
+        }
+        sums[lane] = total;
+    }
+}
+
 void invert_all(Fq *elements, std::size_t count, Fq *scratch) {
     Fq product = Fq::one();
     for (std::size_t i = 0; i < count; ++i) {
