@@ -29,7 +29,10 @@ def generated_verifier(key: VerifyingKey) -> Artifact:
         If the key is of another backend, or the Solidity compiler is not installed.
     """
     if "solidity" not in key.sections:
-        raise InputError(f"a key of the {key.backend} backend has no contract of its own")
+        raise InputError(
+            f"a key of the {key.backend} backend has no contract of its own: for a chain make one with "
+            "`verinfer setup --backend ezkl`"
+        )
     return _compiled(key.sections["solidity"])
 
 

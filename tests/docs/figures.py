@@ -41,12 +41,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Measured:
-    """A compiled model: its report on the calibration data and on held-out samples, and what ezkl takes."""
+    """A compiled model: its report on calibration data and on held-out samples, and what a proof takes."""
 
     parameters: int
     calibration: Fidelity
     heldout: Fidelity
+    proof: str
+    """The length of a sumcheck proof."""
     rows: str
+    """The rows of ezkl, and the points that they need."""
     points: str
 
 
@@ -59,12 +62,13 @@ def measured(model: str, data: str, options: Options) -> Measured:
     arrays, names, _ = read_arrays(EXAMPLES / data / "heldout.npz")
     samples = match(arrays, names, [(port.name, port.value.shape) for port in graph.inputs], "heldout.npz")
     heldout = measure(compiled.circuit, OnnxRuntime(proto, graph), samples)
+    proof = f"{backend('sumcheck').estimate(compiled.circuit).proof_bytes:,} bytes"
     try:
         estimate = backend("ezkl").estimate(compiled.circuit)
         rows, points = f"{estimate.size:,}", f"2^{estimate.srs_k}"
     except UnsupportedError:
         rows = points = "too large"
-    return Measured(compiled.circuit.parameters, compiled.fidelity, heldout, rows, points)
+    return Measured(compiled.circuit.parameters, compiled.fidelity, heldout, proof, rows, points)
 
 
 def widths() -> list[str]:
@@ -88,8 +92,9 @@ def widths() -> list[str]:
 def examples() -> list[str]:
     """Every model under `examples/` at the default width."""
     lines = [
-        "| example | same answer as onnxruntime, held out | error, of the range | ezkl rows | points |",
-        "|---|---:|---:|---:|---:|",
+        "| example | parameters | same answer as onnxruntime, held out | error, of the range "
+        "| proof | ezkl rows |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for model, data, what in (
         ("digits/mlp", "digits", "digits, dense network"),
@@ -102,8 +107,8 @@ def examples() -> list[str]:
         m = measured(model, data, Options())
         f = m.heldout
         lines.append(
-            f"| {what} | {f.argmax_agreement:.1%} of {f.samples} | {f.relative_error:.3%} "
-            f"| {m.rows} | {m.points} |"
+            f"| {what} | {m.parameters:,} | {f.argmax_agreement:.1%} of {f.samples} | {f.relative_error:.3%} "
+            f"| {m.proof} | {m.rows} |"
         )
     return lines
 

@@ -118,7 +118,7 @@ def test_json_fields_are_the_real_ones(program: Program) -> None:
     assert program.fields("compile", "m.onnx") == expected["verinfer compile"]
     assert program.fields("inspect", "m.circuit") == expected["verinfer inspect"]
     assert program.fields("run", "m.circuit", "x.npy") == expected["verinfer run"]
-    assert program.fields("srs", "generate", "--k", 6) == expected["verinfer srs generate"]
+    assert program.fields("srs", "generate", "--k", 8) == expected["verinfer srs generate"]
     [file] = (program.folder / "home").rglob("*.srs")
     imported = program.fields("srs", "import", file, "--check", "quick")
     assert imported == expected["verinfer srs generate"] | {"findings"}
@@ -136,7 +136,7 @@ def test_json_fields_of_what_takes_longer_are_the_real_ones(
 ) -> None:
     monkeypatch.setenv("VERINFER_PRIVATE_KEY", ANVILS_FIRST_KEY)
     program.fields("compile", "m.onnx")
-    program.fields("srs", "generate", "--k", 6)
+    program.fields("srs", "generate", "--k", 8)
     program.fields("setup", "m.circuit")
     program.fields("prove", "m.circuit", "x.npy")
     arguments = ("--circuit", "m.circuit", "--input", "x.npy", "--runs", 1)
