@@ -175,7 +175,7 @@ VALUES = st.one_of(
 @settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(sorted(BUILDS)), st.lists(VALUES, min_size=1, max_size=3), st.integers(0, 2**32))
 def test_what_is_accepted_can_be_planned(name: str, values: list[Any], seed: int) -> None:
-    """Whatever a stranger writes: it is refused, or has a plan, or is too large or its bounds too wide for one."""
+    """Whatever a stranger writes: it is refused, or has a plan, or is too large or too wide for one."""
     source, content = random.Random(seed), content_of(name)
     for value in values:
         _replace_somewhere(content, value, source)
