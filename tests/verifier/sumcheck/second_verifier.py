@@ -419,9 +419,9 @@ class System:
         return x if self.tensors[x].kind == "public" else None
 
     def limits(self, node: Node) -> tuple[int, int, int | None, int | None]:
-        x, a = self.nodes[node.inputs[0]], node.attrs
+        a = node.attrs
         half = 2 ** (a["shift"] - 1) if a["shift"] else 0
-        q_lo, q_hi = ((edge * a["mul"] + half) // 2 ** a["shift"] for edge in (x.lo, x.hi))
+        q_lo, q_hi = ((edge * a["mul"] + half) // 2 ** a["shift"] for edge in self.bounds(node.inputs[0]))
         lo = a["lo"] if a["lo"] is not None and a["lo"] > q_lo else None
         hi = a["hi"] if a["hi"] is not None and a["hi"] < q_hi else None
         return q_lo, q_hi, lo, hi
@@ -452,28 +452,43 @@ class System:
             if shift:
                 self.range(self.sum([(1, x), (-(2**shift), q)]), 2**shift)
             return y
-        rest, excess = [(1, x), (-(2**shift), y)], []
-        if hi is not None:
-            h = self.advice(s)
-            self.at_least_zero(h, q_hi - hi + 1)
-            excess.append((h, self.sum([(-1, y)], hi)))
-            rest.append((-(2**shift), h))
-        if lo is not None:
-            e = self.advice(s)
-            self.at_least_zero(e, lo - q_lo + 1)
-            excess.append((e, self.sum([(1, y)], -lo)))
-            rest.append((2**shift, e))
-        self.range(self.sum(rest), 2**shift)
+        parts, beyond = [(1, x), (-(2**shift), y)], []
+        for limit, sign in ((hi, 1), (lo, -1)):
+            if limit is not None:
+                e = self.advice(s)
+                u = self.sum([(-sign, y)], sign * limit)
+                self.zero(self.times(e, u, s))
+                parts.append((-sign * 2**shift, e))
+                beyond.append((e, u))
+        self.range(self.sum(parts), 2**shift)
         if lo is not None and hi is not None:
-            self.range(self.sum([(1, y)], -lo), hi - lo + 1)
-        elif hi is not None:
-            self.at_least_zero(self.sum([(-1, y)], hi), hi - min(q_lo, hi) + 1)
-        else:
-            m = q_lo if lo is None else lo
-            self.at_least_zero(self.sum([(1, y)], -m), max(q_hi, m) - m + 1)
-        if excess:
-            self.zero(self.sum([(1, self.times(a, b, s)) for a, b in excess]))
+            reach = max(q_hi - hi, lo - q_lo) + 1
+            self.at_least_zero(self.sum([(1, e) for e, _ in beyond]), reach)
+            if not self.is_index(i, lo, hi):
+                self.range(self.sum([(1, y)], -lo), hi - lo + 1)
+        elif beyond:
+            k = hi if lo is None else lo
+            [(e, u)] = beyond
+            self.at_least_zero(self.sum([(1, e), (1, u)]), max(abs(q_hi - k), abs(k - q_lo)) + 1)
+        elif not self.is_index(i, -math.inf, math.inf):
+            self.at_least_zero(self.sum([(1, y)], -q_lo), q_hi - q_lo + 1)
         return y
+
+    def is_index(self, i: int, lo: float, hi: float) -> bool:
+        for node in self.nodes:
+            if node.op == "table" and node.inputs[0] == i:
+                first = node.attrs["lo"]
+                if lo <= first and first + math.prod(self.nodes[node.inputs[1]].shape) - 1 <= hi:
+                    return True
+        return False
+
+    def bounds(self, i: int) -> tuple[int, int]:
+        node = self.nodes[i]
+        if node.op == "sub":
+            x, m = node.inputs
+            if self.nodes[m].op == "reduce_max" and list(self.nodes[m].inputs) == [x]:
+                return node.lo, min(node.hi, 0)
+        return node.lo, node.hi
 
     def op_table(self, i: int, node: Node, s: Shape, x: int, t: int) -> int:
         y = self.advice(s)
@@ -486,35 +501,28 @@ class System:
         q = self.advice(s)
         self.at_least_zero(self.sum([(1, q)], -node.lo), node.hi - node.lo + 1)
         r = self.sum_to(s, [(1, x), (-1, self.times(q, d, s))])
-        d_hi = self.nodes[node.inputs[1]].hi
+        d_hi = self.bounds(node.inputs[1])[1]
         self.at_least_zero(r, d_hi)
         self.at_least_zero(self.sum_to(s, [(1, self.linear(d)), (-1, r)], -1), d_hi)
         return q
 
     def op_max(self, i: int, node: Node, s: Shape, x: int, y: int) -> int:
-        lowest = min(self.nodes[k].lo for k in node.inputs)
+        lowest = min(self.bounds(k)[0] for k in node.inputs)
         return self.maximum([self.spread(x, s), self.spread(y, s)], node.hi - lowest + 1)
 
     def maximum(self, xs: Sequence[int], n: int) -> int:
-        xs = [self.linear(x) for x in xs]
-        most = 2 if len(f"{n:b}") >= 31 else 3
-        while len(xs) > most:
-            xs = [self.maximum(xs[j : j + most], n) for j in range(0, len(xs), most)]
-        if len(xs) == 1:
-            return xs[0]
-        shape = self.shape(xs[0])
-        m = self.advice(shape)
-        gaps = [self.sum([(1, m), (-1, x)]) for x in xs]
-        for gap in gaps:
-            self.at_least_zero(gap, n)
-        k = gaps[0]
-        for gap in gaps[1:]:
-            k = self.times(k, gap, shape)
-        self.zero(k)
-        return m
+        best = xs[0]
+        for x in xs[1:]:
+            a, b = self.linear(best), self.linear(x)
+            shape = self.shape(a)
+            best = self.advice(shape)
+            above = [self.sum([(1, best), (-1, each)]) for each in (a, b)]
+            self.zero(self.times(above[0], above[1], shape))
+            self.at_least_zero(self.sum([(2, best), (-1, a), (-1, b)]), n)
+        return best
 
     def op_max_pool(self, i: int, node: Node, s: Shape, x: int) -> int:
-        lo, hi = self.nodes[node.inputs[0]].lo, self.nodes[node.inputs[0]].hi
+        lo, hi = self.bounds(node.inputs[0])
         x = self.sum([(1, x)], -lo)
         a = node.attrs
         for k, kernel in enumerate(a["kernel"]):
@@ -528,21 +536,21 @@ class System:
         xs, axes = self.shape(x), [a + 1 for a in node.attrs["axes"]]
         if all(xs[a] == 1 for a in axes):
             return x
-        lo, hi = self.nodes[node.inputs[0]].lo, self.nodes[node.inputs[0]].hi
-        c = self.one_hot(xs, axes)
+        lo, hi = self.bounds(node.inputs[0])
         m = self.advice(s)
-        names = named(xs, range(len(xs)))
-        b = self.product(c, x, (names, names, named(s, range(len(s)))), s)
-        self.zero(self.sum([(1, m), (-1, b)]))
-        self.at_least_zero(self.sum_to(xs, [(1, m), (-1, x)]), hi - lo + 1)
+        g = self.sum_to(xs, [(1, m), (-1, x)])
+        self.at_least_zero(g, hi - lo + 1)
+        c = self.advice(xs)
+        self.zero(self.times(c, g, xs))
+        self.zero(self.sum([(1, self.sum_axes(c, axes))], -1))
         return m
 
     def op_greater(self, i: int, node: Node, s: Shape, x: int, y: int) -> int:
         c = self.advice(s)
         self.bit(c)
-        a, b = (self.nodes[k] for k in node.inputs)
+        (x_lo, x_hi), (y_lo, y_hi) = (self.bounds(k) for k in node.inputs)
         g = self.sum_to(s, [(1, x), (-1, y)])
-        self.positive(c, g, max(a.hi - b.lo, b.hi - a.lo) + 1)
+        self.positive(c, g, max(x_hi - y_lo, y_hi - x_lo) + 1)
         return c
 
     def op_where(self, i: int, node: Node, s: Shape, c: int, x: int, y: int) -> int:
@@ -551,7 +559,7 @@ class System:
 
     def op_top_k(self, i: int, node: Node, s: Shape, x: int) -> int:
         a, k = node.attrs["axis"] + 1, node.attrs["k"]
-        lo, hi = self.nodes[node.inputs[0]].lo, self.nodes[node.inputs[0]].hi
+        lo, hi = self.bounds(node.inputs[0])
         x = self.linear(x)
         xs = self.shape(x)
         wide = (*xs[:a], k, *xs[a:])
