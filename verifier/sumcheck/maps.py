@@ -11,7 +11,7 @@ is its transpose. Where a map moves cells along axes, the factors over other axe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -83,7 +83,7 @@ def _summed(factor: Factor, keep: int) -> Factor:
         return [sum(values[i : i + inner]) % SCALAR_FIELD for i in range(0, len(values), inner)]
 
     key = ("summed", factor.key, factor.sizes)
-    return Factor(factor.axes[:keep], factor.sizes[:keep], key, compute)
+    return Factor(factor.axes[:keep], factor.sizes[:keep], key, compute, (factor,))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ class Select:
         return self.source[: self.axis] + (len(self.index),) + self.source[self.axis + 1 :]
 
     def pull(self, weights: Weights) -> Weights:
-        return _scattered(weights, self.axis, 1, self.source[self.axis], self.index, ("select", self.index))
+        size, key = self.source[self.axis], ("select", self.index)
+        return _scattered(weights, self.axis, 1, size, lambda: self.index, key)
 
 
 @dataclass(frozen=True)
@@ -197,18 +198,24 @@ class Window:
 
     def pull(self, weights: Weights) -> Weights:
         key = ("window", self.count, self.kernel, self.stride, self.dilation, self.before)
-        return _scattered(weights, self.axis, 2, self.source[self.axis], self._index, key)
+        # a window far too wide for anybody must not be written out before it is refused
+        return _scattered(weights, self.axis, 2, self.source[self.axis], lambda: self._index, key)
 
 
 def _scattered(
-    weights: Weights, axis: int, run: int, size: int, index: Sequence[int], key: tuple[object, ...]
+    weights: Weights,
+    axis: int,
+    run: int,
+    size: int,
+    index: Callable[[], Sequence[int]],
+    key: tuple[object, ...],
 ) -> Weights:
-    """Turn `run` axes of the image into one of the source: image index j gives its weight to index[j]."""
+    """Turn `run` axes of the image into one of the source: image index j gives its weight to index()[j]."""
     renumbered = Weights(weights.coefficient, [_past(factor, axis, run) for factor in weights.factors])
 
     def scatter(values: list[int], inner: int) -> list[int]:
         result = [0] * (size * inner)
-        for row, target in enumerate(index):
+        for row, target in enumerate(index()):
             if 0 <= target < size:
                 for i in range(inner):
                     result[target * inner + i] += values[row * inner + i]
@@ -237,7 +244,7 @@ def _replace(
     axes: tuple[int, ...],
     sizes: Shape,
     key: tuple[object, ...],
-    transform: "Transform",
+    transform: Transform,
 ) -> Weights:
     """Replace the factors over the axes `run` by one over `axes`, whose values `transform` makes."""
     touched = [factor for factor in weights.factors if any(axis in run for axis in factor.axes)]
@@ -251,6 +258,7 @@ def _replace(
         sizes + rest_sizes,
         (*key, sizes, joint.key, joint.sizes),
         lambda: transform(joint.values, inner),
+        (joint,),
     )
     return Weights(weights.coefficient, (*others, made))
 
@@ -325,7 +333,8 @@ def _regrouped(inside: list[Factor], images: list[int], sources: list[int], shap
         if pieces is not None:
             return [eq_factor(axis, shape[axis], piece) for axis, piece in zip(sources, pieces, strict=True)]
     joint = joined(inside, images)
-    return [Factor(tuple(sources), tuple(shape[axis] for axis in sources), joint.key, lambda: joint.values)]
+    sizes = tuple(shape[axis] for axis in sources)
+    return [Factor(tuple(sources), sizes, joint.key, lambda: joint.values, (joint,))]
 
 
 def _one_point(factors: Sequence[Factor]) -> tuple[int, ...] | None:

@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
+from circuits.errors import FormatError
 from verifier.scalars import powers
 from verifier.sumcheck.fractions import Tree, tree_of
 from verifier.sumcheck.layout import Layout, lay_out
 from verifier.sumcheck.lowering import Lowering, lower
 from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.products import Entangled, Group, grouped
-from verifier.sumcheck.reduction import ProductClaim, reduce
+from verifier.sumcheck.reduction import Reduced, reduce
 from verifier.sumcheck.structure import Structure
 from verifier.sumcheck.system import Advice, Parameter, Product, System
-from verifier.sumcheck.weights import Weights, at_point, padded_bits
+from verifier.sumcheck.weights import Weights, at_point, padded_bits, values_to_compute
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Options:
     chunk_bits: int
     limb_bits: int
     clamp_bits: int
+
+
+MAX_WEIGHTS = 1 << 25
+"""The most weights that a verifier computes for the claims at one point: some ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,23 @@ class Plan:
 
 
 def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
-    """The plan for proofs of `batch` inputs each."""
+    """The plan for proofs of `batch` inputs each.
+
+    Raises
+    ------
+    FormatError
+        If there would be too many chunks, or a verifier would have too much to compute.
+    BoundError
+        If the circuit's bounds are too wide for some relation.
+    """
     system = settled(structure, batch, options.limb_bits, options.clamp_bits).system
     tree = tree_of(system)
+    values = values_to_compute(_reduced_claims(system, tree).weights())
+    if values > MAX_WEIGHTS:
+        raise FormatError(
+            f"a verifier would compute {values:,} weights, more than {MAX_WEIGHTS:,}: the circuit has axes "
+            "that are too long, or reshapes that mix too many cells"
+        )
     point_bits = _point_bits(system, tree)
     parameters, advice = (
         lay_out(
@@ -111,7 +130,7 @@ def _entangled(lowering: Lowering) -> set[int]:
     for ordinal, product in enumerate(lowering.products):
         ordinals.setdefault(product, []).append(ordinal)
     found: set[int] = set()
-    for claim in _product_claims(system, tree):
+    for claim in _reduced_claims(system, tree).products:
         try:
             grouped(system, [claim])
         except Entangled as entangled:
@@ -121,11 +140,11 @@ def _entangled(lowering: Lowering) -> set[int]:
 
 def product_groups(plan: Plan) -> list[Group]:
     """The groups of products that a proof will have, but for weights: those depend on challenges."""
-    return grouped(plan.system, _product_claims(plan.system, plan.tree))
+    return grouped(plan.system, _reduced_claims(plan.system, plan.tree).products)
 
 
-def _product_claims(system: System, tree: Tree) -> Sequence[ProductClaim]:
-    """The claims that a proof makes on products. Only which axes their weights' factors have means anything.
+def _reduced_claims(system: System, tree: Tree) -> Reduced:
+    """The claims at one point that a proof makes. Only which axes their weights' factors have means anything.
 
     Coordinates and coefficients are as good as random, so that claims merge or cancel only if they always do.
     """
@@ -135,7 +154,7 @@ def _product_claims(system: System, tree: Tree) -> Sequence[ProductClaim]:
     for tensor, coefficient in zip(tensors, powers(_ANY**3, _ANY**2, len(tensors)), strict=True):
         weights = at_point(system.shape(tensor), point).scaled(coefficient)
         claims.setdefault(tensor, []).append(weights)
-    return reduce(system, claims).products
+    return reduce(system, claims)
 
 
 _ANY = 0x9E3779B97F4A7C15F39CC0605CEDC835
@@ -187,7 +206,7 @@ def _cost(structure: Structure, limb_bits: int, clamp_bits: int) -> int:
     """A leaf of the tree, a committed cell and a product of three cells cost about the same."""
     system = settled(structure, 1, limb_bits, clamp_bits).system
     tree = tree_of(system)
-    groups = grouped(system, _product_claims(system, tree))
+    groups = grouped(system, _reduced_claims(system, tree).products)
     products = sum(1 << group.variables for group in groups if group.weighted)
     return tree.leaves + _committed_cells(system, Advice) + products
 

@@ -6,7 +6,7 @@ tensor is visited once, with all claims on it. Claims on one tensor with equal w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from verifier.bn254 import SCALAR_FIELD
@@ -37,6 +37,13 @@ class Reduced:
     """The public tensor of the indices, and weights on the choice that it makes."""
     committed: Mapping[int, Sequence[Weights]]
     products: Sequence[ProductClaim]
+
+    def weights(self) -> Iterator[Weights]:
+        """All weights there are."""
+        yield from (weights for _, weights in self.constants)
+        for claims in (*self.public.values(), *self.committed.values()):
+            yield from claims
+        yield from (claim.weights for claim in self.products)
 
     def known(self, values: Mapping[int, Sequence[int]]) -> int:
         """The part of the total that both sides know, given the cells of the public tensors, row-major."""

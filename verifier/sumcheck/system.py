@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from circuits.errors import FormatError
 from verifier.sumcheck.maps import Identity, Map
 from verifier.sumcheck.weights import Shape
 
@@ -30,6 +31,9 @@ Role = tuple[object, ...]
 """Says what an advice tensor holds, so that a prover can make it; it means nothing to a verifier."""
 Labels = tuple[int | None, ...]
 """A name for each axis of a factor or an image of a product; None for an axis of size 1 that has none."""
+
+
+MAX_TENSORS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -153,11 +157,21 @@ class System:
     _virtual: dict[object, int] = field(default_factory=dict)
 
     def add(self, tensor: Tensor) -> int:
-        """Add a tensor and return its number. A virtual tensor like one there is already is that one."""
+        """Add a tensor and return its number. A virtual tensor like one there is already is that one.
+
+        Raises
+        ------
+        FormatError
+            If there are too many.
+        """
         if isinstance(tensor, Virtual):
             known = self._virtual.setdefault(tensor, len(self.tensors))
             if known != len(self.tensors):
                 return known
+        if len(self.tensors) >= MAX_TENSORS:
+            raise FormatError(
+                f"the circuit takes more than {MAX_TENSORS:,} tensors: it is too large to be proved"
+            )
         self.tensors.append(tensor)
         self._quadratic.append(
             isinstance(tensor, Virtual)

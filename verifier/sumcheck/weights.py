@@ -39,9 +39,11 @@ class Factor:
         How the values come about: two factors with the same key and sizes have the same values.
     compute
         Gives the values, row-major.
+    sources
+        The factors whose values that takes.
     """
 
-    __slots__ = ("__dict__", "_compute", "axes", "key", "sizes")
+    __slots__ = ("__dict__", "_compute", "axes", "key", "sizes", "sources")
 
     def __init__(
         self,
@@ -49,9 +51,10 @@ class Factor:
         sizes: Shape,
         key: Hashable,
         compute: Callable[[], list[int]],
+        sources: tuple[Factor, ...] = (),
     ) -> None:
         self.axes, self.sizes, self.key = axes, sizes, key
-        self._compute = compute
+        self._compute, self.sources = compute, sources
 
     @cached_property
     def values(self) -> list[int]:
@@ -73,11 +76,11 @@ class Factor:
 
     def moved(self, axes: tuple[int, ...]) -> Factor:
         """The same factor over other axes."""
-        return self if axes == self.axes else Factor(axes, self.sizes, self.key, lambda: self.values)
+        return self if axes == self.axes else Factor(axes, self.sizes, self.key, lambda: self.values, (self,))
 
     def total(self) -> Factor:
         """The sum of the values, as a number."""
-        return Factor((), (), ("total", self.key, self.sizes), lambda: [self.sum()])
+        return Factor((), (), ("total", self.key, self.sizes), lambda: [self.sum()], (self,))
 
     def sum(self) -> int:
         """The sum of the values."""
@@ -155,6 +158,18 @@ class Weights:
         return product
 
 
+def values_to_compute(weights: Iterable[Weights]) -> int:
+    """How many values weights consist of, with all that they are computed from; computes none of them."""
+    pending = [factor for each in weights for factor in each.factors]
+    seen: dict[int, Factor] = {}
+    while pending:
+        factor = pending.pop()
+        if id(factor) not in seen:
+            seen[id(factor)] = factor
+            pending += factor.sources
+    return sum(math.prod(factor.sizes) for factor in seen.values())
+
+
 def at_point(shape: Shape, point: Point) -> Weights:
     """The weights eq(z, i) on the true cells of a tensor, z being the last variables of `point`."""
     factors = []
@@ -200,7 +215,7 @@ def joined(factors: Sequence[Factor], first: Sequence[int]) -> Factor:
         values = kron([factor.values for factor in factors])
         return values if order == list(range(len(axes))) else _permuted(values, sizes, order)
 
-    return Factor(tuple(axes[i] for i in order), tuple(sizes[i] for i in order), key, compute)
+    return Factor(tuple(axes[i] for i in order), tuple(sizes[i] for i in order), key, compute, tuple(factors))
 
 
 def _permuted(values: list[int], sizes: Shape, order: Sequence[int]) -> list[int]:

@@ -186,6 +186,37 @@ def test_what_is_accepted_can_be_planned(name: str, values: list[Any], seed: int
         pass
 
 
+ONE = [1]
+HUGE: dict[str, list[Any]] = {
+    "a long axis": [["input", [], [], [1 << 26], 0, 1], ["rescale", [0], [1, 0, None, 0], [1 << 26], 0, 0]],
+    "a wide window": [
+        ["input", [], [], [1, 1 << 28, 1], -9, 9],
+        ["constant", [], [], [2, 1 << 20, 1], -9, 9],
+        ["conv", [0, 1], [ONE, [0], [0], ONE, 1], [1, (1 << 28) - (1 << 20) + 1, 2], -(81 << 20), 81 << 20],
+    ],
+    "many taps": [
+        ["input", [], [], [1, 1 << 20, 1], -9, 9],
+        ["max_pool", [0], [[1 << 20], ONE, [0], [(1 << 20) - 1], ONE], [1, 1 << 20, 1], -9, 9],
+    ],
+    "a reshape that mixes all cells": [
+        ["input", [], [], [3001, 3001, 3], -9, 9],
+        ["transpose", [0], [[1, 0, 2]], [3001, 3001, 3], -9, 9],
+        ["reshape", [1], [[9003, 3001]], [9003, 3001], -9, 9],
+        ["reduce_sum", [2], [[1]], [9003, 1], -27009, 27009],
+    ],
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_what_would_take_for_ever_is_refused_at_once(what: str) -> None:
+    nodes = HUGE[what]
+    structure = Structure.decode(
+        encoded({"inputs": [0], "nodes": nodes, "outputs": [len(nodes) - 1], "revealed": []})
+    )
+    with pytest.raises(FormatError, match=r"too (long|large|many)|would compute"):
+        make_plan(structure, Options(22, 8, 8), 1)
+
+
 def _replace_somewhere(content: Any, value: Any, source: random.Random) -> None:
     """Put a value in place of a random leaf or branch."""
     place: Any = content
