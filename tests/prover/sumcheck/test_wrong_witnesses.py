@@ -39,7 +39,7 @@ def test_no_wrong_cell_satisfies_the_system(name: str) -> None:
     """Some alternatives are as true: another of several greatest cells. Then the outputs are the same."""
     for options in (SMALL, TABLED):
         trial = set_up(circuit_called(name), random_inputs(circuit_called(name), 2, seed=1), options)
-        for witness in wrong_witnesses(trial, np.random.default_rng(2), examples(3)):
+        for witness in wrong_witnesses(trial, np.random.default_rng(2), examples(2)):
             if not violated(witness):
                 for output, true in zip(witness.outputs, trial.witness.outputs, strict=True):
                     assert (output == true).all()
@@ -50,7 +50,7 @@ def test_a_proof_is_accepted_only_of_a_witness_that_satisfies_the_system(name: s
     trial = set_up(circuit_called(name), random_inputs(circuit_called(name), 1, seed=2))
     rng = np.random.default_rng(3)
     witnesses = list(wrong_witnesses(trial, rng, 1))
-    for i in rng.permutation(len(witnesses))[: examples(4)]:
+    for i in rng.permutation(len(witnesses))[: examples(3)]:
         forger = Forger(trial, witnesses[i])
         assert trial.checked(forger.prove(), forger.instance) == (not violated(witnesses[i]))
 
