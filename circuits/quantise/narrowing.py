@@ -21,6 +21,7 @@ FINE_EXTRA_BITS = 8
 STEEP_BITS = 15
 SEGMENT_BITS, SEGMENT_SHIFT = 14, 6
 QUOTIENT_BITS = 60
+ROOT_ROOM_BITS, GUESS_BITS = 2, 14
 NEAR_ZERO = 32.0
 """Functions do what they do around 0: they are sampled more finely there."""
 TAIL_SAMPLES = 4097
@@ -157,18 +158,21 @@ def _rounded_rows(rows: FloatArray, edge: int) -> FloatArray:
 
 def square_root(q: Quantiser, i: int, source: int) -> Quantised:
     """A table for the first guess and two Newton steps, y <- (y + z / y) / 2: near full relative precision
-    over the wide range that variances have, which no table alone gives."""
+    over the wide range that variances have, which no table alone gives.
+
+    z saturates where y would be 2^ROOT_ROOM_BITS times what calibration saw: the guess is fine for the roots
+    that occur, not spread over a worst case, and roots of one width share a table.
+    """
     x = q.tensor(source)
     bits = q.bits(q.graph.nodes[i]) + 2
     scale = q.ranges[i].scale(bits)
-    z = q.rescaled(x, scale * scale)
-    if q.operand(z).lo < 0:
-        z = Quantised(q.op("max", [z.id, q.number(0)]), z.scale)
+    widest = max(bits - 1, math.ceil(math.log2(q.ranges[i].reach / scale)))
+    edge = ((1 << GUESS_BITS) - 1) << (2 * (widest + ROOT_ROOM_BITS) - GUESS_BITS)
+    lo = 0 if q.operand(x).lo < 0 else None
+    z = q.rescaled(x, scale * scale, lo, edge if q.operand(x).hi * x.scale > edge * scale * scale else None)
     high = q.operand(z).hi
-    shift = max(0, high.bit_length() - 16)
+    shift = 0 if high < MAX_TABLE_ROWS else max(0, high.bit_length() - GUESS_BITS)
     head = q.op("rescale", [z.id], mul=1, shift=shift, lo=None, hi=None) if shift else z.id
-    if q.circuit.operands[head].hi >= MAX_TABLE_ROWS:
-        head = q.op("rescale", [head], mul=1, shift=0, lo=None, hi=MAX_TABLE_ROWS - 1)
     rows = np.sqrt(np.arange(q.circuit.operands[head].lo, q.circuit.operands[head].hi + 1) * 2.0**shift)
     if shift:
         if q.circuit.operands[head].lo == 0:
