@@ -2,8 +2,8 @@
 
 It proves convolutional networks, dense networks and transformer blocks of several sizes, and any circuits
 named on the command line, each in a process of its own, and prints what was measured and predicted; then the
-factors, to be put into `prover/sumcheck/cost.py`. Where the measurements do not tell two factors apart, they
-stay near those that stand there. Run it on an idle machine, or with --busy, which takes processor time instead.
+factors, to be put into `prover/sumcheck/cost.py`. Where measurements do not tell two factors apart, they stay
+near those that stand there. Run it on an idle machine, or with --busy, which takes processor time instead.
 """
 
 from __future__ import annotations

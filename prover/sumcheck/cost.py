@@ -38,8 +38,7 @@ class Counts:
     products
         Numbers in the factors of products.
     full_scalars
-        Scalars of full width that are committed to, for capped fractions and the opening, which take points of
-        the SRS as well.
+        Scalars of full width that are committed to, for capped fractions and the opening.
     operations
         Tensors, which are handled one by one.
     """
@@ -66,17 +65,17 @@ class Cost:
 
 
 SECONDS = {
-    "macs": 1e-10,
+    "macs": 7e-11,
     "advice": 2e-7,
     "parameters": 3e-8,
-    "leaves": 7e-7,
-    "products": 1e-7,
-    "full_scalars": 3e-6,
-    "operations": 2e-4,
+    "leaves": 7.5e-7,
+    "products": 2e-8,
+    "full_scalars": 1.5e-6,
+    "operations": 1.5e-4,
 }
 """Of each thing counted, the time for one."""
-FIXED_SECONDS = 0.02
-BYTES = {"advice": 60, "parameters": 40, "leaves": 100, "products": 60, "full_scalars": 150}
+FIXED_SECONDS = 0.04
+BYTES = {"advice": 60, "parameters": 7, "leaves": 110, "products": 22, "full_scalars": 140}
 """Of each thing counted, the memory for one."""
 FIXED_BYTES = 60_000_000
 """The interpreter with what it loads."""
