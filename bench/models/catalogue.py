@@ -90,13 +90,13 @@ def calibration(name: str, samples: int, seed: int = 1) -> list[NDArray[Any]]:
 def parameters(model: onnx.ModelProto) -> int:
     """How many parameters a network has, as the literature counts them: a normalisation's factors and
     offsets, not its statistics."""
-    statistics = {
-        name for node in model.graph.node if node.op_type == "BatchNormalization" for name in node.input[3:]
-    }
+    read: set[str] = set()
+    for node in model.graph.node:
+        read.update(node.input[:3] if node.op_type == "BatchNormalization" else node.input)
     return sum(
         math.prod(tensor.dims)
         for tensor in model.graph.initializer
-        if tensor.data_type == onnx.TensorProto.FLOAT
-        and tensor.name not in statistics
+        if tensor.name in read
+        and tensor.data_type == onnx.TensorProto.FLOAT
         and not tensor.name.startswith(BUFFER)
     )
