@@ -1292,3 +1292,73 @@ def pairing_holds(left: Any, right: Any, tau_g2: Any) -> bool:
     one = curve.pairing(curve.G2, left, final_exponentiate=False)
     other = curve.pairing(tau_g2, curve.neg(right), final_exponentiate=False)
     return bool(curve.final_exponentiate(one * other) == curve.FQ12.one())
+
+
+# Files
+
+
+def sections_of(file: bytes, magic: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The fields and sections of a key or a proof."""
+    check(file[:8] == magic and file[8:10] == b"\0\1", "another kind of file")
+    check(keccak(file[:-32]) == file[-32:], "the digest")
+    end = 14 + int.from_bytes(file[10:14], "big")
+    header = json.loads(file[14:end])
+    canonical = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    check(canonical.encode() == file[14:end], "not canonical")
+    names = [name for name, _ in header["sections"]]
+    check(names == sorted(set(names)), "the order of sections")
+    sections = {}
+    for name, length in header["sections"]:
+        sections[name] = file[end : end + length]
+        end += length
+    check(end == len(file) - 32, "the length")
+    return header["fields"], sections
+
+
+def verify_files(key: bytes, proof: bytes) -> list[int]:
+    """The outputs that a proof's file proves under a key's file. Raise Refused if there is none."""
+    names, own = sections_of(key, b"VERINFvk")
+    said, claimed = sections_of(proof, b"VERINFpf")
+    for field in ("backend", "circuit_id", "insecure_srs"):
+        check(said[field] == names[field], field)
+    check(said["backend"] == "sumcheck" and said["key_digest"] == "0x" + key[-32:].hex(), "another key")
+    check(set(claimed) == {"inputs", "outputs", "argument"}, "sections of the proof")
+    ids = [bytes.fromhex(names[field][2:]) for field in ("ops_root", "weights_root", "scales_hash")]
+    parts = keccak(b"verinfer circuit v1") + keccak(own["circuit_header"]) + b"".join(ids)
+    circuit_id = keccak(parts)
+    check(names["circuit_id"] == "0x" + circuit_id.hex(), "the circuit's id")
+    structure = parsed(own["structure"])
+    ports: dict[str, list[list[int]]] = {}
+    batches = set()
+    for name in ("inputs", "outputs"):
+        data = claimed[name]
+        values = [int.from_bytes(data[i : i + 8], "big", signed=True) for i in range(0, len(data), 8)]
+        nodes = [structure["nodes"][i] for i in structure[name]]
+        sizes = [math.prod(node.shape) for node in nodes]
+        check(
+            len(data) % 8 == 0 and len(values) % sum(sizes) == 0 and len(values) > 0, "the number of values"
+        )
+        batches.add(len(values) // sum(sizes))
+        ports[name] = [[] for _ in nodes]
+        while values:
+            for found, node, size in zip(ports[name], nodes, sizes, strict=True):
+                found += values[:size]
+                check(all(node.lo <= n <= node.hi for n in values[:size]), "a bound")
+                values = values[size:]
+    check(len(batches) == 1, "inputs and outputs of as many samples")
+    srs = own["srs"]
+    x1, x0, y1, y0 = (int.from_bytes(srs[i : i + 32], "big") for i in range(256, 384, 32))
+    tau_g2 = curve.FQ2([x0, x1]), curve.FQ2([y0, y1]), curve.FQ2.one()
+    context = keccak(keccak(b"verinfer srs v1") + srs) + circuit_id + key[-32:]
+    verify(
+        own["structure"],
+        own["options"],
+        own["parameters"],
+        tau_g2,
+        context,
+        batches.pop(),
+        ports["inputs"],
+        ports["outputs"],
+        claimed["argument"],
+    )
+    return [n for port in ports["outputs"] for n in port]
