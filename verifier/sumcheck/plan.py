@@ -42,7 +42,8 @@ class Options:
 
 
 MAX_WEIGHTS = 1 << 25
-"""The most weights that a verifier computes for the claims at one point: some ten seconds."""
+"""The most weights that a verifier computes for the claims at one point, and for those on factors: some ten
+seconds each."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,9 @@ def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
     """
     system = settled(structure, batch, options.limb_bits, options.clamp_bits).system
     tree = tree_of(system)
-    values = values_to_compute(_reduced_claims(system, tree).weights())
-    if values > MAX_WEIGHTS:
-        raise FormatError(
-            f"a verifier would compute {values:,} weights, more than {MAX_WEIGHTS:,}: the circuit has axes "
-            "that are too long, or reshapes that mix too many cells"
-        )
+    claims = _reduced_claims(system, tree)
+    _check_work(claims)
+    _check_work(reduce(system, _factor_claims(grouped(system, claims.products))))
     point_bits = _point_bits(system, tree)
     parameters, advice = (
         lay_out(
@@ -109,6 +107,27 @@ def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
         for kind in (Parameter, Advice)
     )
     return Plan(options, batch, system, tree, parameters, advice, point_bits)
+
+
+def _check_work(claims: Reduced) -> None:
+    """Refuse claims whose weights are too many to compute, before any is computed."""
+    values = values_to_compute(claims.weights())
+    if values > MAX_WEIGHTS:
+        raise FormatError(
+            f"a verifier would compute {values:,} weights, more than {MAX_WEIGHTS:,}: the circuit has axes "
+            "that are too long, or reshapes that mix too many cells"
+        )
+
+
+def _factor_claims(groups: Sequence[Group]) -> dict[int, list[Weights]]:
+    """The claims that a proof makes on the products' factors, but for their coefficients."""
+    claims: dict[int, list[Weights]] = {}
+    for group in groups:
+        for instance in group.instances:
+            point = tuple(powers(_ANY, _ANY, max(1, instance.bits)))
+            for side, tensor in (("left", instance.product.left), ("right", instance.product.right)):
+                claims.setdefault(tensor, []).append(instance.operand_weights(side, point))
+    return claims
 
 
 def settled(structure: Structure, batch: int, limb_bits: int, clamp_bits: int) -> Lowering:

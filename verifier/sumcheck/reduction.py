@@ -40,7 +40,7 @@ class Reduced:
 
     def weights(self) -> Iterator[Weights]:
         """All weights there are."""
-        yield from (weights for _, weights in self.constants)
+        yield from (weights for _, weights in (*self.constants, *self.choices))
         for claims in (*self.public.values(), *self.committed.values()):
             yield from claims
         yield from (claim.weights for claim in self.products)
