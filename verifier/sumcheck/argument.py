@@ -213,7 +213,7 @@ def merged_claims(
     point: Point,
     cap: CapClaims,
 ) -> Merge:
-    """Combine with powers of `mix`: the committed part, each group's two factors, the two claims on the cap."""
+    """Combine with powers of `mix`: the committed part, each group's two factors, two claims on the cap."""
     claims: dict[int, list[Weights]] = {
         tensor: list(weights) for tensor, weights in reduced.committed.items()
     }
@@ -243,8 +243,8 @@ def merge_variables(plan: Plan) -> int:
 def chunk_scalars(plan: Plan, merge: Merge, point: Point) -> list[int]:
     """For each chunk of parameters, advice and fractions, its coefficient in the merge's last claim.
 
-    That claim is  sum over polynomials of  E(u) * f(u),  where E holds the weights of all claims on f's cells,
-    f(u) = sum_j eq(u's first variables, j) * chunk_j(u's last l variables), and a polynomial of fewer
+    That claim is  sum over polynomials of  E(u) * f(u),  where E holds the weights of all claims on f's
+    cells, f(u) = sum_j eq(u's first variables, j) * chunk_j(u's last l variables), and a polynomial of fewer
     variables than the merge stands where the variables before its own are zero.
     """
     scalars: list[int] = []

@@ -170,7 +170,7 @@ class LeafEquations:
 def leaf_equations(
     system: System, tree: Tree, leaf: LeafClaims, alpha: int, gamma: int, mix: int
 ) -> LeafEquations:
-    """The claim on denominators plus `mix` times that on numerators, as a claim on columns and multiplicities.
+    """The claim on denominators plus `mix` times that on numerators, as one on columns and multiplicities.
 
     With P(s) = eq(the first variables, the slot's place), V(s) the extension of "is a true cell", and f the
     extension of fingerprints, zero where they pad::

@@ -14,7 +14,8 @@ P_i(rho^2) for i > 0 follow. All values are opened at once: with B = sum_i q^i P
 and rho^2 are then known, and R the polynomial of degree two through them (Boneh et al. 2020),
 
     B - R = W * Z,  Z = (X - rho)(X + rho)(X - rho^2),    and at a challenge zeta
-    B - R(zeta) - Z(zeta) W  has the root zeta:  e(C_B - R(zeta) [1]_1 - Z(zeta) [W]_1 + zeta [V]_1, [1]_2) = e([V]_1, [tau]_2).
+    B - R(zeta) - Z(zeta) W  has the root zeta:
+    e(C_B - R(zeta) [1]_1 - Z(zeta) [W]_1 + zeta [V]_1, [1]_2) = e([V]_1, [tau]_2).
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class Polynomial:
     bits
         The number of variables, at least l.
     chunks
-        For each of its 2^(bits - l) chunks, its number among all that are committed together, or None where it
-        holds no true cell.
+        For each of its 2^(bits - l) chunks, its number among all that are committed together, or None where
+        it holds no true cell.
     """
 
     bits: int

@@ -1,11 +1,11 @@
 """The operations that bring wide integers back to few bits.
 
     rescale       x * mul + half = 2^shift * q + r,  0 <= r < 2^shift,  y = clamp(q, lo, hi).
-                  r is virtual. Where the bounds leave both clamps idle, y = q is committed. Else either q and y
-                  are, and (q, y) is a row of a table; or y is, and for each limit an excess:
-                  q = y + e_hi - e_lo,  e_hi * (hi - y) = 0,  e_lo * (y - lo) = 0: there is an excess only where
-                  y is at the limit. Of an excess and its slack one is zero, so that their sum is at least zero
-                  only if both are, and likewise the sum of two excesses:
+                  r is virtual. Where the bounds leave both clamps idle, y = q is committed. Else either q and
+                  y are, and (q, y) is a row of a table; or y is, and for each limit an excess:
+                  q = y + e_hi - e_lo,  e_hi * (hi - y) = 0,  e_lo * (y - lo) = 0: there is an excess only
+                  where y is at the limit. Of an excess and its slack one is zero, so that their sum is at
+                  least zero only if both are, and likewise the sum of two excesses, if lo < hi:
                       one limit     e + (hi - y) >= 0,  or  e + (y - lo) >= 0
                       two           e_hi + e_lo >= 0,  lo <= y <= hi
                   Where y is looked up in a table of such numbers, its own range follows from that.
@@ -91,7 +91,7 @@ def active_limits(structure: Structure, i: int) -> tuple[int | None, int | None]
 
 
 def clamp_tables(structure: Structure, clamp_bits: int) -> dict[tuple[int | None, int | None], ClampTable]:
-    """For each pair of limits one table of at most 2^clamp_bits numbers, for all rescales that it can serve."""
+    """For each pair of limits one table of at most 2^clamp_bits numbers, for all rescales it can serve."""
     tables: dict[tuple[int | None, int | None], ClampTable] = {}
     for i, node in enumerate(structure.nodes):
         if node.op != "rescale":
