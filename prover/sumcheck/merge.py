@@ -46,7 +46,8 @@ def prove_merge(
 
 
 def _full(device: Device, plan: Plan, fractions: Vector) -> Vector:
-    return device.joined([fractions], 1 << plan.fraction_bits)
+    # a copy: the rounds overwrite it, and the opening needs the fractions
+    return device.joined([device.scale(fractions, 1)], 1 << plan.fraction_bits)
 
 
 def _cap_weights(device: Device, plan: Plan, merge: Merge) -> Vector:
