@@ -174,7 +174,7 @@ class Select:
 
 @dataclass(frozen=True)
 class Window:
-    """y[..., p, q, ...] = x[..., p * stride + q * dilation - before, ...], 0 outside; one axis becomes two."""
+    """y[..., p, q, ...] = x[..., p * stride + q * dilation - before, ...], 0 outside; an axis becomes two."""
 
     source: Shape
     axis: int
