@@ -203,6 +203,22 @@ def test_a_circuit_that_is_a_bomb_is_refused_unread(commands: Commands, workplac
         assert "tiny.circuit" in message, message
 
 
+@pytest.mark.parametrize("chunk_bits", [None, 5])
+def test_a_key_is_checked_against_a_circuit(
+    chunk_bits: int | None, commands: Commands, workplace: Path
+) -> None:
+    if chunk_bits is not None:
+        setup = ("setup", "tiny.circuit", "--chunk-bits", chunk_bits)
+        commands.json(*setup, folder=workplace, memory=32 << 30)
+    check = ("setup", "tiny.circuit", "--check", "tiny.vk")
+    assert commands.json(*check, folder=workplace, memory=32 << 30)["valid"]
+    made = model([node("MatMul", "x w", "m"), node("Relu", "m", "y")], [floats("w", 4, 2)])
+    (workplace / "other.onnx").write_bytes(made.SerializeToString())
+    commands.json("compile", "other.onnx", folder=workplace)
+    response = commands.run("setup", "other.circuit", "--check", "tiny.vk", folder=workplace, memory=32 << 30)
+    assert response.code == 1 and "tiny.vk is not the key" in response.stderr
+
+
 def test_keys_and_proofs_of_other_circuits_are_refused(commands: Commands, workplace: Path) -> None:
     made = model([node("MatMul", "x w", "y")], [floats("w", 4, 3)])
     (workplace / "other.onnx").write_bytes(made.SerializeToString())
