@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea")
-_PANEL, _HEIGHT, _LEFT, _TOP, _BOTTOM, _RIGHT = 480, 360, 62, 44, 48, 16
+_PANEL, _HEIGHT, _LEFT, _TOP, _BOTTOM, _RIGHT = 480, 360, 62, 44, 48, 28
 _AXES = (("parameters", "parameters"), ("activations", "activations that are committed"))
 _FONT = "font-family='system-ui, sans-serif' font-size='12' fill='#374151'"
 
