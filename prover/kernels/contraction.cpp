@@ -86,17 +86,19 @@ class WeightDigits {
 
     void fill(const Fr *weights, std::size_t count, std::size_t index) {
         std::uint32_t *words = digits_.get() + index * kBlockWords;
-        std::fill_n(words, kBlockWords, 0);
-        sums_[index] = {};
-        for (std::size_t a = 0; a < count; ++a) {
-            std::array<std::uint8_t, kWeightDigits> bytes;
-            std::memcpy(bytes.data(), &weights[a], sizeof bytes);
-            for (int d = 0; d < kWeightDigits; ++d) {
-                const std::size_t word = (d / kDigitGroup * kBlockQuads + a / 4) * kDigitGroup + d % kDigitGroup;
-                words[word] |= std::uint32_t{bytes[d]} << (8 * (a % 4));
-                sums_[index].digit[d] += bytes[d];
+        std::array<std::uint32_t, kWeightDigits> sums{};
+        for (std::size_t quad = 0; quad < kBlockQuads; ++quad) {
+            std::array<std::array<std::uint8_t, kWeightDigits>, 4> bytes{};
+            const std::size_t first = std::min(count, 4 * quad), present = std::min<std::size_t>(4, count - first);
+            std::memcpy(&bytes, weights + first, present * sizeof bytes[0]);
+            for (std::size_t d = 0; d < kWeightDigits; ++d) {
+                words[(d / kDigitGroup * kBlockQuads + quad) * kDigitGroup + d % kDigitGroup] =
+                    std::uint32_t{bytes[0][d]} | std::uint32_t{bytes[1][d]} << 8 | std::uint32_t{bytes[2][d]} << 16 |
+                    std::uint32_t{bytes[3][d]} << 24;
+                sums[d] += std::uint32_t{bytes[0][d]} + bytes[1][d] + bytes[2][d] + bytes[3][d];
             }
         }
+        std::copy(sums.begin(), sums.end(), sums_[index].digit);
     }
 
     std::size_t blocks_;
@@ -117,14 +119,13 @@ class ByteContraction {
           sums_(allocate<std::int32_t>(kSumsSize * kRowsTogether * integer_bytes)),
           digits_(allocate<std::int64_t>(kDigitsSize * kRowsTogether)) {}
 
-    // The sums over the summands first <= a < last; first is a multiple of kBlockRows.
-    void compute(std::size_t panel_index, std::size_t first, std::size_t last, Fr *out) {
-        const Panel panel = panels_[panel_index];
+    // The sums over the summands first <= a < last; first is a multiple of kBlockRows. The next panel is computed next.
+    void compute(const Panel &panel, std::size_t first, std::size_t last, const Panel &next, Fr *out) {
         for (std::size_t row = 0; row < shape_.rows; row += kRowsTogether) {
             const std::size_t rows = std::min(kRowsTogether, shape_.rows - row);
             std::fill_n(digits_.get(), rows * kDigitsSize, 0);
             for (std::size_t a = first; a < last; a += kMaxSummands) {
-                add_summands(panel, row, rows, a, std::min(last, a + kMaxSummands));
+                add_summands(panel, row, rows, a, std::min(last, a + kMaxSummands), last, ahead(next, first, last));
             }
             for (std::size_t m = 0; m < rows; ++m) {
                 Fr *to = out + panel.output + (row + m) * shape_.inner;
@@ -146,21 +147,41 @@ class ByteContraction {
         return *reinterpret_cast<PanelSums *>(sums_.get() + index * kSumsSize);
     }
 
-    void add_summands(const Panel &panel, std::size_t row, std::size_t rows, std::size_t first, std::size_t last) {
-        int planes = 0;  // so far
-        for (std::size_t a = first; a < last; a += kBlockRows) {
-            const int count = static_cast<int>(std::min<std::size_t>(kBlockRows, last - a));
+    const std::byte *input(const Panel &panel, std::size_t a) const {
+        return x_ + (panel.input + a * shape_.inner) * static_cast<std::size_t>(integer_bytes_);
+    }
+
+    // The block of summands from a on.
+    Ahead ahead(const Panel &panel, std::size_t a, std::size_t last) const {
+        const int rows = static_cast<int>(std::min<std::size_t>(kBlockRows, last - a));
+        const bool by_columns = panels_.column_stride() == 1;
+        const std::size_t stride = by_columns ? shape_.inner : panels_.column_stride();
+        return {input(panel, a), stride * static_cast<std::size_t>(integer_bytes_), by_columns ? rows : panel.columns,
+                (by_columns ? panel.columns : rows) * integer_bytes_};
+    }
+
+    // Of first <= a < end, which is followed by those up to `last` and then by what is `beyond`.
+    void add_summands(const Panel &panel, std::size_t row, std::size_t rows, std::size_t first, std::size_t end,
+                      std::size_t last, const Ahead &beyond) {
+        const int width = (panel.columns + 15) / 16 * 16;  // what `multiply` computes
+        int planes = 0;                                    // so far
+        for (std::size_t a = first; a < end; a += kBlockRows) {
+            const int count = static_cast<int>(std::min<std::size_t>(kBlockRows, end - a));
             const auto pack = byte_kernels.pack[std::countr_zero(static_cast<unsigned>(integer_bytes_))];
-            const int packed = pack(x_ + (panel.input + a * shape_.inner) * static_cast<std::size_t>(integer_bytes_),
-                                    shape_.inner, panels_.column_stride(), count, panel.columns, planes_.get());
+            const int packed = pack(input(panel, a), shape_.inner, panels_.column_stride(), count, panel.columns,
+                                    planes_.get());
+            Ahead next = a + kBlockRows < last ? ahead(panel, a + kBlockRows, last) : beyond;
             for (; planes < packed; ++planes) {
-                for (std::size_t m = 0; m < rows; ++m) std::fill_n(&sums(m, planes)[0][0], kSumsSize, 0);
+                for (std::size_t m = 0; m < rows; ++m) {
+                    for (auto &line : sums(m, planes)) std::fill_n(line, width, 0);
+                }
             }
             for (std::size_t m = 0; m < rows; ++m) {
                 const WeightBlock &weights = weights_.block(row + m, a / kBlockRows);
                 for (int plane = 0; plane < packed; ++plane) {
                     byte_kernels.multiply(planes_.get() + plane * kPanelBytes, count, panel.columns, weights,
-                                          sums(m, plane));
+                                          sums(m, plane), next);
+                    next.lines = 0;  // once is enough
                     if (plane + 1 < packed) add_bias(m, row + m, a / kBlockRows, plane);
                 }
             }
@@ -168,7 +189,7 @@ class ByteContraction {
         for (std::size_t m = 0; m < rows; ++m) {
             for (int plane = 0; plane < planes; ++plane) {
                 for (int d = 0; d < kWeightDigits; ++d) {
-                    for (int c = 0; c < kPanelColumns; ++c) digits(m)[plane + d][c] += sums(m, plane)[d][c];
+                    for (int c = 0; c < width; ++c) digits(m)[plane + d][c] += sums(m, plane)[d][c];
                 }
             }
         }
@@ -194,7 +215,8 @@ class ByteContraction {
 
 void contract_bytes(const void *x, int integer_bytes, const Fr *weights, const Shape &shape, Fr *out) {
     const WeightDigits digits(weights, shape);
-    const std::size_t panels = Panels(shape).count(), blocks = ceiling(shape.axis, kBlockRows);
+    const Panels layout(shape);
+    const std::size_t panels = layout.count(), blocks = ceiling(shape.axis, kBlockRows);
     // Where there are fewer panels than could keep all threads busy, the summands are divided as well.
     const std::size_t wanted = ceiling(4 * threads(), panels);
     const std::size_t segment = threads() == 1 ? blocks : ceiling(blocks, std::min(wanted, ceiling(blocks, 8)));
@@ -204,7 +226,8 @@ void contract_bytes(const void *x, int integer_bytes, const Fr *weights, const S
         ByteContraction contraction(x, integer_bytes, shape, digits);
         for (std::size_t i = begin; i < end; ++i) {
             const std::size_t part = i / panels, first = part * segment * kBlockRows;
-            contraction.compute(i % panels, first, std::min(shape.axis, first + segment * kBlockRows),
+            contraction.compute(layout[i % panels], first, std::min(shape.axis, first + segment * kBlockRows),
+                                layout[(i + 1) % panels],
                                 part == 0 ? out : parts.get() + (part - 1) * shape.outputs());
         }
     });

@@ -31,6 +31,13 @@ using WeightBlock = std::uint32_t[kWeightDigits / kDigitGroup][kBlockQuads][kDig
 // Sums by digit of weight and column of panel.
 using PanelSums = std::int32_t[kWeightDigits][kPanelColumns];
 
+// Memory to be read next: `lines` stretches of `bytes` bytes, `stride` bytes apart.
+struct Ahead {
+    const std::byte *start;
+    std::size_t stride;
+    int lines, bytes;
+};
+
 struct ByteKernels {
     // Cuts rows x columns integers, rows <= kBlockRows and columns <= kPanelColumns, at x + row * row_stride +
     // column * column_stride (one of the strides is 1) into byte planes, packed for `multiply`, and returns their
@@ -38,8 +45,10 @@ struct ByteKernels {
     int (*pack[4])(const void *x, std::size_t row_stride, std::size_t column_stride, int rows, int columns,
                    std::int8_t *planes);
 
-    // sums[d][c] += the sum over all rows of digit d of the row's weight times the plane's byte.
-    void (*multiply)(const std::int8_t *plane, int rows, int columns, const WeightBlock &weights, PanelSums &sums);
+    // sums[d][c] += the sum over all rows of digit d of the row's weight times the plane's byte. Meanwhile what is
+    // ahead is fetched: short stretches far apart, which the processor does not foresee.
+    void (*multiply)(const std::int8_t *plane, int rows, int columns, const WeightBlock &weights, PanelSums &sums,
+                     const Ahead &ahead);
 };
 
 // For processors that multiplies_bytes() speaks of.

@@ -2,6 +2,8 @@
 
 #include "contraction.hpp"
 
+#if defined(__x86_64__)
+
 #include <immintrin.h>
 
 namespace verinfer {
@@ -126,11 +128,45 @@ int pack(const void *data, std::size_t row_stride, std::size_t column_stride, in
     }
 }
 
+// Fetches what is ahead, a few cache lines at a time.
+class Fetcher {
+   public:
+    // In `steps` steps.
+    Fetcher(const Ahead &ahead, int steps) : line_(align(ahead.start)), stride_(ahead.stride) {
+        const std::byte *end = ahead.start + ahead.bytes;
+        each_ = static_cast<int>((end - line_ + kCacheLine - 1) / kCacheLine);
+        left_ = ahead.lines * each_;
+        at_once_ = (left_ + steps - 1) / steps;
+    }
+
+    VERINFER_INLINE void step() {
+        for (int i = 0; i < at_once_ && left_ > 0; ++i, --left_) {
+            _mm_prefetch(reinterpret_cast<const char *>(line_ + static_cast<std::ptrdiff_t>(done_) * kCacheLine),
+                         _MM_HINT_T1);
+            if (++done_ == each_) {
+                done_ = 0;
+                line_ += stride_;
+            }
+        }
+    }
+
+   private:
+    static constexpr int kCacheLine = 64;
+
+    static const std::byte *align(const std::byte *address) {
+        return address - reinterpret_cast<std::uintptr_t>(address) % kCacheLine;
+    }
+
+    const std::byte *line_;
+    std::size_t stride_;
+    int each_, left_, at_once_, done_ = 0;
+};
+
 // Sums of `Groups` groups of digits for `Vectors` vectors of columns, in as many registers.
 template <int Vectors, int Groups>
 VERINFER_INLINE void multiply_groups(const __m512i *plane, int quads,
                                      const std::uint32_t (*weights)[kBlockQuads][kDigitGroup],
-                                     std::int32_t (*sums)[kPanelColumns]) {
+                                     std::int32_t (*sums)[kPanelColumns], Fetcher &fetcher) {
     constexpr int digits = Groups * kDigitGroup;
     __m512i sum[digits][Vectors];
     VERINFER_UNROLL
@@ -139,6 +175,7 @@ VERINFER_INLINE void multiply_groups(const __m512i *plane, int quads,
         for (int v = 0; v < Vectors; ++v) sum[d][v] = _mm512_loadu_si512(sums[d] + v * kVectorColumns);
     }
     for (int q = 0; q < quads; ++q) {
+        fetcher.step();
         __m512i bytes[Vectors];
         VERINFER_UNROLL
         for (int v = 0; v < Vectors; ++v) bytes[v] = _mm512_load_si512(plane + q * kPanelVectors + v);
@@ -158,23 +195,28 @@ VERINFER_INLINE void multiply_groups(const __m512i *plane, int quads,
 }
 
 template <int Vectors, int Groups>
-void multiply_vectors(const std::int8_t *plane, int rows, const WeightBlock &weights, PanelSums &sums) {
-    for (int group = 0; group < kWeightDigits / kDigitGroup; group += Groups) {
-        multiply_groups<Vectors, Groups>(reinterpret_cast<const __m512i *>(plane), (rows + 3) / 4, weights + group,
-                                         sums + group * kDigitGroup);
+void multiply_vectors(const std::int8_t *plane, int rows, const WeightBlock &weights, PanelSums &sums,
+                      const Ahead &ahead) {
+    constexpr int groups = kWeightDigits / kDigitGroup;
+    const int quads = (rows + 3) / 4;
+    Fetcher fetcher(ahead, groups / Groups * quads);
+    for (int group = 0; group < groups; group += Groups) {
+        multiply_groups<Vectors, Groups>(reinterpret_cast<const __m512i *>(plane), quads, weights + group,
+                                         sums + group * kDigitGroup, fetcher);
     }
 }
 
-void multiply(const std::int8_t *plane, int rows, int columns, const WeightBlock &weights, PanelSums &sums) {
+void multiply(const std::int8_t *plane, int rows, int columns, const WeightBlock &weights, PanelSums &sums,
+              const Ahead &ahead) {
     switch (vectors_of(columns)) {
         case 1:
-            return multiply_vectors<1, 2>(plane, rows, weights, sums);
+            return multiply_vectors<1, 2>(plane, rows, weights, sums, ahead);
         case 2:
-            return multiply_vectors<2, 2>(plane, rows, weights, sums);
+            return multiply_vectors<2, 2>(plane, rows, weights, sums, ahead);
         case 3:
-            return multiply_vectors<3, 1>(plane, rows, weights, sums);
+            return multiply_vectors<3, 1>(plane, rows, weights, sums, ahead);
         default:
-            return multiply_vectors<4, 1>(plane, rows, weights, sums);
+            return multiply_vectors<4, 1>(plane, rows, weights, sums, ahead);
     }
 }
 
@@ -186,3 +228,13 @@ const ByteKernels byte_kernels = {
 };
 
 }  // namespace verinfer
+
+#else
+
+namespace verinfer {
+
+const ByteKernels byte_kernels = {};
+
+}  // namespace verinfer
+
+#endif
