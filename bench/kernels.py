@@ -1,9 +1,9 @@
 """The native kernels of the prover by themselves, as nanoseconds for each element.
 
-    python -m bench.kernels                    all of them, on one thread, with the fastest instruction set
-    python -m bench.kernels products fractions these
-    ... --threads 2 --size 22                  on two threads, vectors of 2^22 elements
-    ... --instruction-set portable
+python -m bench.kernels                    all of them, on one thread, with the fastest instruction set
+python -m bench.kernels products fractions these
+... --threads 2 --size 22                  on two threads, vectors of 2^22 elements
+... --instruction-set portable
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -42,6 +43,44 @@ def nanoseconds(kernel: Callable[[], object], count: int) -> float:
     return median(times) / count * 1e9
 
 
+def vectors(size: int) -> Iterator[Row]:
+    """Arithmetic on whole vectors."""
+    rng = np.random.default_rng(0)
+    length = 1 << size
+    x, y, s = random_vector(rng, length), random_vector(rng, length), random_scalar(rng)
+    x[:, 0] |= 1  # no zeros
+    integers = rng.integers(-(2**62), 2**62, length)
+    rows = rng.integers(0, length, length, dtype=np.uint32)
+    half = x[: 1 << size // 2]
+    for name, kernel in {
+        "add": lambda: _kernels.add(x, y),
+        "mul": lambda: _kernels.mul(x, y),
+        "axpy": lambda: _kernels.axpy(s, x, y),
+        "dot": lambda: _kernels.dot(x, y),
+        "inverse": lambda: _kernels.inverse(x),
+        "from_ints": lambda: _kernels.from_ints(integers),
+        "to_bytes": lambda: _kernels.to_bytes(x),
+        "eq": lambda: _kernels.eq([s] * size, s),
+        "kron": lambda: _kernels.kron(half, x[: length // len(half)]),
+        "gather": lambda: _kernels.gather(x, rows),
+    }.items():
+        yield f"vectors: {name}, an element", nanoseconds(kernel, length)
+
+
+def contraction(size: int) -> Iterator[Row]:
+    """Small integers times field elements, summed along rows and along columns, for each integer."""
+    rng = np.random.default_rng(0)
+    axis = 1 << size // 2
+    weights = random_vector(rng, 4 * axis)
+    for dtype in (np.int8, np.int16, np.int32, np.int64):
+        limits = np.iinfo(dtype)
+        x = rng.integers(limits.min, limits.max, 1 << size, dtype, endpoint=True)
+        for name, shape in {"rows": (-1, axis, 1), "columns": (1, axis, -1)}.items():
+            for count in (1, 4):
+                kernel = partial(_kernels.contract, x.reshape(shape), weights[: count * axis])
+                yield f"contract: {x.dtype}, {name}, {count} at once, an integer", nanoseconds(kernel, x.size)
+
+
 def products(size: int) -> Iterator[Row]:
     """The sumcheck of a product of vectors."""
     rng = np.random.default_rng(0)
@@ -49,11 +88,13 @@ def products(size: int) -> Iterator[Row]:
     r = random_scalar(rng)
     for count in (2, 3):
         factors = [random_vector(rng, length) for _ in range(count)]
-        yield f"product of {count}: round, a pair", nanoseconds(
-            lambda f=factors: _kernels.product_round(f), length // 2
+        yield (
+            f"product of {count}: round, a pair",
+            nanoseconds(lambda f=factors: _kernels.product_round(f), length // 2),
         )
-        yield f"product of {count}: bind and round, a pair left", nanoseconds(
-            lambda f=factors: _kernels.product_bind_round(f, r), length // 4
+        yield (
+            f"product of {count}: bind and round, a pair left",
+            nanoseconds(lambda f=factors: _kernels.product_bind_round(f, r), length // 4),
         )
 
 
@@ -85,7 +126,12 @@ def fractions(size: int) -> Iterator[Row]:
         yield f"fractions: {part}, a leaf", median(seconds_of_runs) / leaves * 1e9
 
 
-BENCHES: dict[str, Callable[[int], Iterator[Row]]] = {"products": products, "fractions": fractions}
+BENCHES: dict[str, Callable[[int], Iterator[Row]]] = {
+    "vectors": vectors,
+    "contraction": contraction,
+    "products": products,
+    "fractions": fractions,
+}
 
 
 def main() -> None:
@@ -101,7 +147,7 @@ def main() -> None:
         parser.error(f"no bench {', '.join(sorted(unknown))}: there are {', '.join(BENCHES)}")
     for name in arguments.benches or BENCHES:
         for what, time_each in BENCHES[name](arguments.size):
-            print(f"{what:<50} {time_each:10.1f} ns", flush=True)
+            print(f"{what:<50} {time_each:10.2f} ns", flush=True)
 
 
 if __name__ == "__main__":
