@@ -137,7 +137,7 @@ def test_json_fields_of_what_takes_longer_are_the_real_ones(
     monkeypatch.setenv("VERINFER_PRIVATE_KEY", ANVILS_FIRST_KEY)
     program.fields("compile", "m.onnx")
     program.fields("srs", "generate", "--k", 8)
-    program.fields("setup", "m.circuit")
+    program.fields("setup", "m.circuit", "--backend", "ezkl")
     program.fields("prove", "m.circuit", "x.npy")
     arguments = ("--circuit", "m.circuit", "--input", "x.npy", "--runs", 1)
     assert program.fields("bench", *arguments) == documented_fields("verinfer bench")
