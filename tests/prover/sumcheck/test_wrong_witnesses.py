@@ -55,6 +55,22 @@ def test_a_proof_is_accepted_only_of_a_witness_that_satisfies_the_system(name: s
         assert trial.checked(forger.prove(), forger.instance) == (not violated(witnesses[i]))
 
 
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", NAMES)
+def test_many_proofs_of_wrong_witnesses(name: str) -> None:
+    """The same with other inputs and more cells, batches and options."""
+    for seed in range(examples(1)):
+        rng = np.random.default_rng(100 + seed)
+        inputs = random_inputs(circuit_called(name), int(rng.integers(1, 4)), seed=seed)
+        trial = set_up(circuit_called(name), inputs, (SMALL, TABLED)[seed % 2])
+        witnesses = list(wrong_witnesses(trial, rng, 1))
+        for i in rng.permutation(len(witnesses))[:5]:
+            satisfied = not violated(witnesses[i])
+            forger = Forger(trial, witnesses[i])
+            assert trial.checked(forger.prove(), forger.instance) == satisfied
+            assert not satisfied or forger.instance == trial.instance
+
+
 def wrong_witnesses(trial: Trial, rng: np.random.Generator, each: int) -> Iterator[CheatingWitness]:
     """For each tensor of advice, witnesses with a wrong cell in it, made in three ways."""
     for tensor, advice in trial.plan.system.committed().items():
