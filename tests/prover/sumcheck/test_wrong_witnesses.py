@@ -10,9 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from circuits.circuit import Circuit
 from circuits.errors import VerinferError
 from tests.budget import examples
+from tests.circuits.random_circuits import circuits
 from tests.prover.circuits_to_prove import BUILDS
 from tests.prover.sumcheck.cheating import Cells, CheatingWitness, violated
 from tests.prover.sumcheck.corner_circuits import CORNERS
@@ -69,6 +73,16 @@ def test_many_proofs_of_wrong_witnesses(name: str) -> None:
             forger = Forger(trial, witnesses[i])
             assert trial.checked(forger.prove(), forger.instance) == satisfied
             assert not satisfied or forger.instance == trial.instance
+
+
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@given(circuits(), st.integers(0, 1000))
+def test_no_wrong_cell_satisfies_the_system_of_a_random_circuit(circuit: Circuit, seed: int) -> None:
+    trial = set_up(circuit, random_inputs(circuit, 1, seed), (SMALL, TABLED)[seed % 2])
+    for witness in wrong_witnesses(trial, np.random.default_rng(seed), 1):
+        if not violated(witness):
+            for output, true in zip(witness.outputs, trial.witness.outputs, strict=True):
+                assert (output == true).all()
 
 
 def wrong_witnesses(trial: Trial, rng: np.random.Generator, each: int) -> Iterator[CheatingWitness]:
