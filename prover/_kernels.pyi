@@ -73,12 +73,13 @@ def contract_vector(
     """The same for a vector x of the shape [outer, axis, inner]."""
 
 def product_round(factors: list[NDArray[np.uint64]]) -> list[bytes]:
-    """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in the
-    most significant variable: its values at 0 and, of three factors, at -1, and its leading coefficient."""
+    """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in
+    the most significant variable: its values at 0 and, of three factors, at -1, and its leading
+    coefficient."""
 
 def product_bind(factors: list[NDArray[np.uint64]], r: bytes) -> list[NDArray[np.uint64]]:
-    """Bind the most significant variable of 2 or 3 vectors to r, in place. Returns their first halves, which hold
-    the result."""
+    """Bind the most significant variable of 2 or 3 vectors to r, in place. Returns their first halves, which
+    hold the result."""
 
 def product_bind_round(
     factors: list[NDArray[np.uint64]], r: bytes
@@ -110,28 +111,30 @@ class FractionTree:
         denominators: NDArray[np.uint64],
         numerators: list[tuple[int, NDArray[np.uint64]]],
     ) -> None:
-        """The numerator of leaf i is 1, or for each (offset, vector) of `numerators` vector[i - offset]. The tree
-        keeps these arrays; they must not change while it is in use."""
+        """The numerator of leaf i is 1, or for each (offset, vector) of `numerators` vector[i - offset]. The
+        tree keeps these arrays; they must not change while it is in use."""
 
     def level(self, level: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """The numerators and the denominators of the ceil(leaves / 2^level) nodes."""
 
     def layer(self, level: int, z: list[bytes], lam: bytes) -> FractionLayer:
         """Begin the sumcheck of sum over x of eq(z, x) * G(x), G = N0 * D1 + N1 * D0 + lam * D0 * D1,
-        Nc(x) = N(2x + c) and Dc alike at `level`; z[0] belongs to the most significant bit of x. Layers are meant to
-        be taken from the root down: the levels above this one are dropped, and made again on demand."""
+        Nc(x) = N(2x + c) and Dc alike at `level`; z[0] belongs to the most significant bit of x. Layers are
+        meant to be taken from the root down: the levels above this one are dropped, and made again on
+        demand."""
 
 class Bases:
     """Points of G1 to commit with, as many as the longest vector has scalars."""
 
     def __init__(self, raw: bytes) -> None:
-        """From points of 64 bytes: x * 2^256 mod q and y * 2^256 mod q, little-endian, as halo2's and snarkjs' files
-        have them. Raises ValueError for a point at infinity or off the curve, or that is not canonical."""
+        """From points of 64 bytes: x * 2^256 mod q and y * 2^256 mod q, little-endian, as halo2's and
+        snarkjs' files have them. Raises ValueError for a point at infinity or off the curve, or that is not
+        canonical."""
 
     def __len__(self) -> int: ...
     def commit(self, scalars: NDArray[np.uint64]) -> bytes:
-        """sum_i scalars[i] * point[i], over a prefix of the points if the vector is shorter: 64 bytes, x and y
-        big-endian and canonical as in the EVM; zeros for the point at infinity."""
+        """sum_i scalars[i] * point[i], over a prefix of the points if the vector is shorter: 64 bytes, x and
+        y big-endian and canonical as in the EVM; zeros for the point at infinity."""
 
     def commit_all(self, vectors: list[NDArray[np.uint64]]) -> bytes:
         """The commitments to all vectors, back to back, in less time than one after the other."""
@@ -151,4 +154,5 @@ def divide_linear(f: NDArray[np.uint64], a: bytes) -> NDArray[np.uint64]:
     """The quotient of the polynomial with coefficients f by X - a; the remainder is dropped."""
 
 def combine(vectors: list[NDArray[np.uint64]], scalars: list[bytes]) -> NDArray[np.uint64]:
-    """The sum of scalars[k] * vectors[k], as long as the longest; the others count as zero behind their ends."""
+    """The sum of scalars[k] * vectors[k], as long as the longest; the others count as zero behind their
+    ends."""

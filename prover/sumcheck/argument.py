@@ -1,4 +1,7 @@
-"""The argument that outputs are a circuit's outputs: its prover, step by step (`verifier.sumcheck.argument`)."""
+"""The argument that outputs are a circuit's outputs: its prover, step by step.
+
+The steps are those of `verifier.sumcheck.argument`.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ def prove(
     cap = capped_fractions(device, tree, plan.tree.height)
     size = 1 << plan.options.chunk_bits
     starts = range(0, plan.tree.cap_nodes, size)
-    speaker.say_bytes(b"".join(device.commit(cap[0][start : start + size]) for start in starts))
+    speaker.say_bytes(device.commit_all([cap[0][start : start + size] for start in starts]))
     cap_claims, leaf = prove_tree(speaker, device, plan.tree, tree, cap, alpha)
     del tree
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from circuits.tensor import IntArray
+from circuits.tensor import IntArray, dtype_of
 from prover.sumcheck.device import Device
 from verifier.sumcheck.layout import Layout, Polynomial
 from verifier.sumcheck.multilinear import bits_of
@@ -18,7 +18,9 @@ Values = Callable[[int], IntArray]
 def polynomial_cells(polynomial: Polynomial, values: Values) -> IntArray:
     """The cells of a polynomial, 2^bits integers, zero where they pad."""
     arrays = [values(slot.tensor) for slot in polynomial.slots]
-    cells: IntArray = np.zeros(1 << polynomial.bits, dtype=np.result_type(*arrays))
+    lo, hi = min(int(array.min()) for array in arrays), max(int(array.max()) for array in arrays)
+    # narrow cells make every later pass over them faster
+    cells: IntArray = np.zeros(1 << polynomial.bits, dtype=dtype_of(lo, hi))
     for slot, array in zip(polynomial.slots, arrays, strict=True):
         padded = cells[slot.offset : slot.offset + (1 << slot.bits)].reshape(
             [1 << bits_of(n) for n in slot.shape]

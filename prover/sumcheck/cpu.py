@@ -110,6 +110,9 @@ class CpuDevice:
     def commit(self, vector: Vector) -> bytes:
         return bytes(self._bases.commit(np.ascontiguousarray(vector)))
 
+    def commit_all(self, vectors: Sequence[Vector]) -> bytes:
+        return bytes(self._bases.commit_all([np.ascontiguousarray(vector) for vector in vectors]))
+
     def part(self, vector: Vector, start: int, length: int) -> Vector:
         return vector[start : start + length]
 

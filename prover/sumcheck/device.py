@@ -143,6 +143,10 @@ class Device(Protocol):
         """The commitment to a vector, 64 bytes."""
         ...
 
+    def commit_all(self, vectors: Sequence[Vector]) -> bytes:
+        """The commitments to all vectors, 64 bytes each, in less time than one after the other."""
+        ...
+
     def fold_pairs(self, vector: Vector, x: int) -> Vector:
         """(1 - x) v[2j] + x v[2j + 1]."""
         ...

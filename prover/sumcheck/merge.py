@@ -91,7 +91,7 @@ def _open(speaker: Speaker, device: Device, vector: Vector, point: Point) -> Non
     folded = [vector]
     for x in list(reversed(point))[:-1]:
         folded.append(device.fold_pairs(folded[-1], x))
-    speaker.say_bytes(b"".join(device.commit(f) for f in folded[1:]))
+    speaker.say_bytes(device.commit_all(folded[1:]))
     rho = transcript.challenge()
     minus = -rho % SCALAR_FIELD
     square = rho * rho % SCALAR_FIELD

@@ -15,7 +15,10 @@ field elements.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
@@ -26,7 +29,7 @@ from verifier.sumcheck.layout import Polynomial, Slot
 from verifier.sumcheck.maps import Reshape
 from verifier.sumcheck.multilinear import Point, bits_of
 from verifier.sumcheck.reduction import Reduced
-from verifier.sumcheck.weights import Factor, Weights, padded_bits
+from verifier.sumcheck.weights import Factor, Weights, at_point, padded_bits
 
 Shape = tuple[int, ...]
 _DENSE_BITS = 9
@@ -43,10 +46,16 @@ def polynomial_terms(device: Device, polynomial: Polynomial, cells: IntArray, re
             shape, claims = _with_long_axes_cut(slot.shape, reduced.committed[slot.tensor])
             axis = _cut(shape, claims)
             if axis is not None:
-                return _cut_terms(device, cells, shape, claims, axis)
+                return _cut_terms(device, _true_cells(cells, slot.shape), shape, claims, axis)
     weights = _polynomial_weights(device, polynomial, reduced)
     values = device.integers(cells)
     return [Term(polynomial.bits, [values, weights], device.dot(values, weights))]
+
+
+def _true_cells(cells: IntArray, shape: Shape) -> IntArray:
+    """The cells of a tensor without those that pad it."""
+    padded = cells.reshape([1 << bits_of(n) for n in shape])
+    return np.ascontiguousarray(padded[tuple(slice(0, n) for n in shape)])
 
 
 def _with_long_axes_cut(shape: Shape, claims: Sequence[Weights]) -> tuple[Shape, Sequence[Weights]]:
@@ -81,7 +90,6 @@ def _cut_terms(
     device: Device, cells: IntArray, shape: Shape, claims: Sequence[Weights], axis: int
 ) -> list[Term]:
     first, last = shape[:axis], shape[axis:]
-    first_bits, last_bits = padded_bits(first), padded_bits(last)
     # claims with the same last factors share their pass over f
     shared: dict[object, list[Weights]] = {}
     for weights in claims:
@@ -89,40 +97,51 @@ def _cut_terms(
         shared.setdefault(key, []).append(weights)
     befores, behinds = [], []
     for alike in shared.values():
-        before = device.joined([], 1 << first_bits)
+        before = device.joined([], 1 << padded_bits(first))
         for weights in alike:
             mine = [factor for factor in weights.proper_factors if factor.axes[0] < axis]
             before = device.add_scaled(weights.scale, expanded(device, first, mine, 0), before)
         befores.append(before)
         mine = [factor for factor in alike[0].proper_factors if factor.axes[0] >= axis]
-        behinds.append(expanded(device, last, mine, axis))
-    matrix = cells.reshape(1 << first_bits, 1 << last_bits, 1)
-    sums = device.contract(matrix, device.joined(behinds, len(behinds) << last_bits))
-    by_claim = device.arranged(sums, (1 << first_bits, len(behinds)), (1, 0), (len(behinds), 1 << first_bits))
+        behinds.append(product_of(device, last, mine, axis))
+    columns, cells_before, cells_behind = len(behinds), math.prod(first), math.prod(last)
+    matrix = cells.reshape(cells_before, cells_behind, 1)
+    sums = device.contract(matrix, device.joined(behinds, columns * cells_behind))
+    by_claim = device.arranged(
+        sums, (*first, columns), (len(first), *range(len(first))), (columns, *_padded(first))
+    )
     terms = []
+    size = 1 << padded_bits(first)
     for i, before in enumerate(befores):
-        part = device.part(by_claim, i << first_bits, 1 << first_bits)
-        terms.append(Term(first_bits + last_bits, [part, before], device.dot(part, before), last_bits))
-    terms[0].expand = _expansion(device, cells, terms, behinds, first_bits, last_bits)
+        part = device.part(by_claim, i * size, size)
+        terms.append(Term(padded_bits(shape), [part, before], device.dot(part, before), padded_bits(last)))
+    terms[0].expand = _expansion(device, cells, first, last, terms, behinds)
     return terms
 
 
 def _expansion(
     device: Device,
     cells: IntArray,
+    first: Shape,
+    last: Shape,
     terms: Sequence[Term],
     behinds: Sequence[Vector],
-    first_bits: int,
-    last_bits: int,
 ) -> Callable[[Point], Term]:
     def expand(point: Point) -> Term:
-        matrix = cells.reshape(1, 1 << first_bits, 1 << last_bits)
-        values = device.contract(matrix, device.eq(point))
+        rows = product_of(device, first, at_point(first, point).proper_factors, 0)
+        matrix = cells.reshape(1, math.prod(first), math.prod(last))
+        values = device.contract(matrix, rows)
         weights = device.combine(list(behinds), [device.scalars(term.factors[1])[0] for term in terms])
         total = sum(term.sum for term in terms) % SCALAR_FIELD
-        return Term(last_bits, [values, weights], total)
+        order = range(len(last))
+        padded = [device.arranged(vector, last, order, _padded(last)) for vector in (values, weights)]
+        return Term(padded_bits(last), padded, total)
 
     return expand
+
+
+def _padded(shape: Shape) -> Shape:
+    return tuple(1 << bits_of(n) for n in shape)
 
 
 def _polynomial_weights(device: Device, polynomial: Polynomial, reduced: Reduced) -> Vector:
@@ -141,7 +160,14 @@ def _slot_weights(device: Device, slot: Slot, claims: Sequence[Weights]) -> Vect
 
 
 def expanded(device: Device, shape: Shape, factors: Sequence[Factor], start: int) -> Vector:
-    """The product of factors over all axes of a padded shape, whose first axis is number `start`."""
+    """The product of factors over all axes of a shape, zero on the padding; its first axis is `start`."""
+    return device.arranged(
+        product_of(device, shape, factors, start), shape, range(len(shape)), _padded(shape)
+    )
+
+
+def product_of(device: Device, shape: Shape, factors: Sequence[Factor], start: int) -> Vector:
+    """The same on the true cells alone."""
     made = device.vector([1])
     axes: list[int] = []
     for factor in factors:
@@ -149,4 +175,4 @@ def expanded(device: Device, shape: Shape, factors: Sequence[Factor], start: int
         axes += [axis - start for axis in factor.axes]
     sizes = tuple(shape[axis] for axis in axes)
     order = sorted(range(len(axes)), key=lambda i: axes[i])
-    return device.arranged(made, sizes, order, tuple(1 << bits_of(sizes[i]) for i in order))
+    return device.arranged(made, sizes, order, tuple(sizes[i] for i in order))

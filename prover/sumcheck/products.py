@@ -144,8 +144,8 @@ def _beneath_windows(
 ) -> tuple[int, list[Axis], list[Step], list[Factor]]:
     """The tensor to which an operand's windows are applied, its axes, and the weights of the taps.
 
-    A window turns an axis h into (p, q), h = p * stride + q * dilation - before. Where p alone has a factor w,
-    the weights of h for each tap q are the w(p) with that h. An operand without such windows is its own
+    A window turns an axis h into (p, q), h = p * stride + q * dilation - before. Where p alone has a factor
+    w, the weights of h for each tap q are the w(p) with that h. An operand without such windows is its own
     source. Also returned are the factors that are used up.
     """
     axes: list[Axis] = list(zip(labels, system.shape(tensor), strict=True))

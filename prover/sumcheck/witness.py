@@ -6,6 +6,7 @@ the roles of advice tensors, each computed here in a few NumPy calls.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -165,7 +166,7 @@ ROLES: Mapping[str, Callable[..., IntArray]] = {
 
 
 class LookupRows:
-    """For each leaf its row among all rows of all tables, one table after another; the last row is padding."""
+    """For each leaf its row among all rows of all tables, one table after another; the last row pads."""
 
     def __init__(self, first: Sequence[int], rows: Any, multiplicities: Sequence[IntArray]) -> None:
         self.first, self.rows, self.multiplicities = first, rows, multiplicities
@@ -209,5 +210,5 @@ def lookup_rows(system: System, tree: Tree, witness: Witness) -> LookupRows:
         inside[...] = index
         inside += np.uint32(first[lookup.table])
     counts = np.bincount(rows, minlength=first[-1] + 1) - 1  # a table's own slot holds each row once
-    multiplicities = [counts[a:b] for a, b in zip(first[:-1], first[1:], strict=True)]
+    multiplicities = [counts[a:b] for a, b in itertools.pairwise(first)]
     return LookupRows(first, rows, multiplicities)

@@ -172,6 +172,9 @@ class PythonDevice:
     def commit_integers(self, chunks: Any) -> bytes:
         return b"".join(self.commit(self.integers(chunk)) for chunk in chunks)
 
+    def commit_all(self, vectors: Sequence[Any]) -> bytes:
+        return b"".join(self.commit(vector) for vector in vectors)
+
     def commit(self, vector: Any) -> bytes:
         point = multi_scalar_multiply([int(v) for v in vector], self.bases[: len(vector)])
         return bytes(64) if point is None else encode_g1(point)
