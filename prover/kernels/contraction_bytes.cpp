@@ -93,6 +93,18 @@ bool pack_rows(const std::int8_t *x, std::size_t stride, int rows, int columns, 
 // How many bytes hold integers whose bits, exclusive-or'ed with their signs, are these all together.
 VERINFER_INLINE int bytes_for(std::uint64_t bits) { return bits == 0 ? 1 : (64 - __builtin_clzll(bits)) / 8 + 1; }
 
+// Calls body(from, to, n) for the integers and their bytes in stretches of n <= 64, mostly of 64: that, as a constant,
+// makes straight vector code of what body does.
+template <class Integer, class Body>
+VERINFER_INLINE void for_stretches(const Integer *x, std::size_t stride, int lines, int length, const Body &body) {
+    for (int line = 0; line < lines; ++line) {
+        const Integer *values = x + static_cast<std::size_t>(line) * stride;
+        int i = 0;
+        for (; i + 64 <= length; i += 64) body(values + i, line * length + i, 64);
+        if (i < length) body(values + i, line * length + i, length - i);
+    }
+}
+
 template <class Integer>
 int pack(const void *data, std::size_t row_stride, std::size_t column_stride, int rows, int columns,
          std::int8_t *planes) {
@@ -104,24 +116,28 @@ int pack(const void *data, std::size_t row_stride, std::size_t column_stride, in
         return pack_plane(x, stride, rows, columns, planes) ? 1 : 0;
     } else {
         const int lines = by_columns ? rows : columns, length = by_columns ? columns : rows;
-        Integer magnitudes = 0, any = 0;
-        for (int line = 0; line < lines; ++line) {
-            const Integer *values = x + static_cast<std::size_t>(line) * stride;
-            for (int i = 0; i < length; ++i) {
-                magnitudes |= static_cast<Integer>(values[i] ^ (values[i] >> (8 * sizeof(Integer) - 1)));
-                any |= values[i];
+        Integer magnitude[64] = {}, integer[64] = {};
+        for_stretches(x, stride, lines, length, [&](const Integer *values, int, int n) VERINFER_INLINE_LAMBDA {
+            for (int i = 0; i < n; ++i) {
+                magnitude[i] |= static_cast<Integer>(values[i] ^ (values[i] >> (8 * sizeof(Integer) - 1)));
+                integer[i] |= values[i];
             }
+        });
+        Integer magnitudes = 0, any = 0;
+        for (int i = 0; i < 64; ++i) {
+            magnitudes |= magnitude[i];
+            any |= integer[i];
         }
         if (any == 0) return 0;
         const int count = bytes_for(static_cast<std::uint64_t>(magnitudes));
         alignas(64) std::int8_t bytes[kPanelBytes];
         for (int plane = 0; plane < count; ++plane) {
             const Integer bias = plane + 1 < count ? 128 : 0;
-            for (int line = 0; line < lines; ++line) {
-                const Integer *values = x + static_cast<std::size_t>(line) * stride;
-                std::int8_t *to = bytes + line * length;
-                for (int i = 0; i < length; ++i) to[i] = static_cast<std::int8_t>(values[i] >> (8 * plane) ^ bias);
-            }
+            for_stretches(x, stride, lines, length, [&](const Integer *values, int at, int n) VERINFER_INLINE_LAMBDA {
+                for (int i = 0; i < n; ++i) {
+                    bytes[at + i] = static_cast<std::int8_t>(values[i] >> (8 * plane) ^ bias);
+                }
+            });
             pack_plane(bytes, static_cast<std::size_t>(length), rows, columns, planes + plane * kPanelBytes);
         }
         return count;

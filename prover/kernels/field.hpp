@@ -20,9 +20,11 @@ using int64_t = long;
 
 #if defined(__CUDACC__)
 #define VERINFER_INLINE __host__ __device__ __forceinline__
+#define VERINFER_INLINE_LAMBDA
 #define VERINFER_UNROLL _Pragma("unroll")
 #else
 #define VERINFER_INLINE inline __attribute__((always_inline))
+#define VERINFER_INLINE_LAMBDA __attribute__((always_inline))
 #define VERINFER_UNROLL _Pragma("GCC unroll 16")
 #endif
 

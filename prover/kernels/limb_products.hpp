@@ -13,8 +13,6 @@
 
 #include "field.hpp"
 
-#define VERINFER_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace verinfer::VERINFER_PATH {
 
 constexpr std::uint64_t kLimbMask = (std::uint64_t{1} << 52) - 1;
