@@ -33,7 +33,7 @@ from verifier.sumcheck.system import ClampTable, PairTable, System
 from verifier.sumcheck.transcript import Transcript
 from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
 
-CAP = 5
+CAP = 7
 """The height of the capped level: higher is dearer to commit to, and saves rounds."""
 
 

@@ -1112,7 +1112,7 @@ def verify(
     check(len(words) == 2 * parameter_count, "not the key's commitments")
     slots, leaves = leaf_slots(system)
     t = bits(leaves)
-    height = min(5, t)
+    height = min(7, t)
     c = t - height
     nodes = math.ceil(leaves / 2**height)
     cap_chunks = math.ceil(nodes / 2**l)

@@ -130,16 +130,16 @@ def test_leaf_equations_say_what_the_leaves_say(name: str, options: object) -> N
 
 def test_slots_stand_at_multiples_of_their_length() -> None:
     system = System()
-    for shape in ((3, 5), (1,), (2, 2), (9,)):
+    for shape in ((3, 5), (1,), (2, 2), (9,), (200,)):
         system.lookup(RangeTable(7), (system.add(Public(shape, ("input", 0))),))
     tree = tree_of(system)
     end = 0
     for slot in tree.slots:
         assert slot.offset == end and slot.offset % (1 << slot.bits) == 0
         end += 1 << slot.bits
-    assert tree.leaves == end == 32 + 1 + 4 + 16 + 8
-    assert tree.padding == (32 - 15) + 0 + 0 + (16 - 9)
-    assert tree.bits == 6 and tree.cap_bits == 1 and tree.cap_nodes == 2
+    assert tree.leaves == end == 256 + 32 + 1 + 4 + 16 + 8
+    assert tree.padding == (256 - 200) + (32 - 15) + 0 + 0 + (16 - 9)
+    assert tree.bits == 9 and tree.cap_bits == 2 and tree.cap_nodes == 3
 
 
 def test_nothing_looked_up_is_one_leaf() -> None:
