@@ -6,10 +6,11 @@ that is not one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from prover.sumcheck.commitments import commit
+import numpy as np
+
 from prover.sumcheck.merge import Committed, prove_merge, prove_opening
 from prover.sumcheck.products import group_term
 from prover.sumcheck.rounds import Term, prove_rounds
@@ -29,6 +30,7 @@ from verifier.sumcheck.argument import (
     public_values,
 )
 from verifier.sumcheck.fractions import leaf_equations
+from verifier.sumcheck.layout import Polynomial
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.products import grouped
 from verifier.sumcheck.reduction import reduce
@@ -109,7 +111,7 @@ class Forger:
         plan, device = self.plan, self.device
         speaker = Speaker(self.transcript())
         transcript = speaker.transcript
-        _, honest = commit(device, plan.advice, plan.options.chunk_bits, self.witness.value)
+        honest = [polynomial_cells(polynomial, self.witness.value) for polynomial in plan.advice.polynomials]
         points, cells = self._committed(self.advice(honest))
         speaker.say_bytes(self.advice_points(points))
         gamma, alpha = transcript.challenges(2)
@@ -185,6 +187,14 @@ class Forger:
                 denominators[slot.offset + place] = (alpha - fingerprint) % SCALAR_FIELD
         rows = list(range(len(denominators)))
         return rows, self.device.vector(denominators), numerators
+
+
+def polynomial_cells(polynomial: Polynomial, values: Callable[[int], Any]) -> Any:
+    """The cells of a polynomial as unbounded integers, zero where they pad."""
+    cells = np.zeros(1 << polynomial.bits, dtype=object)
+    for slot in polynomial.slots:
+        cells[[slot.offset + place for place in padded_places(slot.shape)]] = values(slot.tensor).reshape(-1)
+    return cells
 
 
 def padded_places(shape: Sequence[int]) -> list[int]:
