@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
@@ -73,16 +76,39 @@ def prove_opening(
     combined = device.joined([], 1 << chunk_bits)
     start = 0
     for part in committed:
-        for polynomial, cells in zip(part.layout.polynomials, part.cells, strict=True):
-            rows = [0 if number is None else scalars[start + number] for number in polynomial.chunks]
-            chunks = cells.reshape(1, -1, 1 << chunk_bits)
-            combined = device.add_scaled(1, device.contract(chunks, device.vector(rows)), combined)
+        for chunks, rows in _matrices(part, scalars[start : start + part.layout.chunks], chunk_bits):
+            combined = device.add_scaled(1, device.contract(chunks[None], device.vector(rows)), combined)
         start += part.layout.chunks
     rows = scalars[start:]
     shape = (1, len(rows), 1 << chunk_bits)
     padded = device.joined([fractions], len(rows) << chunk_bits)
     combined = device.add_scaled(1, device.contract_vector(padded, shape, device.vector(rows)), combined)
     _open(speaker, device, combined, point[len(point) - chunk_bits :])
+
+
+def _matrices(
+    part: Committed, scalars: Sequence[int], chunk_bits: int
+) -> Iterator[tuple[IntArray, list[int]]]:
+    """All chunks that have a scalar other than zero as rows of a few matrices, with the rows' scalars.
+
+    The polynomials of few chunks are put together by their type: a short product costs as much as a long one.
+    """
+    few: dict[np.dtype[Any], list[tuple[IntArray, int]]] = {}
+    for polynomial, cells in zip(part.layout.polynomials, part.cells, strict=True):
+        chunks = cells.reshape(-1, 1 << chunk_bits)
+        rows = [0 if number is None else scalars[number] for number in polynomial.chunks]
+        if len(rows) > _FEW_CHUNKS:
+            yield chunks, rows
+        else:
+            live = [(chunk, row) for chunk, row in zip(chunks, rows, strict=True) if row]
+            few.setdefault(cells.dtype, []).extend(live)
+    for alike in few.values():
+        for start in range(0, len(alike), _STACKED_CHUNKS):
+            stack = alike[start : start + _STACKED_CHUNKS]
+            yield np.stack([chunk for chunk, _ in stack]), [row for _, row in stack]
+
+
+_FEW_CHUNKS, _STACKED_CHUNKS = 16, 64
 
 
 def _open(speaker: Speaker, device: Device, vector: Vector, point: Point) -> None:
