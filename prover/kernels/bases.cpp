@@ -139,8 +139,8 @@ class Bases {
 void register_msm(nb::module_ &module) {
     nb::class_<Bases>(module, "Bases", "Points of G1 to commit with, as many as the longest vector has scalars.")
         .def(nb::init<const nb::bytes &>(), "raw"_a,
-             "From points of 64 bytes: x * 2^256 mod q and y * 2^256 mod q, little-endian, as halo2's and snarkjs' files "
-             "have them.\n\nRaises ValueError for a point at infinity or off the curve, or that is not canonical.")
+             "From points of 64 bytes: x * 2^256 mod q and y * 2^256 mod q, little-endian, as halo2's and snarkjs' "
+             "files have them.\n\nRaises ValueError for a point at infinity or off the curve, or that is not canonical.")
         .def("__len__", &Bases::size)
         .def("commit", &Bases::commit, "scalars"_a.noconvert(),
              "sum_i scalars[i] * point[i], over a prefix of the points if the vector is shorter: 64 bytes, x and y "

@@ -29,7 +29,7 @@ struct Part {
     std::size_t size() const { return end - begin; }
     // The k of the rows and columns; 0 where there are none.
     int column_bits() const {
-        return largest <= kFewBuckets ? 0 : static_cast<int>(std::bit_width(largest) + 1) / 2;
+        return largest <= kFewBuckets ? 0 : static_cast<int>(std::bit_width(largest)) / 2;
     }
     // Of the dependent sums.
     std::size_t chains() const { return column_bits() == 0 ? 1 : 2; }
@@ -186,7 +186,7 @@ std::vector<Part> cut(std::span<const Scalars *const> sums) {
     for (std::size_t sum = 0; sum < sums.size(); ++sum) {
         const Windows &windows = sums[sum]->windows();
         // A cut costs another reduction of the buckets.
-        const std::size_t wanted = std::max({work / (3 * threads()), kMostPoints, std::size_t{16} * windows.largest});
+        const std::size_t wanted = std::max({work / (3 * threads()), kMostPoints, 16 * std::size_t{windows.largest}});
         const std::size_t most = threads() == 1 ? kMostPointsOfOne : std::min(wanted, kMostPointsOfOne);
         const std::size_t size = sums[sum]->size(), pieces = (size + most - 1) / most;
         for (int window = 0; window < windows.count; ++window) {
@@ -202,7 +202,8 @@ std::vector<Part> cut(std::span<const Scalars *const> sums) {
 std::vector<std::size_t> tasks(std::span<const Part> parts) {
     std::size_t work = 0;
     for (const Part &part : parts) work += part.size();
-    const std::size_t wanted = threads() == 1 ? kMostPoints : std::clamp(work / (3 * threads()), kLeastPoints, kMostPoints);
+    const std::size_t wanted =
+        threads() == 1 ? kMostPoints : std::clamp(work / (3 * threads()), kLeastPoints, kMostPoints);
     std::vector<std::size_t> starts = {0};
     std::size_t size = 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {

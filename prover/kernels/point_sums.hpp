@@ -33,7 +33,7 @@ struct PointSumKernels {
 };
 VERINFER_PATHS(PointSumKernels, point_sum_kernels)
 
-constexpr std::size_t kScratchPerGroup = 3 * 5 * 8 * kLanes;  // three elements in limbs of 52 bits for each pair
+constexpr std::size_t kScratchPerGroup = 5 * 8 * kLanes;  // an element in limbs of 52 bits for each pair
 constexpr std::size_t pair_scratch(std::size_t count) {
     return (count + kLanes - 1) / kLanes * kScratchPerGroup;
 }

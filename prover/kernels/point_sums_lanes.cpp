@@ -8,13 +8,7 @@ namespace {
 using Product = Lanes<Fq, 2>;
 using Point = ProjectivePoint<Product>;
 
-// What the way forward leaves to the way back, for eight pairs.
-struct Group {
-    Product products;  // of the denominators before this one in its chain
-    Product denominators;
-    Lanes<Fq> left_x;
-};
-static_assert(sizeof(Group) <= kScratchPerGroup);
+static_assert(sizeof(Product) <= kScratchPerGroup);
 
 // A chain of products depends on itself, one after the other; several keep the processor busy.
 constexpr std::size_t kChains = 4;
@@ -35,6 +29,7 @@ VERINFER_INLINE Product y_of(const Fq *coordinates, const PointReference *refere
         negative |= (references[i] & 1) << i;
     }
     const Lanes<Fq> y = gather(coordinates, rows);
+    if (negative == 0) return y;  // always, behind the first round
     return select(negative, broadcast(Fq::zero()) - y, y);
 }
 
@@ -91,7 +86,9 @@ bool add_pairs(const AffinePoint *points, const PointReference *left, const Poin
     if (count == 0) return true;
     constexpr std::size_t ahead = 6 * kLanes;
     const Fq *coordinates = &points->x;
-    Group *groups = reinterpret_cast<Group *>(scratch);
+    // Of the denominators before each group in its chain. What else the way back needs is loaded again: less memory is
+    // faster than fewer instructions.
+    Product *products = reinterpret_cast<Product *>(scratch);
     const std::size_t last = (count - 1) / kLanes * kLanes;  // where the last group begins
     Tail tail(left + last, right + last, count - last);
     Product chains[kChains];
@@ -106,21 +103,22 @@ bool add_pairs(const AffinePoint *points, const PointReference *left, const Poin
         const Lanes<Fq> left_x = x_of(coordinates, i < last ? left + i : tail.left);
         const Product denominators = x_of(coordinates, i < last ? right + i : tail.right) - left_x;
         Product &chain = chains[i / kLanes % kChains];
-        groups[i / kLanes] = {chain, denominators, left_x};
+        products[i / kLanes] = chain;
         chain = chain * denominators;
     }
     if (!invert(chains)) return false;
     for (std::size_t i = last + kLanes; i > 0;) {
         i -= kLanes;
-        const Group &group = groups[i / kLanes];
         Product &chain = chains[i / kLanes % kChains];
-        const Product inverses = chain * group.products;
-        chain = chain * group.denominators;
+        const Lanes<Fq> left_x = x_of(coordinates, i < last ? left + i : tail.left);
+        const Product denominators = x_of(coordinates, i < last ? right + i : tail.right) - left_x;
+        const Product inverses = chain * products[i / kLanes];
+        chain = chain * denominators;
         const Product left_y = y_of(coordinates, i < last ? left + i : tail.left);
         const Product right_y = y_of(coordinates, i < last ? right + i : tail.right);
         const Product slope = (right_y - left_y) * inverses;
-        const auto x = squared(slope) - (group.left_x + group.left_x + group.denominators);
-        const auto y = slope * (group.left_x - x) - left_y;
+        const auto x = squared(slope) - (left_x + left_x + denominators);
+        const auto y = slope * (left_x - x) - left_y;
         store_pairs(i < last ? &sums[i].x : &tail.sums[0].x, x, y);
     }
     for (std::size_t i = last; i < count; ++i) sums[i] = tail.sums[i - last];

@@ -155,7 +155,8 @@ void register_univariate(nb::module_ &module) {
                static_cast<NewVector (*)(const Vector &, const nb::bytes &)>(&divide_linear), "f"_a.noconvert(),
                "a"_a, "The quotient of the polynomial with coefficients f by X - a; the remainder is dropped.");
     module.def("combine", &combine, "vectors"_a.noconvert(), "scalars"_a,
-               "The sum of scalars[k] * vectors[k], as long as the longest; the others count as zero behind their ends.");
+               "The sum of scalars[k] * vectors[k], as long as the longest; the others count as zero behind their "
+               "ends.");
 }
 
 }  // namespace verinfer
