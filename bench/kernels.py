@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prover import _kernels
+from verifier.bn254 import BASE_FIELD
+from verifier.powers_of_tau import encode_g1_points
 
 Vector = NDArray[np.uint64]
 Row = tuple[str, float]  # what was measured, and nanoseconds
@@ -126,11 +128,55 @@ def fractions(size: int) -> Iterator[Row]:
         yield f"fractions: {part}, a leaf", median(seconds_of_runs) / leaves * 1e9
 
 
+def commitments(size: int) -> Iterator[Row]:
+    """Multi-scalar multiplications, for each scalar."""
+    rng = np.random.default_rng(0)
+    bases = _kernels.Bases(distinct_points(1 << size))
+    for log in sorted({1, *range(4, size, 4), size}):
+        scalars = random_vector(rng, 1 << log)
+        kernel = partial(bases.commit, scalars)
+        yield f"commitment to 2^{log} field elements", nanoseconds(kernel, 1 << log)
+    folds = [random_vector(rng, 1 << log) for log in range(1, size)]
+    yield "commitments to the folds of an opening", nanoseconds(lambda: bases.commit_all(folds), 1 << size)
+    for bits in (4, 8, 12, 16):
+        integers = rng.integers(-(1 << bits - 1), 1 << bits - 1, (1, 1 << size)).astype(np.int16)
+        kernel = partial(bases.commit_ints, integers)
+        yield f"commitment to integers of {bits} bits", nanoseconds(kernel, 1 << size)
+
+
+def distinct_points(count: int) -> bytes:
+    """The points of G1 whose x are the least, raw as in the files of an SRS."""
+    points = bytearray()
+    x = 0
+    while len(points) < 64 * count:
+        x += 1
+        square = (x**3 + 3) % BASE_FIELD
+        y = pow(square, (BASE_FIELD + 1) // 4, BASE_FIELD)
+        if y * y % BASE_FIELD == square:
+            points += encode_g1_points([(x, y)])
+    return bytes(points)
+
+
+def univariate(size: int) -> Iterator[Row]:
+    """Polynomials in one variable, for each coefficient."""
+    rng = np.random.default_rng(0)
+    length = 1 << size
+    f, x = random_vector(rng, length), random_scalar(rng)
+    folds = [random_vector(rng, length >> i) for i in range(size)]
+    factors = [random_scalar(rng) for _ in folds]
+    yield "fold_pairs", nanoseconds(lambda: _kernels.fold_pairs(f, x), length)
+    yield "evaluate", nanoseconds(lambda: _kernels.evaluate(f, x), length)
+    yield "divide_linear", nanoseconds(lambda: _kernels.divide_linear(f, x), length)
+    yield "combine all folds", nanoseconds(lambda: _kernels.combine(folds, factors), length)
+
+
 BENCHES: dict[str, Callable[[int], Iterator[Row]]] = {
     "vectors": vectors,
     "contraction": contraction,
     "products": products,
     "fractions": fractions,
+    "commitments": commitments,
+    "univariate": univariate,
 }
 
 
