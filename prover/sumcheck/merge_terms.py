@@ -34,6 +34,8 @@ from verifier.sumcheck.weights import Factor, Weights, at_point, padded_bits
 Shape = tuple[int, ...]
 _DENSE_BITS = 9
 """Polynomials of so few variables are not worth cutting."""
+_MOST_PASSES = 32
+"""A polynomial cut costs a pass of integers for each set of last factors; so many cost as much as none."""
 
 
 def polynomial_terms(device: Device, polynomial: Polynomial, cells: IntArray, reduced: Reduced) -> list[Term]:
@@ -47,6 +49,10 @@ def polynomial_terms(device: Device, polynomial: Polynomial, cells: IntArray, re
             axis = _cut(shape, claims)
             if axis is not None:
                 return _cut_terms(device, _true_cells(cells, slot.shape), shape, claims, axis)
+    if polynomial.bits > _DENSE_BITS:
+        terms = _packed_terms(device, polynomial, cells, reduced)
+        if terms:
+            return terms
     weights = _polynomial_weights(device, polynomial, reduced)
     values = device.integers(cells)
     return [Term(polynomial.bits, [values, weights], device.dot(values, weights))]
@@ -71,19 +77,9 @@ def _with_long_axes_cut(shape: Shape, claims: Sequence[Weights]) -> tuple[Shape,
 
 def _cut(shape: Shape, claims: Sequence[Weights]) -> int | None:
     """The first of the last axes: the cut nearest the middle that no factor reaches across."""
-    best = None
-    for axis in range(1, len(shape)):
-        before, behind = padded_bits(shape[:axis]), padded_bits(shape[axis:])
-        crossed = any(
-            any(a < axis for a in factor.axes) and any(a >= axis for a in factor.axes)
-            for weights in claims
-            for factor in weights.proper_factors
-        )
-        if before and behind and not crossed:
-            size = (1 << before) + (1 << behind)
-            if best is None or size < best[0]:
-                best = size, axis
-    return None if best is None else best[1]
+    bits = padded_bits(shape)
+    cuts = {behind: axis for behind, axis in _boundaries(shape, claims).items() if 0 < behind < bits}
+    return cuts[min(cuts, key=lambda behind: (1 << behind) + (1 << (bits - behind)))] if cuts else None
 
 
 def _cut_terms(
@@ -138,6 +134,60 @@ def _expansion(
         return Term(padded_bits(last), padded, total)
 
     return expand
+
+
+def _packed_terms(device: Device, polynomial: Polynomial, cells: IntArray, reduced: Reduced) -> list[Term]:
+    """The terms for a polynomial that tensors share, cut where all of them can be; none if nowhere."""
+    finer = [
+        (slot, *_with_long_axes_cut(slot.shape, reduced.committed.get(slot.tensor, ())))
+        for slot in polynomial.slots
+    ]
+    common = [_boundaries(shape, claims) for _, shape, claims in finer]
+    cuts = set(common[0]).intersection(*common[1:])
+    if not cuts:
+        return []
+    last_bits = min(cuts, key=lambda bits: (1 << bits) + (1 << (polynomial.bits - bits)))
+    rows = 1 << (polynomial.bits - last_bits)
+    groups: dict[object, tuple[Vector, list[Vector]]] = {}
+    for place, ((_, shape, claims), boundaries) in enumerate(zip(finer, common, strict=True)):
+        axis = boundaries[last_bits]
+        for weights in claims:
+            first = [factor for factor in weights.proper_factors if factor.axes[0] < axis]
+            last = [factor for factor in weights.proper_factors if factor.axes[0] >= axis]
+            names = frozenset((tuple(a - axis for a in f.axes), f.sizes, f.key) for f in last)
+            key = shape[axis:], names
+            if key not in groups:
+                behind = expanded(device, shape[axis:], last, axis)
+                groups[key] = behind, [device.joined([], 1 << (s.bits - last_bits)) for s, _, _ in finer]
+            before = groups[key][1]
+            mine = expanded(device, shape[:axis], first, 0)
+            before[place] = device.add_scaled(weights.scale, mine, before[place])
+    if len(groups) > _MOST_PASSES:
+        return []
+    behinds = [behind for behind, _ in groups.values()]
+    matrix = cells.reshape(rows, 1 << last_bits, 1)
+    sums = device.contract(matrix, device.joined(behinds, len(behinds) << last_bits))
+    by_group = device.arranged(sums, (rows, len(behinds)), (1, 0), (len(behinds), rows))
+    terms = []
+    for i, (_, parts) in enumerate(groups.values()):
+        before, part = device.joined(parts, rows), device.part(by_group, i * rows, rows)
+        terms.append(Term(polynomial.bits, [part, before], device.dot(part, before), last_bits))
+    first_shape, last_shape = (rows,), (1 << last_bits,)
+    terms[0].expand = _expansion(device, cells, first_shape, last_shape, terms, behinds)
+    return terms
+
+
+def _boundaries(shape: Shape, claims: Sequence[Weights]) -> dict[int, int]:
+    """The cuts that no factor reaches across: the variables behind each, and the first axis behind it."""
+    found = {padded_bits(shape): 0}
+    for axis in range(1, len(shape)):
+        if not any(
+            min(factor.axes) < axis <= max(factor.axes)
+            for weights in claims
+            for factor in weights.proper_factors
+        ):
+            found.setdefault(padded_bits(shape[axis:]), axis)
+    return found
 
 
 def _padded(shape: Shape) -> Shape:
