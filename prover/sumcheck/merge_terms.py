@@ -22,14 +22,14 @@ import numpy as np
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
-from prover.sumcheck.factors import factor_vector
+from prover.sumcheck.factors import expanded, padded_shape, product_of
 from prover.sumcheck.rounds import Term
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.layout import Polynomial, Slot
 from verifier.sumcheck.maps import Reshape
 from verifier.sumcheck.multilinear import Point, bits_of
 from verifier.sumcheck.reduction import Reduced
-from verifier.sumcheck.weights import Factor, Weights, at_point, padded_bits
+from verifier.sumcheck.weights import Weights, at_point, padded_bits
 
 Shape = tuple[int, ...]
 _DENSE_BITS = 9
@@ -104,7 +104,7 @@ def _cut_terms(
     matrix = cells.reshape(cells_before, cells_behind, 1)
     sums = device.contract(matrix, device.joined(behinds, columns * cells_behind))
     by_claim = device.arranged(
-        sums, (*first, columns), (len(first), *range(len(first))), (columns, *_padded(first))
+        sums, (*first, columns), (len(first), *range(len(first))), (columns, *padded_shape(first))
     )
     terms = []
     size = 1 << padded_bits(first)
@@ -130,7 +130,7 @@ def _expansion(
         weights = device.combine(list(behinds), [device.scalars(term.factors[1])[0] for term in terms])
         total = sum(term.sum for term in terms) % SCALAR_FIELD
         order = range(len(last))
-        padded = [device.arranged(vector, last, order, _padded(last)) for vector in (values, weights)]
+        padded = [device.arranged(vector, last, order, padded_shape(last)) for vector in (values, weights)]
         return Term(padded_bits(last), padded, total)
 
     return expand
@@ -190,10 +190,6 @@ def _boundaries(shape: Shape, claims: Sequence[Weights]) -> dict[int, int]:
     return found
 
 
-def _padded(shape: Shape) -> Shape:
-    return tuple(1 << bits_of(n) for n in shape)
-
-
 def _polynomial_weights(device: Device, polynomial: Polynomial, reduced: Reduced) -> Vector:
     """The weights of all claims on a polynomial's cells."""
     parts = [_slot_weights(device, slot, reduced.committed.get(slot.tensor, ())) for slot in polynomial.slots]
@@ -207,22 +203,3 @@ def _slot_weights(device: Device, slot: Slot, claims: Sequence[Weights]) -> Vect
             weights.scale, expanded(device, slot.shape, weights.proper_factors, 0), total
         )
     return total
-
-
-def expanded(device: Device, shape: Shape, factors: Sequence[Factor], start: int) -> Vector:
-    """The product of factors over all axes of a shape, zero on the padding; its first axis is `start`."""
-    return device.arranged(
-        product_of(device, shape, factors, start), shape, range(len(shape)), _padded(shape)
-    )
-
-
-def product_of(device: Device, shape: Shape, factors: Sequence[Factor], start: int) -> Vector:
-    """The same on the true cells alone."""
-    made = device.vector([1])
-    axes: list[int] = []
-    for factor in factors:
-        made = device.kron(made, factor_vector(device, factor))
-        axes += [axis - start for axis in factor.axes]
-    sizes = tuple(shape[axis] for axis in axes)
-    order = sorted(range(len(axes)), key=lambda i: axes[i])
-    return device.arranged(made, sizes, order, tuple(sizes[i] for i in order))

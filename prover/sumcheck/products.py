@@ -15,7 +15,7 @@ import numpy as np
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
-from prover.sumcheck.factors import factor_vector
+from prover.sumcheck.factors import expanded, factor_vector, padded_shape
 from prover.sumcheck.rounds import Term
 from prover.sumcheck.witness import Witness
 from verifier.bn254 import SCALAR_FIELD
@@ -57,18 +57,11 @@ def _sum_of_products(device: Device, factors: Sequence[Vector]) -> int:
 
 def _shared_weights(device: Device, instance: Instance) -> Vector:
     """w_B(b) for all (b, k)."""
-    sizes = dict(instance.shared)
-    order = [label for label, _ in instance.shared]
-    made = device.vector([1])
-    axes: list[int] = []
-    for factor in instance.shared_factors:
-        made = device.kron(made, factor_vector(device, factor))
-        axes += factor.axes
-    shape = tuple(sizes[label] for label in axes)
-    padded = tuple(1 << bits_of(sizes[label]) for label in order)
-    arranged = device.arranged(made, shape, [axes.index(label) for label in order], padded)
+    place = {label: axis for axis, (label, _) in enumerate(instance.shared)}
+    factors = [f.moved(tuple(place[label] for label in f.axes)) for f in instance.shared_factors]
+    weights = expanded(device, tuple(n for _, n in instance.shared), factors, 0)
     contracted = math.prod(1 << bits_of(n) for _, n in instance.contracted)
-    return device.repeated(arranged, contracted)
+    return device.repeated(weights, contracted)
 
 
 @dataclass
@@ -86,9 +79,8 @@ def _operand(device: Device, witness: Witness, instance: Instance, side: str) ->
     tensor = product.left if left else product.right
     labels = product.left_labels if left else product.right_labels
     factors = instance.left_factors if left else instance.right_factors
-    steps: list[Step] = [(list(factor.axes), factor_vector(device, factor), []) for factor in factors]
-    tensor, axes, window_steps, used = _beneath_windows(device, witness.system, tensor, labels, factors)
-    steps = [step for factor, step in zip(factors, steps, strict=True) if factor not in used] + window_steps
+    tensor, axes, steps, used = _beneath_windows(device, witness.system, tensor, labels, factors)
+    steps += [(list(f.axes), factor_vector(device, f), []) for f in factors if f not in used]
     partial = _Partial(axes, witness.value(tensor).reshape([n for _, n in axes]))
     # what shrinks the tensor most comes first, while its entries are small integers
     for taken, weights, made in sorted(
@@ -98,7 +90,7 @@ def _operand(device: Device, witness: Witness, instance: Instance, side: str) ->
     vector = partial.vector if partial.integers is None else device.integers(partial.integers)
     order = [label for label, _ in (*instance.shared, *instance.contracted)]
     names = [label for label, _ in partial.axes]
-    padded = tuple(1 << bits_of(n) for _, n in (*instance.shared, *instance.contracted))
+    padded = padded_shape(tuple(n for _, n in (*instance.shared, *instance.contracted)))
     shape = tuple(n for _, n in partial.axes)
     return device.arranged(vector, shape, [names.index(label) for label in order], padded)
 

@@ -26,9 +26,9 @@ from verifier.msm import Sum
 from verifier.srs_head import SrsHead
 from verifier.sumcheck.fractions import CapClaims, leaf_equations, verify_tree
 from verifier.sumcheck.hyperkzg import verify_opening
-from verifier.sumcheck.layout import Layout, Polynomial
+from verifier.sumcheck.layout import Polynomial
 from verifier.sumcheck.messages import Messages
-from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_point, eq_vector
+from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_mass, eq_point, eq_vector
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.products import Group, grouped
 from verifier.sumcheck.reduction import Reduced, reduce
@@ -107,12 +107,11 @@ def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Su
         plan, transcript.challenge(), committed_part, reduced, groups, factors, product_point, cap
     )
     merge_total = merge.total - merge.reduced.known(values)
-    degree = 2
-    merge_point, value = verify_rounds(messages, transcript, merge_total, merge_variables(plan), degree)
+    merge_point, value = verify_rounds(messages, transcript, merge_total, merge_variables(plan), degree=2)
     scalars = chunk_scalars(plan, merge, merge_point)
-    messages_point = merge_point[len(merge_point) - plan.options.chunk_bits :]
+    opening_point = merge_point[len(merge_point) - plan.options.chunk_bits :]
     commitments = [*parameters, *advice, *fractions]
-    verify_opening(messages, transcript, scalars, commitments, messages_point, value, srs)
+    verify_opening(messages, transcript, scalars, commitments, opening_point, value, srs)
     messages.end()
 
 
@@ -264,11 +263,9 @@ def chunk_scalars(plan: Plan, merge: Merge, point: Point) -> list[int]:
 
 def cap_weight(plan: Plan, merge: Merge, point: Point) -> int:
     """The extension of the weights on the fractions: the sum's over the nodes there are, and eq."""
-    from verifier.sumcheck.fractions import index_extension
-
     cap_point, coefficient = merge.cap_point
     padding = plan.fraction_bits - plan.tree.cap_bits
-    nodes, _ = index_extension(point, plan.tree.cap_nodes)
+    nodes = eq_mass(point, plan.tree.cap_nodes)
     at_cap = eq_index(point[:padding], 0) * eq_point(cap_point, point[padding:])
     return (merge.cap_sum * nodes + coefficient * at_cap) % SCALAR_FIELD
 
@@ -294,8 +291,3 @@ def _spread(polynomial: Polynomial, weight: int, point: Point, chunk_bits: int, 
     for number, eq in zip(polynomial.chunks, eq_vector(first), strict=True):
         if number is not None:
             scalars[number] = weight * eq % SCALAR_FIELD
-
-
-def layouts(plan: Plan) -> tuple[Layout, Layout]:
-    """The layouts of parameters and advice."""
-    return plan.parameters, plan.advice

@@ -20,6 +20,7 @@ claim on a level becomes one on the level beneath by a sumcheck, down to the lea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,14 +83,7 @@ class Tree:
     @cached_property
     def padding(self) -> int:
         """The number of leaves that pad lookups."""
-        return sum((1 << slot.bits) - _cells(slot.shape) for slot in self.slots if not slot.is_table)
-
-
-def _cells(shape: Shape) -> int:
-    cells = 1
-    for n in shape:
-        cells *= n
-    return cells
+        return sum((1 << slot.bits) - math.prod(slot.shape) for slot in self.slots if not slot.is_table)
 
 
 def tree_of(system: System) -> Tree:

@@ -228,8 +228,3 @@ def _cost(structure: Structure, limb_bits: int, clamp_bits: int) -> int:
     groups = grouped(system, _reduced_claims(system, tree).products)
     products = sum(1 << group.variables for group in groups if group.weighted)
     return tree.leaves + _committed_cells(system, Advice) + products
-
-
-def live_chunks(layouts: Sequence[Layout]) -> int:
-    """The number of chunks of several layouts."""
-    return sum(layout.chunks for layout in layouts)

@@ -17,7 +17,6 @@ So the number of groups, and with it the length of a proof, does not grow with t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -182,8 +181,3 @@ def _instance(system: System, claim: ProductClaim) -> Instance:
 
 def _sizes(labels: Labels, shape: tuple[int, ...]) -> dict[int, int]:
     return {label: n for label, n in zip(labels, shape, strict=True) if label is not None}
-
-
-def padded_cells(group: Group) -> int:
-    """The number of values that each factor of a group's sum has."""
-    return math.prod((1 << group.index_bits, 1 << group.bits))
