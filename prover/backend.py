@@ -7,7 +7,7 @@ own affair: it keeps that in this user's cache, or has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -178,6 +178,22 @@ class Backend(Protocol):
             If the key belongs to another circuit or SRS, or its proving key is not in the cache.
         """
         ...
+
+
+def key_of(circuit: Circuit, backend: str, srs: StoredSrs, sections: Mapping[str, bytes]) -> VerifyingKey:
+    """The verifying key of a circuit, with a backend's own sections."""
+    return VerifyingKey(
+        backend,
+        circuit.circuit_id,
+        circuit.header,
+        circuit.ops_root,
+        circuit.weights_root,
+        circuit.scales_hash,
+        tuple(port.scale for port in (*circuit.inputs, *circuit.outputs)),
+        srs.head,
+        srs.insecure,
+        sections,
+    )
 
 
 def check_key(key: VerifyingKey, circuit: Circuit, backend: str) -> None:

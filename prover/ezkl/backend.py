@@ -29,6 +29,7 @@ from prover.backend import (
     SetUp,
     check_key,
     check_srs,
+    key_of,
     sample_by_sample,
 )
 from prover.ezkl import export as exporting
@@ -280,16 +281,10 @@ def _key(circuit: Circuit, srs: StoredSrs, vk: Path, settings: Path, source: Pat
     length = _PROOF_LENGTH.search(solidity.decode())
     if length is None:
         raise EzklError("the Solidity source that ezkl wrote does not state the length of a proof")
-    return VerifyingKey(
+    return key_of(
+        circuit,
         NAME,
-        circuit.circuit_id,
-        circuit.header,
-        circuit.ops_root,
-        circuit.weights_root,
-        circuit.scales_hash,
-        tuple(port.scale for port in (*circuit.inputs, *circuit.outputs)),
-        srs.head,
-        srs.insecure,
+        srs,
         {
             "proof_length": int(length[1], 16).to_bytes(4, "big"),
             "settings": settings.read_bytes(),

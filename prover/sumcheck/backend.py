@@ -14,7 +14,7 @@ from circuits.circuit import Circuit
 from circuits.errors import FormatError, InputError, UnsupportedError
 from circuits.executor import checked
 from circuits.tensor import IntArray
-from prover.backend import Estimate, FindSrs, Proven, SetUp, check_key, check_srs, sample_by_sample
+from prover.backend import Estimate, FindSrs, Proven, SetUp, check_key, check_srs, key_of, sample_by_sample
 from prover.memory import forget_peak, peak_rss_bytes, require
 from prover.progress import Progress
 from prover.sumcheck.argument import prove
@@ -98,18 +98,7 @@ class SumcheckBackend:
         device = self._make_device(read_monomial_points(srs.path, options.chunk_bits), self._threads)
         progress("committing to the parameters")
         points, _ = commit(device, plan.parameters, options.chunk_bits, _parameters(circuit, plan))
-        key = VerifyingKey(
-            NAME,
-            circuit.circuit_id,
-            circuit.header,
-            circuit.ops_root,
-            circuit.weights_root,
-            circuit.scales_hash,
-            tuple(port.scale for port in (*circuit.inputs, *circuit.outputs)),
-            srs.head,
-            srs.insecure,
-            encode_sections(structure, options, points),
-        )
+        key = key_of(circuit, NAME, srs, encode_sections(structure, options, points))
         return SetUp(key, 0, cost.cells, time.monotonic() - began, peak_rss_bytes(), cached=False)
 
     def load(
