@@ -35,16 +35,39 @@ contract InferenceVerifier is IERC7992Verifier, IInferenceVerifier, ERC165 {
         external
         override
     {
-        checkInference(ModelId.wrap(modelId), commitment, output, proof);
+        checkInferenceFor(ModelId.wrap(modelId), commitment, output, proof, address(0));
         emit InferenceVerified(modelId, commitment, output, msg.sender);
     }
 
     /// @inheritdoc IInferenceVerifier
+    function verifyInferenceFor(
+        ModelId modelId,
+        bytes32 commitment,
+        bytes calldata output,
+        bytes calldata proof,
+        address recipient
+    ) external override {
+        checkInferenceFor(modelId, commitment, output, proof, recipient);
+        emit InferenceVerifiedFor(ModelId.unwrap(modelId), commitment, output, recipient, msg.sender);
+    }
+
+    /// @inheritdoc IInferenceVerifier
     function checkInference(ModelId modelId, bytes32 commitment, bytes calldata output, bytes calldata proof)
-        public
+        external
         view
         override
     {
+        checkInferenceFor(modelId, commitment, output, proof, address(0));
+    }
+
+    /// @inheritdoc IInferenceVerifier
+    function checkInferenceFor(
+        ModelId modelId,
+        bytes32 commitment,
+        bytes calldata output,
+        bytes calldata proof,
+        address recipient
+    ) public view override {
         if (proof.length < 4) revert ProofTooShort(proof.length);
         ProofSystem system = ProofSystem.wrap(bytes4(proof[:4]));
         ITierVerifier tier = tierVerifier[system];
@@ -54,7 +77,7 @@ contract InferenceVerifier is IERC7992Verifier, IInferenceVerifier, ERC165 {
         bytes32 codeHash = key.verifier == address(0) ? bytes32(0) : key.verifier.codehash;
         if (codeHash != key.codeHash) revert VerifierCodeChanged(key.verifier, key.codeHash, codeHash);
 
-        tier.verify(Statement(circuitId, header, commitment, output), key, proof[4:]);
+        tier.verify(Statement(circuitId, header, commitment, output, recipient), key, proof[4:]);
     }
 
     /// @inheritdoc IInferenceVerifier

@@ -129,6 +129,14 @@ contract EzklTierTest is RegistryTest {
         _verify();
     }
 
+    /// @dev A Halo2 proof binds no recipient: what it proves for one address it would prove for every other.
+    function testFuzz_verify_refusesARecipient(address recipient) public {
+        vm.assume(recipient != address(0));
+        bytes memory proof = abi.encodePacked(SYSTEM, inputs, HALO2_PROOF);
+        vm.expectRevert(abi.encodeWithSelector(EzklTier.RecipientNotSupported.selector, recipient));
+        verifier.checkInferenceFor(modelId, commitment, abi.encode(outputs), proof, recipient);
+    }
+
     function test_verify_refusesMissingInputs() public {
         bytes memory proof = abi.encodePacked(SYSTEM, new bytes(32 * INPUTS - 1));
         vm.expectRevert(abi.encodeWithSelector(SignedWords.WordsMissing.selector, 32 * INPUTS, 32 * INPUTS - 1));

@@ -79,6 +79,38 @@ contract OneStatementTier is ITierVerifier {
             verifier.checkInference(modelId, INPUT, OUTPUT, abi.encodePacked(FIRST, "first proof"));
         }
 
+        function testFuzz_verifyInferenceFor_handsOnTheRecipient(address recipient, address other) public {
+            vm.assume(recipient != other);
+            Statement memory statement = _statement();
+            statement.recipient = recipient;
+            first.expect(statement, entry.tiers[1], "first proof");
+            bytes memory proof = abi.encodePacked(FIRST, "first proof");
+
+            verifier.checkInferenceFor(modelId, INPUT, OUTPUT, proof, recipient);
+            vm.expectEmit(address(verifier));
+            emit IInferenceVerifier.InferenceVerifiedFor(
+                ModelId.unwrap(modelId), INPUT, OUTPUT, recipient, address(this)
+            );
+            verifier.verifyInferenceFor(modelId, INPUT, OUTPUT, proof, recipient);
+
+            vm.expectRevert(OneStatementTier.Refused.selector);
+            verifier.checkInferenceFor(modelId, INPUT, OUTPUT, proof, other);
+            vm.expectRevert(OneStatementTier.Refused.selector);
+            verifier.verifyInferenceFor(modelId, INPUT, OUTPUT, proof, other);
+        }
+
+        function testFuzz_functionsWithoutRecipient_takeProofsForAnyone(address recipient) public {
+            vm.assume(recipient != address(0));
+            Statement memory statement = _statement();
+            statement.recipient = recipient;
+            first.expect(statement, entry.tiers[1], "first proof");
+            bytes memory proof = abi.encodePacked(FIRST, "first proof");
+            vm.expectRevert(OneStatementTier.Refused.selector);
+            verifier.checkInference(modelId, INPUT, OUTPUT, proof);
+            vm.expectRevert(OneStatementTier.Refused.selector);
+            _verify(proof);
+        }
+
         function testFuzz_checkInference_handsOnWhatItGot(
             bytes32 commitment,
             bytes calldata output,
@@ -173,7 +205,7 @@ contract OneStatementTier is ITierVerifier {
         }
 
         function _statement() private view returns (Statement memory) {
-            return Statement(_circuitId(), entry.header, INPUT, OUTPUT);
+            return Statement(_circuitId(), entry.header, INPUT, OUTPUT, address(0));
         }
 
         function _tiers() private view returns (ITierVerifier[] memory tiers) {

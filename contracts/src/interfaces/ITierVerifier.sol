@@ -10,11 +10,13 @@ import {TierKey} from "../types/TierKey.sol";
 /// @param header The circuit's header, as the registry validated it.
 /// @param inputCommitment Root of the Merkle tree over the inputs.
 /// @param output `abi.encode(int256[])` of all outputs as integers.
+/// @param recipient For whom the proof was made; zero if for anyone.
 struct Statement {
     CircuitId circuitId;
     bytes header;
     bytes32 inputCommitment;
     bytes output;
+    address recipient;
 }
 
 /// @title One way of proving an inference

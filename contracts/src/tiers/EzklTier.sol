@@ -18,12 +18,14 @@ import {TierKey} from "../types/TierKey.sol";
 /// each, followed by the Halo2 proof.
 ///
 /// The field cannot tell x from x + p, and the generated verifier knows neither bounds nor signs. So this contract
-/// takes integers, checks them against the bounds of the circuit, and only then embeds them.
+/// takes integers, checks them against the bounds of the circuit, and only then embeds them. Nor does a Halo2 proof bind
+/// a recipient: a statement with one is refused.
 contract EzklTier is ITierVerifier {
     using CircuitHeader for bytes;
 
     ProofSystem private constant PROOF_SYSTEM = ProofSystem.wrap(bytes4(keccak256("ezkl-halo2-kzg-bn254-v1")));
 
+    error RecipientNotSupported(address recipient);
     error VerifierWithoutCode(address verifier);
 
     /// @inheritdoc ITierVerifier
@@ -33,6 +35,7 @@ contract EzklTier is ITierVerifier {
 
     /// @inheritdoc ITierVerifier
     function verify(Statement calldata statement, TierKey calldata key, bytes calldata proof) external view override {
+        if (statement.recipient != address(0)) revert RecipientNotSupported(statement.recipient);
         bytes memory header = statement.header;
         int256[] calldata outputs = SignedWords.decode(statement.output);
         _requireOutputsWithinBounds(header, outputs);
