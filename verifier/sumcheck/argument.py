@@ -17,25 +17,35 @@ lookup and every tensor that must be zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
 from verifier.msm import Sum
 from verifier.srs_head import SrsHead
+from verifier.sumcheck.dialogue import Dialogue
 from verifier.sumcheck.fractions import CapClaims, leaf_equations, verify_tree
 from verifier.sumcheck.hyperkzg import verify_opening
 from verifier.sumcheck.layout import Polynomial
 from verifier.sumcheck.messages import Messages
-from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_mass, eq_point, eq_vector
+from verifier.sumcheck.multilinear import (
+    Point,
+    bits_of,
+    eq_index,
+    eq_mass,
+    eq_point,
+    eq_run,
+    eq_vector,
+    eq_zeros,
+)
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.products import Group, grouped
 from verifier.sumcheck.reduction import Reduced, reduce
-from verifier.sumcheck.rounds import verify_rounds
 from verifier.sumcheck.system import Public
 from verifier.sumcheck.transcript import Transcript
-from verifier.sumcheck.weights import Weights, at_point
+from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
 
 
 @dataclass(frozen=True)
@@ -86,33 +96,43 @@ def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Su
     CheckFailed, FormatError
         If the argument does not hold.
     """
-    values = public_values(plan, instance)
-    transcript = begin(instance, plan)
-    messages = Messages(proof, transcript)
-    advice = messages.points(plan.advice.chunks)
-    gamma, alpha = transcript.challenges(2)
-    fractions = messages.points(plan.fraction_chunks)
-    cap, leaf = verify_tree(messages, transcript, plan.tree, alpha)
-    point = (*transcript.challenges(plan.point_bits - plan.tree.bits), *leaf.point)
+    messages = Messages(proof, begin(instance, plan), srs.tau_g2)
+    follow(messages, plan, public_values(plan, instance), parameters)
+    messages.end()
 
-    mix = transcript.challenge()
+
+def follow(
+    dialogue: Dialogue, plan: Plan, values: Mapping[int, Sequence[int]], parameters: Sequence[Sum]
+) -> None:
+    """Follow an argument from the prover's first message to the last, as `verify`.
+
+    Parameters
+    ----------
+    values
+        The cells of the system's public tensors.
+    """
+    advice = dialogue.points(plan.advice.chunks)
+    gamma, alpha = dialogue.challenges(2)
+    fractions = dialogue.points(plan.fraction_chunks)
+    cap, leaf = verify_tree(dialogue, plan.tree, alpha)
+    point = (*dialogue.challenges(plan.point_bits - plan.tree.bits), *leaf.point)
+
+    mix = dialogue.challenge()
     equations = leaf_equations(plan.system, plan.tree, leaf, alpha, gamma, mix)
     reduced = reduce(plan.system, at_one_point(plan, point, equations.claims, mix))
-    [committed_part] = messages.scalars(1)
+    [committed_part] = dialogue.scalars(1)
     groups = grouped(plan.system, reduced.products)
     total = equations.total - reduced.known(values) - committed_part
-    factors, product_point = _verify_products(messages, transcript, groups, total)
+    factors, product_point = _verify_products(dialogue, groups, total)
 
     merge = merged_claims(
-        plan, transcript.challenge(), committed_part, reduced, groups, factors, product_point, cap
+        plan, dialogue.challenge(), committed_part, reduced, groups, factors, product_point, cap
     )
     merge_total = merge.total - merge.reduced.known(values)
-    merge_point, value = verify_rounds(messages, transcript, merge_total, merge_variables(plan), degree=2)
+    merge_point, value = dialogue.rounds(merge_total, merge_variables(plan), degree=2)
     scalars = chunk_scalars(plan, merge, merge_point)
     opening_point = merge_point[len(merge_point) - plan.options.chunk_bits :]
-    commitments = [*parameters, *advice, *fractions]
-    verify_opening(messages, transcript, scalars, commitments, opening_point, value, srs)
-    messages.end()
+    verify_opening(dialogue, scalars, [*parameters, *advice, *fractions], opening_point, value)
 
 
 def public_values(plan: Plan, instance: Instance) -> dict[int, Sequence[int]]:
@@ -162,22 +182,23 @@ def product_degree(groups: Sequence[Group]) -> int:
 
 
 def _verify_products(
-    messages: Messages, transcript: Transcript, groups: Sequence[Group], total: int
+    dialogue: Dialogue, groups: Sequence[Group], total: int
 ) -> tuple[list[tuple[int, int]], Point]:
     """Follow the products' sumcheck to the claimed values of each group's factors.
 
     A group of fewer variables than there are rounds is summed where the variables before its own are zero.
     """
     rounds = product_variables(groups)
-    point, claim = verify_rounds(messages, transcript, total, rounds, product_degree(groups))
+    point, claim = dialogue.rounds(total, rounds, product_degree(groups))
+    zeros = eq_zeros(point)
     factors = []
     for group in groups:
-        left, right = messages.scalars(2)
+        left, right = dialogue.scalars(2)
         factors.append((left, right))
-        before, own = point[: rounds - group.variables], point[rounds - group.variables :]
-        claim -= eq_index(before, 0) * group.weight(own) % SCALAR_FIELD * left * right
-    if claim % SCALAR_FIELD:
-        raise CheckFailed("the products do not add up to what the lookups and zeros need")
+        before = rounds - group.variables
+        weight = zeros[before] * group.weight(point[before:]) % SCALAR_FIELD
+        claim -= weight * left % SCALAR_FIELD * right
+    dialogue.require_zero(claim, "the products do not add up to what the lookups and zeros need")
     return factors, point
 
 
@@ -246,18 +267,20 @@ def chunk_scalars(plan: Plan, merge: Merge, point: Point) -> list[int]:
     cells, f(u) = sum_j eq(u's first variables, j) * chunk_j(u's last l variables), and a polynomial of fewer
     variables than the merge stands where the variables before its own are zero.
     """
+    zeros, extensions = eq_zeros(point), Extensions(point)
+    chunk_bits = plan.options.chunk_bits
     scalars: list[int] = []
     for layout in (plan.parameters, plan.advice):
         of_layout = [0] * layout.chunks
         for polynomial in layout.polynomials:
-            weight = _polynomial_weight(polynomial, merge.reduced, point)
-            _spread(polynomial, weight, point, plan.options.chunk_bits, of_layout)
+            weight = _polynomial_weight(polynomial, merge.reduced, extensions)
+            _spread(polynomial, weight, zeros, point, chunk_bits, of_layout)
         scalars += of_layout
     fractions = [0] * plan.fraction_chunks
-    chunks = 1 << (plan.fraction_bits - plan.options.chunk_bits)
+    chunks = 1 << (plan.fraction_bits - chunk_bits)
     numbers = [j if j < plan.fraction_chunks else None for j in range(chunks)]
     weight = cap_weight(plan, merge, point[len(point) - plan.fraction_bits :])
-    _spread(Polynomial(plan.fraction_bits, numbers), weight, point, plan.options.chunk_bits, fractions)
+    _spread(Polynomial(plan.fraction_bits, numbers), weight, zeros, point, chunk_bits, fractions)
     return scalars + fractions
 
 
@@ -270,24 +293,51 @@ def cap_weight(plan: Plan, merge: Merge, point: Point) -> int:
     return (merge.cap_sum * nodes + coefficient * at_cap) % SCALAR_FIELD
 
 
-def _polynomial_weight(polynomial: Polynomial, reduced: Reduced, point: Point) -> int:
-    own = point[len(point) - polynomial.bits :]
-    total = 0
-    for slot in polynomial.slots:
-        place = eq_index(own[: polynomial.bits - slot.bits], slot.offset >> slot.bits)
-        axes, start = [], polynomial.bits - slot.bits
-        for n in slot.shape:
-            axes.append(own[start : start + bits_of(n)])
-            start += bits_of(n)
-        for weights in reduced.committed.get(slot.tensor, ()):
-            total += place * weights.evaluate(axes)
-    return total % SCALAR_FIELD
+class Extensions:
+    """The extensions of weights without their coefficients, each computed once.
+
+    A tensor's variables are the last ones of the merge's point, wherever it stands.
+    """
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+        self._known: dict[Hashable, int] = {}
+
+    def of(self, weights: Weights, shape: Shape) -> int:
+        """The extension of `weights` on a tensor of a shape, over the coefficient."""
+        key = shape, weights.identity
+        if key not in self._known:
+            axes, start = [], len(self.point) - padded_bits(shape)
+            for n in shape:
+                axes.append(self.point[start : start + bits_of(n)])
+                start += bits_of(n)
+            self._known[key] = weights.unit_extension(axes)
+        return self._known[key]
 
 
-def _spread(polynomial: Polynomial, weight: int, point: Point, chunk_bits: int, scalars: list[int]) -> None:
-    before = point[: len(point) - polynomial.bits]
-    first = point[len(point) - polynomial.bits : len(point) - chunk_bits]
-    weight = weight * eq_index(before, 0) % SCALAR_FIELD
-    for number, eq in zip(polynomial.chunks, eq_vector(first), strict=True):
+def _polynomial_weight(polynomial: Polynomial, reduced: Reduced, extensions: Extensions) -> int:
+    own = extensions.point[len(extensions.point) - polynomial.bits :]
+    coefficients: dict[int, int] = {}
+    for bits, of_size in groupby(polynomial.slots, key=lambda slot: slot.bits):
+        slots = list(of_size)  # the largest come first, so that those of one size lie side by side
+        places = eq_run(own[: polynomial.bits - bits], slots[0].offset >> bits, len(slots))
+        for slot, place in zip(slots, places, strict=True):
+            for weights in reduced.committed.get(slot.tensor, ()):
+                extension = extensions.of(weights, slot.shape)
+                coefficients[extension] = coefficients.get(extension, 0) + place * weights.coefficient
+    return sum(e * (c % SCALAR_FIELD) for e, c in coefficients.items()) % SCALAR_FIELD
+
+
+def _spread(
+    polynomial: Polynomial,
+    weight: int,
+    zeros: Sequence[int],
+    point: Point,
+    chunk_bits: int,
+    scalars: list[int],
+) -> None:
+    before = len(point) - polynomial.bits
+    weight = weight * zeros[before] % SCALAR_FIELD
+    for number, eq in zip(polynomial.chunks, eq_vector(point[before : len(point) - chunk_bits]), strict=True):
         if number is not None:
             scalars[number] = weight * eq % SCALAR_FIELD

@@ -24,14 +24,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
-from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.messages import Messages
-from verifier.sumcheck.multilinear import Point, bits_of, eq_index, eq_point
-from verifier.sumcheck.rounds import verify_rounds, verify_rounds_at
+from verifier.sumcheck.dialogue import Dialogue
+from verifier.sumcheck.multilinear import Point, bits_of, eq_point, eq_run
 from verifier.sumcheck.system import ClampTable, PairTable, System
-from verifier.sumcheck.transcript import Transcript
 from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
 
 CAP = 7
@@ -119,9 +117,7 @@ class LeafClaims:
     denominator: int
 
 
-def verify_tree(
-    messages: Messages, transcript: Transcript, tree: Tree, alpha: int
-) -> tuple[CapClaims, LeafClaims]:
+def verify_tree(dialogue: Dialogue, tree: Tree, alpha: int) -> tuple[CapClaims, LeafClaims]:
     """Follow the argument from the cap to the leaves, after the cap's commitments were read.
 
     Raises
@@ -129,28 +125,38 @@ def verify_tree(
     CheckFailed
         If a step does not hold.
     """
-    if alpha == 0:
-        raise CheckFailed("a challenge is zero")
-    total = tree.padding * pow(alpha, -1, SCALAR_FIELD) % SCALAR_FIELD
-    z = transcript.challenges(tree.cap_bits)
-    y, claim = verify_rounds(messages, transcript, 0, tree.cap_bits, degree=3)
-    fraction, numerator, denominator = messages.scalars(3)
-    if (eq_point(z, y) * (fraction * denominator - numerator) - claim) % SCALAR_FIELD:
-        raise CheckFailed("the capped fractions are not those of the lookups")
+    total = tree.padding * dialogue.inverse(alpha) % SCALAR_FIELD
+    z = dialogue.challenges(tree.cap_bits)
+    y, claim = dialogue.rounds(0, tree.cap_bits, degree=3)
+    fraction, numerator, denominator = dialogue.scalars(3)
+    dialogue.require_zero(
+        eq_point(z, y) * (fraction * denominator - numerator) - claim,
+        "the capped fractions are not those of the lookups",
+    )
     cap = CapClaims(total, y, fraction)
     point = y
     for _ in range(tree.height):
-        mix = transcript.challenge()
-        start = (numerator + mix * denominator) % SCALAR_FIELD
-        inner, claim = verify_rounds_at(messages, transcript, start, point)
-        n0, n1, d0, d1 = messages.scalars(4)
-        if (n0 * d1 + n1 * d0 + mix * d0 * d1 - claim) % SCALAR_FIELD:
-            raise CheckFailed("a level of the lookups' tree does not follow from the one above it")
-        last = transcript.challenge()
+        mix = dialogue.challenge()
+        inner, claim = dialogue.rounds_at((numerator + mix * denominator) % SCALAR_FIELD, point)
+        n0, n1, d0, d1 = dialogue.scalars(4)
+        dialogue.require_zero(
+            n0 * d1 + n1 * d0 + mix * d0 % SCALAR_FIELD * d1 - claim,
+            "a level of the lookups' tree does not follow from the one above it",
+        )
+        last = dialogue.challenge()
         numerator = (n0 + last * (n1 - n0)) % SCALAR_FIELD
         denominator = (d0 + last * (d1 - d0)) % SCALAR_FIELD
         point = (*inner, last)
     return cap, LeafClaims(point, numerator, denominator)
+
+
+def leaf_places(tree: Tree, point: Point) -> list[int]:
+    """P(s) = eq(the point's first variables, the slot's place) for each slot."""
+    places: list[int] = []
+    for bits, slots in groupby(tree.slots, key=lambda slot: slot.bits):
+        run = list(slots)  # the largest slots come first, so that those of one size lie side by side
+        places += eq_run(point[: tree.bits - bits], run[0].offset >> bits, len(run))
+    return places
 
 
 @dataclass(frozen=True)
@@ -173,37 +179,42 @@ def leaf_equations(
         N = sum over lookups P(s) - sum over tables P(s) m(s).
     """
     claims: dict[int, list[Weights]] = {}
-    denominator = numerator = covered = 0
+    # P summed over all slots and over those of lookups; and, for each table's number and each shape, those of
+    # slots whose rows have that number
+    covered = lookups = 0
+    numbered: dict[tuple[int, Shape], int] = {}
+    denominator = 0
+    square = gamma * gamma % SCALAR_FIELD
+    minus_powers = (0, -gamma % SCALAR_FIELD, -square % SCALAR_FIELD)
 
     def claim(tensor: int, weights: Weights) -> None:
         claims.setdefault(tensor, []).append(weights)
 
-    for slot in tree.slots:
-        place = eq_index(leaf.point[: tree.bits - slot.bits], slot.offset >> slot.bits)
+    for slot, place in zip(tree.slots, leaf_places(tree, leaf.point), strict=True):
         covered += place
-        weights = at_point(slot.shape, leaf.point).scaled(place)
-        table_number = slot.number if slot.is_table else system.lookups[slot.number].table
-        valid = weights.total()
-        denominator += place * alpha - (table_number + 1) * valid
+        weights = at_point(slot.shape, leaf.point)
+        number = slot.number if slot.is_table else system.lookups[slot.number].table
+        numbered[number, slot.shape] = numbered.get((number, slot.shape), 0) + place
         if not slot.is_table:
-            numerator += place
+            lookups += place
             for power, column in enumerate(system.lookups[slot.number].columns, 1):
-                claim(column, weights.scaled(-pow(gamma, power, SCALAR_FIELD)))
+                claim(column, weights.scaled(minus_powers[power] * place))
             continue
-        claim(system.multiplicities[slot.number], weights.scaled(-mix))
+        claim(system.multiplicities[slot.number], weights.scaled(-mix * place))
         table = system.tables[slot.number]
         own = leaf.point[tree.bits - slot.bits :]
-        index = place * index_extension(own, table.count)[1]
+        rows = gamma * index_extension(own, table.count)[1]
         if isinstance(table, PairTable):
-            index += table.lo * valid
-            row = at_point(system.shape(table.values), leaf.point).scaled(place)
-            claim(table.values, row.scaled(-gamma * gamma))
+            rows += gamma * table.lo * weights.total()
+            row = at_point(system.shape(table.values), leaf.point)
+            claim(table.values, row.scaled(minus_powers[2] * place))
         elif isinstance(table, ClampTable):
-            index += table.first * valid
-            denominator -= gamma * gamma * place * clamp_extension(own, table)
-        denominator -= gamma * index
-    denominator += 1 - covered
-    total = (leaf.denominator - denominator) + mix * (leaf.numerator - numerator)
+            rows += gamma * table.first * weights.total() + square * clamp_extension(own, table)
+        denominator -= place * (rows % SCALAR_FIELD)
+    for (number, shape), place in numbered.items():
+        denominator -= place * ((number + 1) * at_point(shape, leaf.point).total() % SCALAR_FIELD)
+    denominator += covered * alpha + 1 - covered
+    total = (leaf.denominator - denominator) + mix * (leaf.numerator - lookups)
     return LeafEquations(claims, total % SCALAR_FIELD)
 
 

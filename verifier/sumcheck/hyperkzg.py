@@ -20,33 +20,19 @@ and rho^2 are then known, and R the polynomial of degree two through them (Boneh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from circuits.errors import CheckFailed
-from verifier.bn254 import (
-    G1_GENERATOR,
-    G2_GENERATOR,
-    SCALAR_FIELD,
-    G1Point,
-    negate_g1,
-    pairing_product_is_one,
-)
-from verifier.msm import Sum, multi_scalar_multiply
-from verifier.scalars import invert_all, powers
-from verifier.srs_head import SrsHead
-from verifier.sumcheck.messages import Messages
-from verifier.sumcheck.multilinear import Point
-from verifier.sumcheck.transcript import Transcript
+from verifier.bn254 import G1_GENERATOR, SCALAR_FIELD
+from verifier.msm import Sum
+from verifier.scalars import powers
+from verifier.sumcheck.dialogue import Dialogue
+from verifier.sumcheck.multilinear import Point, inner_product
+
+_HALF = pow(2, -1, SCALAR_FIELD)
 
 
 def verify_opening(
-    messages: Messages,
-    transcript: Transcript,
-    scalars: Sequence[int],
-    commitments: Sequence[Sum],
-    point: Point,
-    value: int,
-    srs: SrsHead,
+    dialogue: Dialogue, scalars: Sequence[int], commitments: Sequence[Sum], point: Point, value: int
 ) -> None:
     """Check that the combination of committed vectors has a value at a point.
 
@@ -65,58 +51,44 @@ def verify_opening(
         If it has another value.
     """
     variables = len(point)
-    folded = messages.points(variables - 1)
-    rho = transcript.challenge()
-    if rho == 0:
-        raise CheckFailed("a challenge is zero")
-    at_square = messages.scalar()
-    at_rho = messages.scalars(variables)
-    at_minus_rho = messages.scalars(variables)
+    folded = dialogue.points(variables - 1)
+    rho = dialogue.challenge()
+    rho_inverse = dialogue.inverse(rho)
+    [at_square] = dialogue.scalars(1)
+    at_rho = dialogue.scalars(variables)
+    at_minus_rho = dialogue.scalars(variables)
     squares = [at_square]
-    half, over_2_rho = invert_all([2, 2 * rho % SCALAR_FIELD])
     for x, plus, minus in zip(reversed(point), at_rho, at_minus_rho, strict=True):
-        even, odd = (plus + minus) * half, (plus - minus) * over_2_rho
+        even, odd = (plus + minus) * _HALF, (plus - minus) * (rho_inverse * _HALF)
         squares.append((even + x * (odd - even)) % SCALAR_FIELD)
-    if squares.pop() != value % SCALAR_FIELD:
-        raise CheckFailed("the committed values do not open to what the proof claims")
-    q = transcript.challenge()
+    dialogue.require_zero(squares.pop() - value, "the committed values do not open to what the proof claims")
+    q = dialogue.challenge()
     weights = powers(1, q, variables)
-    [quotient] = messages.points(1)
-    zeta = transcript.challenge()
-    [witness] = messages.points(1)
-    roots = (rho, -rho % SCALAR_FIELD, rho * rho % SCALAR_FIELD)
-    values = [
-        sum(w * v for w, v in zip(weights, each, strict=True)) for each in (at_rho, at_minus_rho, squares)
-    ]
-    remainder = interpolate(roots, values, zeta)
-    vanishing = 1
-    for root in roots:
-        vanishing = vanishing * (zeta - root) % SCALAR_FIELD
-    combined = multi_scalar_multiply(
-        [c % SCALAR_FIELD for c in (*scalars, *weights[1:], -remainder, -vanishing, zeta)],
+    [quotient] = dialogue.points(1)
+    zeta = dialogue.challenge()
+    [witness] = dialogue.points(1)
+    square = rho * rho % SCALAR_FIELD
+    values = [inner_product(weights, each) for each in (at_rho, at_minus_rho, squares)]
+    remainder = interpolate((rho, -rho % SCALAR_FIELD, square), values, zeta, dialogue.inverse)
+    vanishing = (zeta * zeta - square) * (zeta - square) % SCALAR_FIELD
+    dialogue.require_opening(
+        [*scalars, *weights[1:], -remainder, -vanishing, zeta],
         [*commitments, *folded, G1_GENERATOR, quotient, witness],
+        witness,
     )
-    negated: G1Point | None = None if witness is None else negate_g1(witness)
-    if not pairing_product_is_one([(combined, G2_GENERATOR), (negated, srs.tau_g2)]):
-        raise CheckFailed("the opening's pairing check fails")
 
 
-def interpolate(points: Sequence[int], values: Sequence[int], at: int) -> int:
-    """The value at `at` of the polynomial of least degree through the points (Lagrange).
+def interpolate(points: Sequence[int], values: Sequence[int], at: int, inverse: Callable[[int], int]) -> int:
+    """The value at `at` of the polynomial of least degree through three points (Lagrange).
 
-    Raises
-    ------
-    CheckFailed
-        If two of the points are equal.
+    `inverse` is called once, with zero if two of the points are equal.
     """
-    total = 0
-    for i, (x, y) in enumerate(zip(points, values, strict=True)):
-        numerator, denominator = y, 1
-        for j, other in enumerate(points):
-            if j != i:
-                numerator = numerator * (at - other) % SCALAR_FIELD
-                denominator = denominator * (x - other) % SCALAR_FIELD
-        if denominator == 0:
-            raise CheckFailed("two challenges are equal")
-        total += numerator * pow(denominator, -1, SCALAR_FIELD)
-    return total % SCALAR_FIELD
+    a, b, c = points
+    # One inversion for the three denominators: each is a product of two differences.
+    first, second, third = a - b, a - c, b - c
+    over_all = inverse(first * second % SCALAR_FIELD * third % SCALAR_FIELD)
+    to_a, to_b, to_c = at - a, at - b, at - c
+    total = values[0] * third % SCALAR_FIELD * to_b % SCALAR_FIELD * to_c
+    total -= values[1] * second % SCALAR_FIELD * to_a % SCALAR_FIELD * to_c
+    total += values[2] * first % SCALAR_FIELD * to_a % SCALAR_FIELD * to_b
+    return total % SCALAR_FIELD * over_all % SCALAR_FIELD

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verifier.bn254 import SCALAR_FIELD
+from verifier.sumcheck.symbols import recordable
 
 Point = tuple[int, ...]
 
@@ -22,6 +23,7 @@ def bits_of(n: int) -> int:
     return (n - 1).bit_length()
 
 
+@recordable
 def eq_vector(point: Sequence[int], count: int | None = None) -> list[int]:
     """eq(point, i) for i = 0, ..., `count` - 1, by default for all 2^n."""
     values = [1]
@@ -38,6 +40,23 @@ def eq_vector(point: Sequence[int], count: int | None = None) -> list[int]:
     return [value % SCALAR_FIELD for value in values]
 
 
+@recordable
+def eq_run(point: Sequence[int], start: int, count: int) -> list[int]:
+    """eq(point, i) for i = start, ..., start + count - 1."""
+    values, first = [1], 0
+    for k, z in enumerate(point):
+        shift = len(point) - 1 - k
+        begin, end = start >> shift, (start + count - 1) >> shift
+        ones = [value * z % SCALAR_FIELD for value in values]
+        values = [
+            ones[(i >> 1) - first] if i & 1 else (values[(i >> 1) - first] - ones[(i >> 1) - first])
+            for i in range(begin, end + 1)
+        ]
+        first = begin
+    return [value % SCALAR_FIELD for value in values]
+
+
+@recordable
 def eq_point(a: Sequence[int], b: Sequence[int]) -> int:
     """eq(a, b) at two points of as many variables."""
     product = 1
@@ -46,6 +65,7 @@ def eq_point(a: Sequence[int], b: Sequence[int]) -> int:
     return product
 
 
+@recordable
 def eq_index(point: Sequence[int], index: int) -> int:
     """eq(point, index) at one vertex of the cube."""
     product = 1
@@ -54,11 +74,27 @@ def eq_index(point: Sequence[int], index: int) -> int:
     return product
 
 
+def eq_zeros(point: Sequence[int]) -> list[int]:
+    """eq(the first k coordinates, 0) for k = 0, ..., n."""
+    products = [1]
+    for z in point:
+        products.append(products[-1] * (1 - z) % SCALAR_FIELD)
+    return products
+
+
+@recordable
 def inner_product(a: Sequence[int], b: Sequence[int]) -> int:
     """sum_i a[i] * b[i]."""
     return sum(x * y for x, y in zip(a, b, strict=True)) % SCALAR_FIELD
 
 
+@recordable
+def outer_product(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    """a[i] * b[j], i slowest."""
+    return [x * y % SCALAR_FIELD for x in a for y in b]
+
+
+@recordable
 def eq_overlap(a: Sequence[int], b: Sequence[int], count: int) -> int:
     """sum_{i < count} eq(a, i) * eq(b, i), in a step for each variable.
 
@@ -83,6 +119,7 @@ def eq_overlap(a: Sequence[int], b: Sequence[int], count: int) -> int:
     return total % SCALAR_FIELD
 
 
+@recordable
 def eq_mass(point: Sequence[int], count: int) -> int:
     """sum_{i < count} eq(point, i), in a step for each variable, as `eq_overlap`."""
     variables = len(point)

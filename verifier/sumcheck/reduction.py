@@ -121,7 +121,7 @@ def chosen_sum(weights: Weights, indices: Sequence[int]) -> int:
     if len(last[0].axes) == 1:
         others = joined([factor for factor in proper if factor is not last[0]], axes[:-1])
         rows = others.values if others.axes else [1]
-        total = sum(row * last[0].values[j] for row, j in zip(rows, indices, strict=True))
+        total = inner_product(rows, [last[0].at(j) for j in indices])
     else:
         values = joined(proper, axes).values
         total = sum(values[q * size + j] for q, j in enumerate(indices))

@@ -10,6 +10,10 @@ The prover sends g's coefficients but the linear one, which the check determines
     c_1 = T - 2 c_0 - c_2 - ... - c_d.
 
 Each round a false T survives with probability at most d / r.
+
+For a sum of eq(z, x) G(x) the factor eq is taken out of the rounds (Gruen 2024): a round's polynomial is
+eq(z_k, X) * t(X) times what eq was at the variables bound before, and the prover sends t's c_1 and c_2 only,
+c_0 following from (1 - z_k) t(0) + z_k t(1) = T. So the last claim is on G alone.
 """
 
 from __future__ import annotations
@@ -17,9 +21,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.messages import Messages
-from verifier.sumcheck.multilinear import Point
-from verifier.sumcheck.transcript import Transcript
 
 
 def next_claim(total: int, sent: Sequence[int], challenge: int) -> int:
@@ -32,58 +33,8 @@ def next_claim(total: int, sent: Sequence[int], challenge: int) -> int:
     return ((value * challenge + linear) * challenge + constant) % SCALAR_FIELD
 
 
-def verify_rounds(
-    messages: Messages, transcript: Transcript, total: int, rounds: int, degree: int
-) -> tuple[Point, int]:
-    """Follow a sumcheck, the first variable being bound first.
-
-    Returns
-    -------
-    tuple
-        The point, and the claimed value of G there. The caller must check it.
-
-    Raises
-    ------
-    CheckFailed
-        If the proof is too short, or a scalar is not canonical.
-    """
-    point = []
-    for _ in range(rounds):
-        sent = messages.scalars(degree)
-        challenge = transcript.challenge()
-        total = next_claim(total, sent, challenge)
-        point.append(challenge)
-    return tuple(point), total
-
-
 def next_claim_at(total: int, sent: Sequence[int], z: int, challenge: int) -> int:
     """t(challenge), for t of degree two with (1 - z) t(0) + z t(1) = total; t's c_1 and c_2 as sent."""
     linear, square = sent
     constant = total - z * (linear + square)
     return ((square * challenge + linear) * challenge + constant) % SCALAR_FIELD
-
-
-def verify_rounds_at(messages: Messages, transcript: Transcript, total: int, z: Point) -> tuple[Point, int]:
-    """Follow a sumcheck of  sum_x eq(z, x) G(x),  G of degree two in each variable, the last bound first.
-
-    The factor eq is taken out of the rounds (Gruen 2024): a round's polynomial is eq(z_k, X) * t(X) times
-    what eq was at the variables bound before, and the prover sends t's c_1 and c_2 only, c_0 following from
-    (1 - z_k) t(0) + z_k t(1) = T. So the last claim is on G alone.
-
-    Returns
-    -------
-    tuple
-        The point, and the claimed value of G there. The caller must check it.
-
-    Raises
-    ------
-    CheckFailed
-        If the proof is too short, or a scalar is not canonical.
-    """
-    point = []
-    for z_k in reversed(z):
-        sent = messages.scalars(2)
-        challenge = transcript.challenge()
-        total = next_claim_at(total, sent, z_k, challenge)
-        point.append(challenge)
-    return tuple(reversed(point)), total

@@ -20,7 +20,16 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, bits_of, eq_mass, eq_overlap, eq_vector, inner_product
+from verifier.sumcheck.multilinear import (
+    Point,
+    bits_of,
+    eq_index,
+    eq_mass,
+    eq_overlap,
+    eq_vector,
+    inner_product,
+    outer_product,
+)
 
 Shape = tuple[int, ...]
 
@@ -78,6 +87,10 @@ class Factor:
         """The same factor over other axes."""
         return self if axes == self.axes else Factor(axes, self.sizes, self.key, lambda: self.values, (self,))
 
+    def at(self, index: int) -> int:
+        """The weight at an index along the one axis."""
+        return self.values[index] if self.point is None else eq_index(self.point, index)
+
     def total(self) -> Factor:
         """The sum of the values, as a number."""
         return Factor((), (), ("total", self.key, self.sizes), lambda: [self.sum()], (self,))
@@ -130,13 +143,18 @@ class Weights:
         return Weights((self.coefficient + other.coefficient) % SCALAR_FIELD, self.factors)
 
     @property
-    def scale(self) -> int:
-        """The coefficient times all factors that are numbers."""
-        product = self.coefficient
+    def unit_scale(self) -> int:
+        """The product of the factors that are numbers."""
+        product = 1
         for factor in self.factors:
             if not factor.axes:
                 product = product * factor.values[0] % SCALAR_FIELD
         return product
+
+    @property
+    def scale(self) -> int:
+        """The coefficient times all factors that are numbers."""
+        return self.coefficient * self.unit_scale % SCALAR_FIELD
 
     @property
     def proper_factors(self) -> tuple[Factor, ...]:
@@ -145,14 +163,17 @@ class Weights:
 
     def total(self) -> int:
         """The sum of all weights."""
-        product = self.scale
+        product = self.unit_scale
         for factor in self.proper_factors:
             product = product * factor.sum() % SCALAR_FIELD
-        return product
+        return self.coefficient * product % SCALAR_FIELD
 
-    def evaluate(self, point: Sequence[Point]) -> int:
-        """The multilinear extension of the weights, zero on the padding, at a point given axis by axis."""
-        product = self.scale
+    def unit_extension(self, point: Sequence[Point]) -> int:
+        """The multilinear extension of the weights over the coefficient, zero on the padding.
+
+        The point is given axis by axis.
+        """
+        product = self.unit_scale
         for factor in self.proper_factors:
             product = product * factor.extension([point[axis] for axis in factor.axes]) % SCALAR_FIELD
         return product
@@ -193,7 +214,7 @@ def kron(vectors: Sequence[list[int]]) -> list[int]:
         return [1]
     product = list(vectors[0])
     for vector in vectors[1:]:
-        product = [a * b % SCALAR_FIELD for a in product for b in vector]
+        product = outer_product(product, vector)
     return product
 
 

@@ -41,8 +41,8 @@ class Opening:
         """The point and the value of the opening, and how many challenges were drawn before it."""
         seen: list[Any] = []
 
-        def look(messages: Any, transcript: Any, scalars: Any, commitments: Any, *rest: Any) -> None:
-            seen.extend([*rest[:2], len(NUMBERS) - len(list(transcript.left))])
+        def look(messages: Any, scalars: Any, commitments: Any, point: Any, value: int) -> None:
+            seen.extend([point, value, len(NUMBERS) - len(list(messages._transcript.left))])
 
         with foretold(NUMBERS), patch("verifier.sumcheck.argument.verify_opening", look):
             holds(from_words(self.proof), self.trial.plan, self.instance, self.trial.parameters)
@@ -113,7 +113,7 @@ def test_zeta_known_before_the_quotient() -> None:
         claims = [_combined(each, opening.q) for each in values]
         b = device.combine(folds, [pow(opening.q, i, SCALAR_FIELD) for i in range(len(folds))])
         vanishing = (zeta - roots[0]) * (zeta - roots[1]) * (zeta - roots[2]) % SCALAR_FIELD
-        lacking = device.evaluate(b, zeta) - interpolate(roots, claims, zeta)
+        lacking = device.evaluate(b, zeta) - interpolate(roots, claims, zeta, _inverse)
         quotient = lacking * pow(vanishing, -1, SCALAR_FIELD) % SCALAR_FIELD
         speaker.say_bytes(b"".join(device.commit(fold) for fold in folds[1:]))
         for said in ([values[2][0]], values[0], values[1]):
@@ -150,8 +150,12 @@ def _combined(values: Sequence[int], q: int) -> int:
     return sum(pow(q, i, SCALAR_FIELD) * value for i, value in enumerate(values)) % SCALAR_FIELD
 
 
+def _inverse(value: int) -> int:
+    return pow(value, -1, SCALAR_FIELD)
+
+
 def _coefficients(points: Sequence[int], values: Sequence[int]) -> list[int]:
     """Of the parabola through three points."""
-    at = [interpolate(points, values, x) for x in (0, 1, 2)]
+    at = [interpolate(points, values, x, _inverse) for x in (0, 1, 2)]
     square = (at[2] - 2 * at[1] + at[0]) * HALF % SCALAR_FIELD
     return [at[0], (at[1] - at[0] - square) % SCALAR_FIELD, square]

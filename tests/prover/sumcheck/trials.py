@@ -102,7 +102,7 @@ def holds(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum
 @contextmanager
 def known_tau() -> Iterator[None]:
     """Pairing checks are made in G1."""
-    with patch("verifier.sumcheck.hyperkzg.pairing_product_is_one", _equal_in_g1):
+    with patch("verifier.sumcheck.messages.pairing_product_is_one", _equal_in_g1):
         yield
 
 

@@ -22,6 +22,8 @@ from verifier.sumcheck.messages import Messages, decode_points
 from verifier.sumcheck.multilinear import eq_vector
 from verifier.sumcheck.transcript import Transcript
 
+READER = Messages(b"", Transcript(), development_head().tau_g2)
+
 
 def commitment(values: list[int]) -> Sum:
     device = TrapdoorDevice()
@@ -38,12 +40,10 @@ def opening(values: list[int], point: tuple[int, ...]) -> bytes:
 def opens(
     proof: bytes, scalars: list[int], commitments: list[Sum], point: tuple[int, ...], value: int
 ) -> bool:
-    messages = Messages(proof, Transcript())
+    messages = Messages(proof, Transcript(), development_head().tau_g2)
     with known_tau():
         try:
-            verify_opening(
-                messages, messages._transcript, scalars, commitments, point, value, development_head()
-            )
+            verify_opening(messages, scalars, commitments, point, value)
             messages.end()
         except CheckFailed:
             return False
@@ -115,11 +115,12 @@ def test_coefficients_beyond_the_vector_change_nothing_that_is_read() -> None:
 @pytest.mark.parametrize("points", [(5, 5, 7), (5, R - 5, 5), (0, 0, 0)])
 def test_equal_points_of_interpolation_are_refused(points: tuple[int, ...]) -> None:
     with pytest.raises(CheckFailed, match="equal"):
-        interpolate(points, (1, 2, 3), 9)
+        interpolate(points, (1, 2, 3), 9, READER.inverse)
 
 
 @given(st.lists(st.integers(0, R - 1), min_size=6, max_size=6))
 def test_interpolation(drawn: list[int]) -> None:
     c, points = drawn[:3], [7, R - 7, 49]
     polynomial: Callable[[int], int] = lambda x: (c[0] + c[1] * x + c[2] * x * x) % R  # noqa: E731
-    assert interpolate(points, [polynomial(x) for x in points], drawn[3]) == polynomial(drawn[3])
+    values = [polynomial(x) for x in points]
+    assert interpolate(points, values, drawn[3], READER.inverse) == polynomial(drawn[3])

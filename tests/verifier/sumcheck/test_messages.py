@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from circuits.errors import CheckFailed, FormatError
-from verifier.bn254 import BASE_FIELD, SCALAR_FIELD, encode_g1
+from verifier.bn254 import BASE_FIELD, G2_GENERATOR, SCALAR_FIELD, encode_g1
 from verifier.sumcheck.messages import Messages, decode_points
 from verifier.sumcheck.transcript import Transcript
 
@@ -18,7 +18,7 @@ def word(n: int) -> bytes:
 
 def test_reads_in_order_and_absorbs_each_message_whole() -> None:
     ours, theirs = Transcript(), Transcript()
-    messages = Messages(word(5) + word(6) + POINT + bytes(64), ours)
+    messages = Messages(word(5) + word(6) + POINT + bytes(64), ours, G2_GENERATOR)
     assert messages.scalars(2) == [5, 6]
     assert messages.points(0) == []
     assert messages.points(2) == [(1, 2), None]
@@ -31,7 +31,7 @@ def test_reads_in_order_and_absorbs_each_message_whole() -> None:
 @pytest.mark.parametrize("scalar", [SCALAR_FIELD, SCALAR_FIELD + 5, 2**256 - 1])
 def test_scalars_are_canonical(scalar: int) -> None:
     with pytest.raises(CheckFailed, match="canonical"):
-        Messages(word(scalar), Transcript()).scalar()
+        Messages(word(scalar), Transcript(), G2_GENERATOR).scalars(1)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_scalars_are_canonical(scalar: int) -> None:
 )
 def test_points_are_on_the_curve_and_canonical(point: tuple[int, int]) -> None:
     with pytest.raises(FormatError):
-        Messages(word(point[0]) + word(point[1]), Transcript()).points(1)
+        Messages(word(point[0]) + word(point[1]), Transcript(), G2_GENERATOR).points(1)
     with pytest.raises(FormatError):
         decode_points(POINT + word(point[0]) + word(point[1]))
 
@@ -60,13 +60,13 @@ def test_the_negative_of_a_point_is_another_point() -> None:
 @pytest.mark.parametrize("length", [0, 1, 31, 32, 63])
 def test_a_short_proof(length: int) -> None:
     with pytest.raises(CheckFailed, match="too short"):
-        Messages(POINT[:length], Transcript()).points(1)
+        Messages(POINT[:length], Transcript(), G2_GENERATOR).points(1)
     with pytest.raises(CheckFailed, match="too short"):
-        Messages(POINT[:length], Transcript()).scalars(2)
+        Messages(POINT[:length], Transcript(), G2_GENERATOR).scalars(2)
 
 
 def test_a_long_proof() -> None:
-    messages = Messages(word(1) + b"\0", Transcript())
-    messages.scalar()
+    messages = Messages(word(1) + b"\0", Transcript(), G2_GENERATOR)
+    messages.scalars(1)
     with pytest.raises(CheckFailed, match="1 bytes too many"):
         messages.end()

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verifier.bn254 import G2_GENERATOR
 from verifier.bn254 import SCALAR_FIELD as R
 from verifier.sumcheck.messages import Messages
 from verifier.sumcheck.multilinear import eq_point, eq_vector
-from verifier.sumcheck.rounds import next_claim, next_claim_at, verify_rounds, verify_rounds_at
+from verifier.sumcheck.rounds import next_claim, next_claim_at
 from verifier.sumcheck.transcript import Transcript
 
 Table = list[int]
@@ -61,13 +62,13 @@ def test_an_honest_sumcheck_ends_in_the_value(seed: int, n: int, degree: int) ->
         c = interpolated([sum(value(tables, (*bound, x, *end)) for end in ends) for x in range(degree + 1)])
         bound.append(say(transcript, proof, [c[0], *c[2:]]))
     total = sum(value(tables, end) for end in vertices(n))
-    messages = Messages(b"".join(proof), Transcript())
-    point, claim = verify_rounds(messages, messages._transcript, total, n, degree)
+    messages = Messages(b"".join(proof), Transcript(), G2_GENERATOR)
+    point, claim = messages.rounds(total, n, degree)
     messages.end()
     assert list(point) == bound
     assert claim % R == value(tables, point)
-    messages = Messages(b"".join(proof), Transcript())
-    _, other = verify_rounds(messages, messages._transcript, total + 1, n, degree)
+    messages = Messages(b"".join(proof), Transcript(), G2_GENERATOR)
+    _, other = messages.rounds(total + 1, n, degree)
     assert (other - claim) % R != 0
 
 
@@ -85,8 +86,8 @@ def test_with_eq_taken_out_the_claim_is_on_the_rest_alone(seed: int, n: int) -> 
         ]
         bound.insert(0, say(transcript, proof, interpolated(t)[1:]))
     total = sum(eq_point(z, end) * value(tables, end) for end in vertices(n))
-    messages = Messages(b"".join(proof), Transcript())
-    point, claim = verify_rounds_at(messages, messages._transcript, total, z)
+    messages = Messages(b"".join(proof), Transcript(), G2_GENERATOR)
+    point, claim = messages.rounds_at(total, z)
     messages.end()
     assert list(point) == bound
     assert claim % R == value(tables, point)
