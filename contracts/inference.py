@@ -11,7 +11,7 @@ from web3.types import TxReceipt
 
 from circuits.errors import ChainError, CheckFailed
 from contracts.artifact import load_artifact
-from contracts.chain import Chain, ContractRefused, Deployed
+from contracts.chain import ZERO_ADDRESS, Chain, ContractRefused, Deployed, checked_address
 from contracts.registry import Registry
 
 # ERC-165 identifier of draft ERC-7992's verifier.
@@ -57,7 +57,12 @@ class InferenceVerifier:
         return Registry(self.chain, self.chain.call(self._contract.functions.registry()))
 
     def verify(
-        self, model_id: int, input_commitment: bytes, outputs: Sequence[int], proof: bytes
+        self,
+        model_id: int,
+        input_commitment: bytes,
+        outputs: Sequence[int],
+        proof: bytes,
+        recipient: str = ZERO_ADDRESS,
     ) -> Verified:
         """Have the contract check a proof in a free call.
 
@@ -71,6 +76,8 @@ class InferenceVerifier:
             All outputs as integers, flat, row-major, ports in order.
         proof
             The four bytes of the proof system and the tier's own bytes.
+        recipient
+            The address that the proof was made for; zero if it is for anyone.
 
         Raises
         ------
@@ -79,18 +86,25 @@ class InferenceVerifier:
         ChainError
             If the endpoint fails, or the contract knows no such model or has no such tier for it.
         """
-        arguments = (model_id, input_commitment, encode_outputs(outputs), proof)
+        check, verify = self._calls(model_id, input_commitment, outputs, proof, recipient)
         try:
-            self.chain.call(self._contract.functions.checkInference(*arguments))
-            gas = self.chain.estimate_gas(self._contract.functions.verifyInference(*arguments))
+            self.chain.call(check)
+            gas = self.chain.estimate_gas(verify)
         except ContractRefused as refusal:
             raise _reading(refusal) from refusal
         return Verified(model_id, gas)
 
     def record(
-        self, model_id: int, input_commitment: bytes, outputs: Sequence[int], proof: bytes
+        self,
+        model_id: int,
+        input_commitment: bytes,
+        outputs: Sequence[int],
+        proof: bytes,
+        recipient: str = ZERO_ADDRESS,
     ) -> TxReceipt:
-        """Have the contract check a proof in a transaction, which leaves the event InferenceVerified.
+        """Have the contract check a proof in a transaction.
+
+        That leaves the event InferenceVerified, or InferenceVerifiedFor with a recipient.
 
         Raises
         ------
@@ -99,9 +113,9 @@ class InferenceVerifier:
         ChainError
             As `verify` and `Chain.transact`.
         """
-        arguments = (model_id, input_commitment, encode_outputs(outputs), proof)
+        _, verify = self._calls(model_id, input_commitment, outputs, proof, recipient)
         try:
-            return self.chain.transact(self._contract.functions.verifyInference(*arguments))
+            return self.chain.transact(verify)
         except ContractRefused as refusal:
             raise _reading(refusal) from refusal
 
@@ -115,6 +129,17 @@ class InferenceVerifier:
         """
         found = self.chain.call(self._contract.functions.inputCommitment(model_id, list(inputs)))
         return bytes(found)
+
+    def _calls(
+        self, model_id: int, input_commitment: bytes, outputs: Sequence[int], proof: bytes, recipient: str
+    ) -> tuple[ContractFunction, ContractFunction]:
+        """What checks a proof, and what records it as well."""
+        functions = self._contract.functions
+        arguments = (model_id, input_commitment, encode_outputs(outputs), proof)
+        if recipient == ZERO_ADDRESS:
+            return functions.checkInference(*arguments), functions.verifyInference(*arguments)
+        bound = (*arguments, checked_address(recipient))
+        return functions.checkInferenceFor(*bound), functions.verifyInferenceFor(*bound)
 
     def _is_verifier(self) -> bool:
         function: ContractFunction = self._contract.functions.supportsInterface(ERC7992_VERIFIER)

@@ -17,6 +17,7 @@ from circuits.tensor import IntArray
 from prover.progress import Progress
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import ANYONE
 from verifier.srs import StoredSrs
 
 FindSrs = Callable[[int], StoredSrs]
@@ -99,15 +100,21 @@ class Proven:
 class Prover(Protocol):
     """Proves one circuit's outputs for one key."""
 
-    def prove(self, inputs: Sequence[IntArray], progress: Progress) -> Proven:
+    def prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes = ANYONE) -> Proven:
         """Prove the circuit's outputs on a batch, one array of shape (batch, *port's shape) for each input.
+
+        Parameters
+        ----------
+        recipient
+            The address for which alone the proof shall hold, 20 bytes.
 
         Raises
         ------
         BoundError
             If an input lies outside its bound.
         InputError
-            If the backend does not take batches of this size, or it would need more memory than there is.
+            If the backend does not take batches of this size or binds no recipient, or it would need more
+            memory than there is.
         CheckFailed
             If the proved outputs are not those of the executor. That is a bug, never a matter of rounding.
         """

@@ -27,6 +27,7 @@ from verifier.bn254 import G1_GENERATOR, G2_GENERATOR
 from verifier.key import VerifyingKey
 from verifier.powers_of_tau import encode_g1_points, encode_g2_point
 from verifier.proof import Proof
+from verifier.recipient import ANYONE
 from verifier.srs_head import SrsHead
 from verifier.statement import embed, samples_of
 
@@ -97,6 +98,8 @@ class EzklVerifier:
         """See `verify_proof`."""
         if set(proof.sections) != PROOF_SECTIONS:
             raise FormatError("this proof is invalid: its sections are not those of the ezkl backend")
+        if proof.recipient != ANYONE:
+            raise CheckFailed("the proof is invalid: one of ezkl binds no recipient")
         if samples_of(proof.statement, self._key.circuit) != 1:
             raise CheckFailed("the proof is invalid: one of ezkl is about one sample")
         data = proof.sections["proof"]

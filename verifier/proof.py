@@ -10,6 +10,7 @@ from circuits.atomic_write import write_atomically
 from circuits.errors import FormatError
 from verifier import container
 from verifier.header_fields import check_backend, check_flag, check_sections, hash_from_hex, hash_to_hex
+from verifier.recipient import ANYONE, header_recipient
 from verifier.statement import Statement, check_hash
 
 PROOF_FILE = container.FileKind(
@@ -17,7 +18,7 @@ PROOF_FILE = container.FileKind(
     magic=b"VERINFpf",
     version=1,
     max_bytes=64 << 20,
-    fields={"backend": str, "circuit_id": str, "insecure_srs": bool, "key_digest": str},
+    fields={"backend": str, "circuit_id": str, "insecure_srs": bool, "key_digest": str, "recipient": str},
 )
 _OWN_SECTIONS = frozenset({"inputs", "outputs"})
 
@@ -41,11 +42,13 @@ class Proof:
         those of the next.
     sections
         The backend's own parts by name.
+    recipient
+        The address that the proof was made for, 20 bytes; `ANYONE` if it is for anyone.
 
     Raises
     ------
     FormatError
-        If a field is not of its type, or a hash not 32 bytes.
+        If a field is not of its type, a hash not 32 bytes, or an address not 20.
     """
 
     backend: str
@@ -55,6 +58,7 @@ class Proof:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     sections: Mapping[str, bytes] = field(default_factory=dict)
+    recipient: bytes = ANYONE
 
     def __post_init__(self) -> None:
         """Check the types and freeze the sections."""
@@ -68,7 +72,7 @@ class Proof:
     @property
     def statement(self) -> Statement:
         """What is claimed."""
-        return Statement(self.circuit_id, self.inputs, self.outputs)
+        return Statement(self.circuit_id, self.inputs, self.outputs, self.recipient)
 
     def encode(self) -> bytes:
         """Return the proof's file.
@@ -83,6 +87,7 @@ class Proof:
             "circuit_id": hash_to_hex(self.circuit_id),
             "insecure_srs": self.insecure_srs,
             "key_digest": hash_to_hex(self.key_digest),
+            "recipient": "0x" + self.recipient.hex(),
         }
         own = {"inputs": _pack(self.inputs), "outputs": _pack(self.outputs)}
         return container.encode(PROOF_FILE, fields, {**self.sections, **own})
@@ -107,6 +112,7 @@ class Proof:
             inputs=_unpack("inputs", sections.pop("inputs")),
             outputs=_unpack("outputs", sections.pop("outputs")),
             sections=sections,
+            recipient=header_recipient(fields["recipient"]),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -18,6 +18,7 @@ from circuits.errors import BoundError, FormatError
 from verifier.bn254 import SCALAR_FIELD
 from verifier.circuit_header import CircuitHeader, PortEntry
 from verifier.merkle import merkle_root, pack_tensor
+from verifier.recipient import ANYONE, check_recipient
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 HASH_BYTES = 32
@@ -34,17 +35,21 @@ class Statement:
         32 bytes.
     inputs, outputs
         Signed integers, flat and row-major, all ports of the first sample in order, then those of the next.
+    recipient
+        The address that this is said to, 20 bytes; `ANYONE` if to no one in particular.
     """
 
     circuit_id: bytes
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    recipient: bytes = ANYONE
 
     def __post_init__(self) -> None:
         """Raise FormatError if a field is not of its type or length, or an integer exceeds 64 bits."""
         check_hash("circuit_id", self.circuit_id)
         check_int64("inputs", self.inputs)
         check_int64("outputs", self.outputs)
+        check_recipient(self.recipient)
 
 
 def check_hash(name: str, value: object) -> None:

@@ -12,6 +12,7 @@ from importlib import import_module
 from circuits.errors import BoundError, CheckFailed, FormatError, InputError
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import read_address, show_address, shown_recipient
 from verifier.statement import check_statement
 
 BACKENDS = {"sumcheck": "verifier.sumcheck.verify", "ezkl": "verifier.ezkl"}
@@ -34,6 +35,8 @@ class Verdict:
         Whether the SRS is one whose tau somebody may know. Such a proof convinces nobody else, even if valid.
     reason
         Why the proof is invalid; empty if it is valid.
+    recipient
+        The address for which alone the proof holds; None if it is for anyone.
     """
 
     valid: bool
@@ -41,9 +44,10 @@ class Verdict:
     outputs: tuple[int, ...]
     insecure_srs: bool
     reason: str
+    recipient: str | None
 
 
-def verify(proof: Proof, key: VerifyingKey) -> Verdict:
+def verify(proof: Proof, key: VerifyingKey, recipient: str | None = None) -> Verdict:
     """Check a proof against a key that the caller trusts.
 
     Parameters
@@ -52,6 +56,9 @@ def verify(proof: Proof, key: VerifyingKey) -> Verdict:
         The proof, with its public inputs and outputs.
     key
         The verifying key of the circuit.
+    recipient
+        The Ethereum address that the proof must have been made for. By default any proof will do, and the
+        verdict says whom it is for.
 
     Returns
     -------
@@ -61,17 +68,25 @@ def verify(proof: Proof, key: VerifyingKey) -> Verdict:
     Raises
     ------
     InputError
-        If this program has no verifier for the key's backend.
+        If this program has no verifier for the key's backend, or the recipient is no address.
     """
+    wanted = None if recipient is None else read_address(recipient)
     verify_backend = _backend(key.backend)
     reason = ""
     try:
         _check_names(proof, key)
+        if wanted is not None and proof.recipient != wanted:
+            raise CheckFailed(
+                f"the proof is for {shown_recipient(proof.recipient) or 'anyone'}, "
+                f"not for {show_address(wanted)}"
+            )
         check_statement(proof.statement, key.circuit)
         verify_backend(proof, key)
     except (CheckFailed, BoundError, FormatError) as error:
         reason = str(error)
-    return Verdict(not reason, key.circuit_id, proof.outputs, key.insecure_srs, reason)
+    return Verdict(
+        not reason, key.circuit_id, proof.outputs, key.insecure_srs, reason, shown_recipient(proof.recipient)
+    )
 
 
 def _check_names(proof: Proof, key: VerifyingKey) -> None:

@@ -31,6 +31,7 @@ from circuits.tensor import IntArray
 from prover.backends import DEFAULT, backend
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import ANYONE, read_address
 from verifier.verify import Verdict, verify
 from verinfer.srs_choice import finder
 
@@ -116,20 +117,24 @@ def prove(
     saturate: bool = False,
     progress: Progress = silent,
     threads: int | None = None,
+    recipient: str | None = None,
 ) -> Proof:
     """Prove what the circuit answers on one or more samples, in one proof.
 
+    With `recipient`, an Ethereum address, the proof holds for that address only; ezkl cannot do that.
     For one proof after another, load a prover once: `prover.backends.backend(key.backend).load(...)`.
 
     Raises
     ------
     InputError, BoundError
-        If the inputs do not fit the circuit, there are more samples than the backend takes, or the key is
-        another circuit's.
+        If the inputs do not fit the circuit, there are more samples than the backend takes, it binds no
+        recipient, or the key is another circuit's.
     """
     batch = integers(circuit, inputs, saturate)
     find = finder(srs, key.srs_id)
-    return backend(key.backend, threads).load(circuit, key, find, progress).prove(batch, progress).proof
+    address = ANYONE if recipient is None else read_address(recipient)
+    prover = backend(key.backend, threads).load(circuit, key, find, progress)
+    return prover.prove(batch, progress, address).proof
 
 
 def integers(circuit: Circuit, inputs: Data, saturate: bool = False) -> list[IntArray]:

@@ -43,6 +43,7 @@ from verifier.bn254 import SCALAR_FIELD
 from verifier.ezkl import verify_proof
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import ANYONE
 from verifier.srs import StoredSrs
 from verifier.statement import embed
 
@@ -188,8 +189,13 @@ class EzklProver:
         self._circuit, self._key, self._srs, self._entry = circuit, key, srs, entry
         self._threads = threads
 
-    def prove(self, inputs: Sequence[IntArray], progress: Progress) -> Proven:
+    def prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes = ANYONE) -> Proven:
         """See `Prover.prove`."""
+        if recipient != ANYONE:
+            raise InputError(
+                f"a proof by {NAME} holds for anyone and can bind no recipient: leave it out, or use "
+                "--backend sumcheck"
+            )
         progress("running the circuit")
         outputs = execute(self._circuit, inputs)
         if inputs[0].shape[0] != 1:

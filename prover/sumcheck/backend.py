@@ -26,6 +26,7 @@ from verifier.halo2_srs import read_monomial_points
 from verifier.key import VerifyingKey
 from verifier.powers_of_tau import MAX_K
 from verifier.proof import Proof
+from verifier.recipient import ANYONE
 from verifier.srs import StoredSrs
 from verifier.sumcheck.argument import Instance
 from verifier.sumcheck.key import NAME, decode_options, encode_sections
@@ -133,7 +134,7 @@ class SumcheckProver:
         values = _parameters(circuit, self._plan)
         self._parameters = [polynomial_cells(p, values) for p in self._plan.parameters.polynomials]
 
-    def prove(self, inputs: Sequence[IntArray], progress: Progress) -> Proven:
+    def prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes = ANYONE) -> Proven:
         """See `Prover.prove`."""
         began = time.monotonic()
         forget_peak()
@@ -143,7 +144,7 @@ class SumcheckProver:
         progress("running the circuit")
         witness = Witness(self._circuit, plan, inputs)
         instance = Instance(
-            context(self._key),
+            context(self._key, recipient),
             *([array.reshape(-1).tolist() for array in arrays] for arrays in (inputs, witness.outputs)),
         )
         argument = prove(self._device, plan, instance, witness, self._parameters, progress)
@@ -155,6 +156,7 @@ class SumcheckProver:
             sample_by_sample(inputs),
             sample_by_sample(witness.outputs),
             {"argument": argument},
+            recipient,
         )
         return Proven(proof, time.monotonic() - began, peak_rss_bytes())
 

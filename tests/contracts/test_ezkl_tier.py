@@ -166,6 +166,13 @@ def test_refuses_a_proof_made_with_other_weights(
         proven.verify(model_id=other.model_id)
 
 
+def test_refuses_a_recipient(proven: Proven) -> None:
+    """What a Halo2 proof proves for one address it would prove for every other."""
+    recipient = "0x" + "12" * 20
+    with pytest.raises(CheckFailed, match=rf"RecipientNotSupported\(recipient={recipient}\)"):
+        proven.verify(recipient=recipient)
+
+
 def test_wrong_place_to_ask_is_no_verdict(proven: Proven) -> None:
     with pytest.raises(ChainError, match="ModelNotFound"):
         proven.verify(model_id=proven.model.model_id ^ 1)

@@ -172,6 +172,14 @@ def test_a_batch_is_refused(proved: Proved, srs: Srs) -> None:
     assert not verdict.valid and "about one sample" in verdict.reason
 
 
+def test_a_recipient_is_refused(proved: Proved, srs: Srs) -> None:
+    prover = proved.backend.load(proved.circuit, proved.set_up.key, srs, silent)
+    with pytest.raises(InputError, match="can bind no recipient"):
+        prover.prove(proved.inputs, silent, bytes(range(20)))
+    verdict = verify(dataclasses.replace(proved.proven.proof, recipient=bytes(range(20))), proved.set_up.key)
+    assert not verdict.valid and "binds no recipient" in verdict.reason
+
+
 def test_chunks_are_not_for_ezkl(proved: Proved, cache: KeyCache, srs: Srs) -> None:
     with pytest.raises(InputError, match="has no chunks"):
         EzklBackend(cache).setup(proved.circuit, srs, silent, chunk_bits=8)

@@ -26,6 +26,7 @@ from prover.sumcheck.cost import proof_bytes
 from tests.prover.circuits_to_prove import BUILDS, build
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import ANYONE, show_address
 from verifier.srs import SrsStore, StoredSrs
 from verifier.sumcheck.plan import make_plan
 from verifier.sumcheck.structure import structure_of
@@ -73,6 +74,19 @@ def test_proofs_of_a_batch_are_of_the_executors_outputs(
     verdict = verify(Proof.decode(proven.proof.encode()), VerifyingKey.decode(key.encode()))
     assert verdict.valid and verdict.insecure_srs
     assert proven.seconds > 0 and proven.peak_rss_bytes > 1 << 20
+
+
+def test_a_proof_is_for_its_recipient_only(circuit: Circuit, key: VerifyingKey, prover: Prover) -> None:
+    alice, bob = bytes(range(20)), bytes(range(1, 21))
+    inputs = random_batch(circuit, 1)
+    proofs = {recipient: prover.prove(inputs, silent, recipient).proof for recipient in (alice, bob, ANYONE)}
+    for made_for, proof in proofs.items():
+        assert proof.recipient == made_for
+        for claimed in proofs:
+            assert verify(dataclasses.replace(proof, recipient=claimed), key).valid == (claimed == made_for)
+    assert verify(proofs[alice], key, show_address(alice)).valid
+    assert not verify(proofs[alice], key, show_address(bob)).valid
+    assert not verify(proofs[ANYONE], key, show_address(alice)).valid
 
 
 def test_proofs_are_the_same_each_time(circuit: Circuit, key: VerifyingKey, srs: Srs) -> None:

@@ -55,7 +55,7 @@ class Instance:
     Parameters
     ----------
     context
-        Whole 32-byte words that name the SRS, the circuit and the key.
+        Whole 32-byte words that name the SRS, the circuit, the key and the recipient.
     inputs, outputs
         For each port, the cells of the whole batch, row-major: signed integers whose bounds were checked.
     """

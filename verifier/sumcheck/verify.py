@@ -8,6 +8,7 @@ from __future__ import annotations
 from circuits.errors import FormatError
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import recipient_word
 from verifier.statement import by_port, samples_of
 from verifier.sumcheck.argument import Instance, verify
 from verifier.sumcheck.key import decode_key
@@ -57,12 +58,12 @@ class SumcheckVerifier:
 def instance(proof: Proof, key: VerifyingKey) -> Instance:
     """What a proof claims, as the argument takes it."""
     return Instance(
-        context(key),
+        context(key, proof.recipient),
         by_port(proof.inputs, key.circuit.inputs),
         by_port(proof.outputs, key.circuit.outputs),
     )
 
 
-def context(key: VerifyingKey) -> bytes:
-    """What the transcript absorbs first: the SRS, the circuit and the key, 32 bytes each."""
-    return key.srs_id + key.circuit_id + key.digest
+def context(key: VerifyingKey, recipient: bytes) -> bytes:
+    """What the transcript absorbs first: the SRS, the circuit, the key and the recipient, 32 bytes each."""
+    return key.srs_id + key.circuit_id + key.digest + recipient_word(recipient)

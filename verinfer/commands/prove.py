@@ -14,6 +14,7 @@ from circuits.file import load
 from prover.backends import BACKENDS, backend
 from prover.progress import Display
 from verifier.key import VerifyingKey
+from verifier.recipient import ANYONE, read_address, shown_recipient
 from verinfer.console import beside, destination, emit, err, json_option, shown, threads_option
 from verinfer.srs_choice import INSECURE, finder
 
@@ -27,6 +28,11 @@ from verinfer.srs_choice import INSECURE, finder
     "--srs", type=click.Path(path_type=Path), help="The reference string of the key; default: from the store."
 )
 @threads_option
+@click.option(
+    "--recipient",
+    metavar="ADDRESS",
+    help="Make the proof for this Ethereum address only; default: for anyone.",
+)
 @click.option("--saturate", is_flag=True, help="Clamp inputs to their bounds instead of refusing them.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The proof; default: INPUT with .proof."
@@ -39,12 +45,14 @@ def command(
     key: Path | None,
     srs: Path | None,
     threads: int | None,
+    recipient: str | None,
     saturate: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Prove what CIRCUIT answers on the samples in INPUT, all in one proof if there are several."""
     key = key or beside(circuit, ".vk")
+    address = ANYONE if recipient is None else read_address(recipient)
     output = destination(output or beside(input, ".proof"), circuit, input, key, srs)
     loaded = load(circuit)
     inputs = load_inputs(loaded, input, saturate)
@@ -56,7 +64,7 @@ def command(
     with Display(err) as progress:
         find = finder(srs, verifying_key.srs_id)
         prover = backend(verifying_key.backend, threads).load(loaded, verifying_key, find, progress)
-        proven = prover.prove(inputs, progress)
+        proven = prover.prove(inputs, progress, address)
     proven.proof.save(output)
     if proven.proof.insecure_srs:
         err.print(INSECURE)
@@ -66,6 +74,7 @@ def command(
         "circuit_id": "0x" + proven.proof.circuit_id.hex(),
         "backend": verifying_key.backend,
         "samples": samples,
+        "recipient": shown_recipient(proven.proof.recipient),
         "proof": str(output),
         "output_ints": list(proven.proof.outputs),
         "outputs": [y.tolist() for y in reals],
@@ -79,6 +88,7 @@ def command(
         result,
         f"proof [bold]{shown(output)}[/bold]  {result['proof_bytes']:,} bytes, {proven.seconds:.2f} s, "
         f"{proven.peak_rss_bytes / 1e6:,.0f} MB",
+        *([f"for {result['recipient']} only"] if result["recipient"] else []),
         *(
             f"{shown(port.name)}  {np.array2string(y, precision=5, threshold=50)}"
             for port, y in zip(loaded.outputs, reals, strict=True)

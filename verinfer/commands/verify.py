@@ -24,6 +24,9 @@ from verinfer.srs_choice import INSECURE
 @click.option(
     "--model", metavar="ID", help="The model's id in the registry; default: the only one of this circuit."
 )
+@click.option(
+    "--recipient", metavar="ADDRESS", help="The Ethereum address that the proof must have been made for."
+)
 @json_option
 def command(
     proof: Path,
@@ -32,17 +35,19 @@ def command(
     chain_id: int | None,
     contract: str | None,
     model: str | None,
+    recipient: str | None,
     as_json: bool,
 ) -> None:
     """Check PROOF against a verifying key, and with --rpc and --contract on a chain as well."""
     if (rpc is None) != (contract is None):
         raise InputError("--rpc and --contract go together")
     loaded, trusted = Proof.load(proof), VerifyingKey.load(key)
-    verdict = verify(loaded, trusted)
+    verdict = verify(loaded, trusted, recipient)
     result: dict[str, Any] = {
         "valid": verdict.valid,
         "circuit_id": "0x" + verdict.circuit_id.hex(),
         "outputs": list(verdict.outputs),
+        "recipient": verdict.recipient,
         "insecure_srs": verdict.insecure_srs,
         "reason": verdict.reason,
     }
@@ -59,6 +64,7 @@ def command(
             result,
             f"[green]valid[/green]{where}  circuit {result['circuit_id']}",
             f"outputs {result['outputs']}",
+            *([f"for {result['recipient']} only"] if result["recipient"] else []),
         )
         return
     emit(as_json, result)

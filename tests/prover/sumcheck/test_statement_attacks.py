@@ -53,8 +53,8 @@ class TestStatements:
                     if kind == "outputs":
                         assert not claimed(trial, false)
 
-    @pytest.mark.parametrize("place", range(0, 96, 7))
-    def test_another_srs_circuit_or_key_in_the_context(self, trial: Trial, place: int) -> None:
+    @pytest.mark.parametrize("place", range(0, 128, 7))
+    def test_another_srs_circuit_key_or_recipient_in_the_context(self, trial: Trial, place: int) -> None:
         context = bytearray(CONTEXT)
         context[place] ^= 1
         instance = Instance(bytes(context), trial.instance.inputs, trial.instance.outputs)

@@ -36,7 +36,7 @@ SMALL = Options(chunk_bits=4, limb_bits=5, clamp_bits=0)
 """Many chunks, several limbs, clamps by two excesses."""
 TABLED = Options(chunk_bits=6, limb_bits=8, clamp_bits=14)
 """Clamps by table."""
-CONTEXT = bytes(range(96))
+CONTEXT = bytes(range(128))
 
 
 class TrapdoorDevice(PythonDevice):

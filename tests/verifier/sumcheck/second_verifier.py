@@ -1349,7 +1349,8 @@ def verify_files(key: bytes, proof: bytes) -> list[int]:
     srs = own["srs"]
     x1, x0, y1, y0 = (int.from_bytes(srs[i : i + 32], "big") for i in range(256, 384, 32))
     tau_g2 = curve.FQ2([x0, x1]), curve.FQ2([y0, y1]), curve.FQ2.one()
-    context = keccak(keccak(b"verinfer srs v1") + srs) + circuit_id + key[-32:]
+    recipient = bytes(12) + bytes.fromhex(said["recipient"][2:])
+    context = keccak(keccak(b"verinfer srs v1") + srs) + circuit_id + key[-32:] + recipient
     verify(
         own["structure"],
         own["options"],

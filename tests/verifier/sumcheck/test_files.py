@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ from prover.sumcheck.backend import SumcheckBackend
 from tests.verifier.sumcheck.second_verifier import Refused, verify_files
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import ANYONE
 from verifier.srs import SrsStore
 from verifier.verify import verify
+
+RECIPIENT = bytes(range(1, 21))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     key = backend.setup(circuit, store.generate, silent).key
     rng = np.random.default_rng(1)
     inputs = [rng.integers(-9, 10, (2, 1, 5, 2)), rng.integers(0, 10, (2, 3))]
-    proof = backend.load(circuit, key, store.find, silent).prove(inputs, silent).proof
+    proof = backend.load(circuit, key, store.find, silent).prove(inputs, silent, RECIPIENT).proof
     return key.encode(), proof.encode()
 
 
@@ -60,19 +64,21 @@ def test_both_refuse_outputs_and_inputs_out_of_bounds(files: tuple[bytes, bytes]
             for change in (1, -1, 1 << 40):
                 changed = list(getattr(read, field))
                 changed[place] += change
-                values = {"inputs": read.inputs, "outputs": read.outputs, field: tuple(changed)}
-                forged = Proof(
-                    read.backend,
-                    read.circuit_id,
-                    read.key_digest,
-                    read.insecure_srs,
-                    values["inputs"],
-                    values["outputs"],
-                    read.sections,
-                )
+                forged = replace(read, **{field: tuple(changed)})
                 assert not verify(forged, VerifyingKey.decode(key)).valid
                 with pytest.raises(Refused):
                     verify_files(key, forged.encode())
+
+
+def test_both_refuse_another_recipient(files: tuple[bytes, bytes]) -> None:
+    key, proof = files
+    read = Proof.decode(proof)
+    assert read.recipient == RECIPIENT
+    for recipient in (ANYONE, RECIPIENT[:-1] + b"\0"):
+        forged = replace(read, recipient=recipient)
+        assert not verify(forged, VerifyingKey.decode(key)).valid
+        with pytest.raises(Refused):
+            verify_files(key, forged.encode())
 
 
 def test_a_changed_file_is_refused(files: tuple[bytes, bytes]) -> None:
