@@ -19,6 +19,7 @@ DEPLOYED = {
     "ModelRegistry": "src/ModelRegistry.sol",
     "InferenceVerifier": "src/InferenceVerifier.sol",
     "EzklTier": "src/tiers/EzklTier.sol",
+    "SumcheckTier": "src/tiers/SumcheckTier.sol",
 }
 
 

@@ -5,6 +5,7 @@ import {ITierVerifier} from "../src/interfaces/ITierVerifier.sol";
 import {InferenceVerifier} from "../src/InferenceVerifier.sol";
 import {ModelRegistry} from "../src/ModelRegistry.sol";
 import {EzklTier} from "../src/tiers/EzklTier.sol";
+import {SumcheckTier} from "../src/tiers/SumcheckTier.sol";
 import {Test} from "./support/Test.sol";
 
 /// @notice EIP-170 limits the code of an account to 24,576 bytes.
@@ -16,6 +17,7 @@ contract CodeSizeTest is Test {
         _record("ModelRegistry", address(registry));
         _record("InferenceVerifier", address(new InferenceVerifier(registry, new ITierVerifier[](0))));
         _record("EzklTier", address(new EzklTier()));
+        _record("SumcheckTier", address(new SumcheckTier()));
     }
 
     function _record(string memory name, address account) private {

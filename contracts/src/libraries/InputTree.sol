@@ -22,12 +22,7 @@ library InputTree {
     function commitment(bytes memory header, int256[] calldata values) internal pure returns (bytes32) {
         uint256 ports = header.inputCount();
         Bounds.requireCount(values.length, header.elementsOf(0, ports));
-
-        Port last = header.port(ports - 1);
-        uint256 leaves = last.offset() + Merkle.leavesOf(last.elements(), last.width());
-        if (leaves > MAX_LEAVES) revert InputTooLarge(leaves, MAX_LEAVES);
-
-        bytes32[] memory hashes = new bytes32[](leaves);
+        bytes32[] memory hashes = _leaves(header);
         uint256 first = 0;
         for (uint256 i = 0; i < ports; ++i) {
             Port port = header.port(i);
@@ -35,6 +30,55 @@ library InputTree {
             first += port.elements();
         }
         return Merkle.root(hashes);
+    }
+
+    /// @notice The input commitment of values that are packed as in the leaves, without the padding between tensors.
+    /// The caller checks bounds: of values beyond them this commits to what is left in their bytes.
+    function commitmentOfPacked(bytes memory header, bytes calldata packed) internal pure returns (bytes32) {
+        uint256 ports = header.inputCount();
+        bytes32[] memory hashes = _leaves(header);
+        uint256 from = 0;
+        for (uint256 i = 0; i < ports; ++i) {
+            Port port = header.port(i);
+            uint256 to = from + port.elements() * port.width();
+            _hashPacked(hashes, port.offset(), packed[from:to]);
+            from = to;
+        }
+        return Merkle.root(hashes);
+    }
+
+    /// @notice Bytes of all inputs together, packed without padding.
+    function packedLength(bytes memory header) internal pure returns (uint256 total) {
+        uint256 ports = header.inputCount();
+        for (uint256 i = 0; i < ports; ++i) {
+            Port port = header.port(i);
+            total += port.elements() * port.width();
+        }
+    }
+
+    /// @dev Room for the hashes of all leaves. Reverts if there are too many.
+    function _leaves(bytes memory header) private pure returns (bytes32[] memory) {
+        Port last = header.port(header.inputCount() - 1);
+        uint256 leaves = last.offset() + Merkle.leavesOf(last.elements(), last.width());
+        if (leaves > MAX_LEAVES) revert InputTooLarge(leaves, MAX_LEAVES);
+        return new bytes32[](leaves);
+    }
+
+    /// @dev Writes the hashes of a tensor's leaves from `leaf` on.
+    function _hashPacked(bytes32[] memory hashes, uint256 leaf, bytes calldata tensor) private pure {
+        bytes32[4] memory words;
+        while (tensor.length > Merkle.LEAF_BYTES) {
+            assembly ("memory-safe") {
+                calldatacopy(words, tensor.offset, 128)
+            }
+            hashes[leaf++] = Merkle.hashLeaf(words);
+            tensor = tensor[Merkle.LEAF_BYTES:];
+        }
+        delete words;
+        assembly ("memory-safe") {
+            calldatacopy(words, tensor.offset, tensor.length)
+        }
+        hashes[leaf] = Merkle.hashLeaf(words);
     }
 
     /// @dev Checks the tensor that begins at `values[next]`; writes the hashes of its leaves from `port.offset()` on.

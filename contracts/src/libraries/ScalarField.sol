@@ -1,19 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @notice Embeds signed integers in the scalar field of BN254: n >= 0 as n, n < 0 as p + n.
-library ScalarField {
-    uint256 internal constant P = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
+/// @dev The order of BN254's groups and of its scalar field. Assembly takes no constant of a library, hence here.
+uint256 constant R = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
 
+/// @notice Embeds signed integers in the scalar field of BN254: n >= 0 as n, n < 0 as R + n.
+library ScalarField {
     /// @notice Writes the field elements of `values` into `elements` from index `start` on.
-    /// @dev One-to-one only for |value| < p / 2: check bounds (at most 64 bits) first.
     function embed(int256[] calldata values, uint256[] memory elements, uint256 start) internal pure {
-        for (uint256 i = 0; i < values.length; ++i) {
-            int256 value = values[i];
-            unchecked {
-                // Two's complement makes P + uint256(-n) wrap around to P - n.
-                // forge-lint: disable-next-line(unsafe-typecast)
-                elements[start + i] = value < 0 ? P + uint256(value) : uint256(value);
+        assert(start + values.length <= elements.length);
+        uint256 at;
+        assembly ("memory-safe") {
+            at := add(elements, shl(5, add(start, 1)))
+        }
+        embedAt(values, at);
+    }
+
+    /// @notice Writes the field elements of `values` to the words of memory from address `at` on.
+    /// @dev One-to-one only for |value| < R / 2: check bounds (at most 64 bits) first. Two's complement makes R + value
+    /// wrap around to R - |value|.
+    function embedAt(int256[] calldata values, uint256 at) internal pure {
+        assembly {
+            let from := values.offset
+            for { let end := add(from, shl(5, values.length)) } lt(from, end) { from := add(from, 0x20) } {
+                let value := calldataload(from)
+                mstore(at, add(value, and(sar(255, value), R)))
+                at := add(at, 0x20)
             }
         }
     }

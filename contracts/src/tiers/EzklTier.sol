@@ -38,7 +38,7 @@ contract EzklTier is ITierVerifier {
         if (statement.recipient != address(0)) revert RecipientNotSupported(statement.recipient);
         bytes memory header = statement.header;
         int256[] calldata outputs = SignedWords.decode(statement.output);
-        _requireOutputsWithinBounds(header, outputs);
+        Bounds.requireOutputs(header, outputs);
 
         (int256[] calldata inputs, bytes calldata halo2Proof) =
             SignedWords.split(proof, header.elementsOf(0, header.inputCount()));
@@ -50,18 +50,6 @@ contract EzklTier is ITierVerifier {
         ScalarField.embed(inputs, instances, 0);
         ScalarField.embed(outputs, instances, inputs.length);
         _requireAccepted(key.verifier, halo2Proof, instances);
-    }
-
-    function _requireOutputsWithinBounds(bytes memory header, int256[] calldata outputs) private pure {
-        uint256 first = header.inputCount();
-        uint256 ports = first + header.outputCount();
-        Bounds.requireCount(outputs.length, header.elementsOf(first, ports));
-        uint256 from = 0;
-        for (uint256 i = first; i < ports; ++i) {
-            uint256 to = from + header.port(i).elements();
-            Bounds.requireWithin(header.port(i), outputs, from, to);
-            from = to;
-        }
     }
 
     /// @dev Reverts unless the call succeeds and returns the one word 1. Whoever registered the model chose the
