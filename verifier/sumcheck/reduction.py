@@ -98,7 +98,7 @@ def reduce(system: System, claims: Claims) -> Reduced:
 
 def weighted_sum(weights: Weights, values: Sequence[int]) -> int:
     """The sum of all cells of a tensor, given row-major, each times its weight."""
-    proper = weights.proper_factors
+    proper = tuple(sorted(weights.proper_factors, key=lambda factor: factor.axes))
     order = sorted(axis for factor in proper for axis in factor.axes)
     if [axis for factor in proper for axis in factor.axes] != order:
         proper = (joined(proper, order),)
