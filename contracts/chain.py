@@ -201,7 +201,10 @@ class Chain:
         if address is None:
             raise ChainError(f"{self.endpoint} names no contract in the receipt of a deployment")
         return Deployed(
-            to_checksum_address(address), receipt["gasUsed"], HexBytes(receipt["transactionHash"])
+            to_checksum_address(address),
+            receipt["gasUsed"],
+            cost_of(receipt),
+            HexBytes(receipt["transactionHash"]),
         )
 
     def events(self, event: ContractEvent, arguments: dict[str, Any], from_block: int = 0) -> list[EventData]:
@@ -222,11 +225,17 @@ class Chain:
 
 @dataclass(frozen=True)
 class Deployed:
-    """Where a contract was deployed, the gas that took, and the transaction."""
+    """Where a contract was deployed, the gas that took, what it cost in wei, and the transaction."""
 
     address: ChecksumAddress
     gas: int
+    cost: int
     transaction: HexBytes
+
+
+def cost_of(receipt: TxReceipt) -> int:
+    """What a transaction cost its sender, in wei."""
+    return receipt["gasUsed"] * receipt["effectiveGasPrice"]
 
 
 def checked_address(address: str) -> ChecksumAddress:

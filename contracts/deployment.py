@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from contracts import ezkl_tier, sumcheck_tier
 from contracts.chain import Chain, Deployed
-from contracts.ezkl_tier import deploy_tier
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
 
@@ -18,7 +18,7 @@ class Deployment:
 
 
 def deploy_contracts(chain: Chain) -> Deployment:
-    """Deploy a registry, the ezkl tier, and a verifier of inferences over both.
+    """Deploy a registry, the tiers, and a verifier of inferences over them.
 
     Raises
     ------
@@ -26,11 +26,12 @@ def deploy_contracts(chain: Chain) -> Deployment:
         As `Chain.transact`.
     """
     registry, registry_deployed = Registry.deploy(chain)
-    tier = deploy_tier(chain)
-    verifier, verifier_deployed = InferenceVerifier.deploy(chain, registry, [tier.address])
+    tiers = {"SumcheckTier": sumcheck_tier.deploy_tier(chain), "EzklTier": ezkl_tier.deploy_tier(chain)}
+    addresses = [tier.address for tier in tiers.values()]
+    verifier, verifier_deployed = InferenceVerifier.deploy(chain, registry, addresses)
     transactions = {
         "ModelRegistry": registry_deployed,
-        "EzklTier": tier,
+        **tiers,
         "InferenceVerifier": verifier_deployed,
     }
     return Deployment(registry, verifier, transactions)

@@ -56,6 +56,11 @@ class InferenceVerifier:
         """The registry in which the verifier looks models up."""
         return Registry(self.chain, self.chain.call(self._contract.functions.registry()))
 
+    def tier(self, system: bytes) -> ChecksumAddress | None:
+        """The contract that checks proofs of a proof system (4 bytes); None if none does."""
+        found = self.chain.call(self._contract.functions.tierVerifier(system))
+        return None if found == ZERO_ADDRESS else to_checksum_address(found)
+
     def verify(
         self,
         model_id: int,
