@@ -3,54 +3,21 @@ send."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from circuits.errors import ChainError, CheckFailed, InputError
-from contracts.artifact import Artifact
-from contracts.chain import Chain, Deployed
-from contracts.ezkl_tier import PROOF_SYSTEM, encode_proof, halo2_code_hash
+from contracts.chain import Chain
 from contracts.inference import InferenceVerifier
 from contracts.registry import Model, Registration, TierKey
-from contracts.solc import compile_solidity
+from verifier.circuit_header import LEAF_BYTES
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
-from verifier.statement import input_commitment
+from verifier.recipient import show_address
+from verifier.statement import input_commitment, samples_of
+from verinfer.chain_tiers import CHAIN_TIERS, chain_tier
 
-HALO2_CONTRACT = "Halo2Verifier"
-
-
-def generated_verifier(key: VerifyingKey) -> Artifact:
-    """The contract that checks proofs of an ezkl key, compiled from the source in the key.
-
-    Raises
-    ------
-    InputError
-        If the key is of another backend, or the Solidity compiler is not installed.
-    """
-    if "solidity" not in key.sections:
-        raise InputError(
-            f"a key of the {key.backend} backend has no contract of its own: for a chain make one with "
-            "`verinfer setup --backend ezkl`"
-        )
-    return _compiled(key.sections["solidity"])
-
-
-@lru_cache(maxsize=8)
-def _compiled(source: bytes) -> Artifact:
-    return compile_solidity(source.decode("utf-8"), HALO2_CONTRACT)
-
-
-def deploy_verifier(chain: Chain, key: VerifyingKey) -> tuple[TierKey, Deployed]:
-    """Deploy a key's verifier, and say what a registration fixes of it."""
-    artifact = generated_verifier(key)
-    deployed = chain.deploy(artifact)
-    tier = TierKey.for_verifier(chain, PROOF_SYSTEM, deployed.address, key.digest)
-    if tier.code_hash != halo2_code_hash(artifact):
-        raise ChainError(
-            f"the code at {deployed.address} is not the code that was deployed: is the endpoint honest?"
-        )
-    return tier, deployed
+MAX_INPUT_BYTES = 512 * LEAF_BYTES
+"""The contracts commit to no more inputs than these; see `InputTree`."""
 
 
 def registration(
@@ -72,16 +39,19 @@ def find_model(verifier: InferenceVerifier, key: VerifyingKey, model_id: int | N
     ChainError
         If there is no such model.
     """
-    code_hash = halo2_code_hash(generated_verifier(key))
+    tier = chain_tier(key)
+    code_hash = tier.code_hash(key)
     registry = verifier.registry
     if model_id is not None:
         model = registry.model(model_id)
-        model.require(key.circuit_id, PROOF_SYSTEM, key.digest, code_hash)
+        _require_tier(model, key)
+        model.require(key.circuit_id, tier.system, key.digest, code_hash)
         return model
     refusal: CheckFailed | ChainError | None = None
     for model in registry.models_of(key.circuit_id):
         try:
-            model.require(key.circuit_id, PROOF_SYSTEM, key.digest, code_hash)
+            _require_tier(model, key)
+            model.require(key.circuit_id, tier.system, key.digest, code_hash)
         except (CheckFailed, ChainError) as error:
             refusal = error
         else:
@@ -109,19 +79,51 @@ def verify_on_chain(
 
     Raises
     ------
+    InputError
+        If no contract takes proofs of so many samples or inputs.
     ChainError
         If the question cannot be put.
     """
+    _require_size(proof, key)
     verifier = InferenceVerifier(Chain.connect(rpc_url, chain_id=chain_id), address)
     return check(verifier, find_model(verifier, key, model_id), proof, key)
 
 
 def check(verifier: InferenceVerifier, model: Model, proof: Proof, key: VerifyingKey) -> dict[str, Any]:
-    """Have a contract check a proof of a registered model; see `verify_on_chain`."""
+    """Have a contract check a proof of one sample of a registered model; see `verify_on_chain`."""
     commitment = input_commitment(proof.inputs, key.circuit)
-    payload = encode_proof(proof.inputs, proof.sections["proof"])
+    payload = chain_tier(key).payload(verifier, key, proof)
     try:
-        verified = verifier.verify(model.model_id, commitment, proof.outputs, payload)
+        verified = verifier.verify(
+            model.model_id, commitment, proof.outputs, payload, show_address(proof.recipient)
+        )
     except CheckFailed as error:
         return {"valid": False, "reason": str(error)}
     return {"valid": True, "reason": "", "gas": verified.gas, "model_id": hex(model.model_id)}
+
+
+def _require_tier(model: Model, key: VerifyingKey) -> None:
+    """Raise ChainError if a model was registered for other proof systems than that of a key."""
+    names = {tier.system: name for name, tier in CHAIN_TIERS.items()}
+    registered = [names.get(tier.system, "0x" + tier.system.hex()) for tier in model.registration.tiers]
+    if key.backend not in registered:
+        raise ChainError(
+            f"model {model.model_id:#x} was registered for proofs of {' and '.join(registered) or 'no one'}, "
+            f"not of {key.backend}: register the circuit with this key too"
+        )
+
+
+def _require_size(proof: Proof, key: VerifyingKey) -> None:
+    """Raise InputError if no contract takes proofs of so many samples or inputs."""
+    samples = samples_of(proof.statement, key.circuit)
+    if samples != 1:
+        raise InputError(
+            f"the proof is about {samples} samples, and a contract checks proofs of one: "
+            "prove them one by one to check them on a chain"
+        )
+    packed = LEAF_BYTES * sum(port.leaves for port in key.circuit.inputs)
+    if packed > MAX_INPUT_BYTES:
+        raise InputError(
+            f"the inputs take {packed:,} bytes, and a contract takes at most {MAX_INPUT_BYTES:,}: "
+            "this circuit's proofs cannot be checked on a chain"
+        )

@@ -8,11 +8,10 @@ import pytest
 
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
-from prover.backends import DEFAULT
 from prover.progress import silent
 from verinfer.commands.demo import table
 from verinfer.console import out
-from verinfer.demo import CHAIN_BACKEND, on_chain, one
+from verinfer.demo import BACKENDS, on_chain, one
 
 
 def test_the_demo_proves_and_refuses_forgeries(
@@ -20,16 +19,19 @@ def test_the_demo_proves_and_refuses_forgeries(
 ) -> None:
     monkeypatch.setenv("VERINFER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("VERINFER_CACHE", str(tmp_path / "cache"))
-    fast, _ = one("mlp", DEFAULT, tmp_path, digits, silent)
+    reports = []
     with Anvil() as anvil:
-        chain = anvil.connect()
-        second, done = one("mlp", CHAIN_BACKEND, tmp_path, digits, silent)
-        on_chain(second, done, chain, deploy_contracts(chain), silent)
-    assert fast.ok and second.ok
-    assert len(fast.refused) == 2 and len(second.refused) == 4
-    assert fast.figures["argmax_agreement"] >= 0.995
-    assert fast.figures["circuit_id"] == second.figures["circuit_id"]
-    assert fast.figures["answer"] == second.figures["answer"]
+        deployment = deploy_contracts(anvil.connect())
+        for backend in BACKENDS:
+            report, done = one("mlp", backend, tmp_path, digits, silent)
+            on_chain(report, done, deployment, silent)
+            reports.append(report)
+    for report in reports:
+        assert report.ok and len(report.refused) == 4
+        assert report.figures["argmax_agreement"] >= 0.995
+        assert 300_000 < report.figures["verify_gas"] < 2_000_000
+    assert len({report.figures["circuit_id"] for report in reports}) == 1
+    assert len({report.figures["answer"] for report in reports}) == 1
     with out.capture() as shown:
-        out.print(table([fast, second]))
-    assert "valid on the chain" in shown.get() and "NO" not in shown.get()
+        out.print(table(reports))
+    assert "gas to verify" in shown.get() and "NO" not in shown.get()

@@ -13,14 +13,15 @@ from rich.table import Table
 from circuits.atomic_write import write_atomically
 from circuits.errors import InputError
 from circuits.file import load
-from contracts.chain import Chain
+from contracts.chain import Chain, cost_of
 from contracts.deployment import deploy_contracts
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry, commitment, new_salt
 from contracts.signer import KEY_VARIABLE, KeySigner
 from prover.progress import Display
 from verifier.key import VerifyingKey
-from verinfer.chain import deploy_verifier, registration
+from verinfer.chain import registration
+from verinfer.chain_tiers import chain_tier
 from verinfer.console import emit, err, json_option
 
 rpc_option = click.option("--rpc", metavar="URL", required=True, help="The chain's JSON-RPC endpoint.")
@@ -129,7 +130,10 @@ def register(
     content: Path | None,
     as_json: bool,
 ) -> None:
-    """Deploy the verifier of CIRCUIT's key and register the model, opening the commitment."""
+    """Deploy the verifier of CIRCUIT's key and register the model, opening the commitment.
+
+    The verifier of a sumcheck key is the key's program, which is stored; that of an ezkl key is a contract.
+    """
     loaded = load(circuit)
     trusted = VerifyingKey.load(key or circuit.with_suffix(".vk"))
     if trusted.circuit_id != loaded.circuit_id:
@@ -137,24 +141,26 @@ def register(
     secret = read_salt(salt or circuit.with_suffix(".salt"), loaded.circuit_id)
     content_hash = keccak(content.read_bytes()) if content is not None else bytes(32)
     chain = signing(rpc, chain_id)
-    registry: Registry = InferenceVerifier(chain, address).registry
+    verifier = InferenceVerifier(chain, address)
+    registry: Registry = verifier.registry
     with Display(err) as progress:
-        progress("deploying the model's verifier")
-        tier, deployed = deploy_verifier(chain, trusted)
+        deployed = chain_tier(trusted).deploy(verifier, trusted, progress)
         progress("registering")
-        done = registry.register(registration(trusted, tier, uri, content_hash), secret)
+        done = registry.register(registration(trusted, deployed.tier, uri, content_hash), secret)
     gas = {"verifier": deployed.gas, "register": done.receipt["gasUsed"]}
     result: dict[str, Any] = {
         "model_id": hex(done.model_id),
         "circuit_id": "0x" + loaded.circuit_id.hex(),
-        "addresses": {"verifier": deployed.address, "registry": registry.address},
+        "addresses": {"verifier": deployed.tier.verifier, "registry": registry.address},
         "gas": gas,
+        "cost_wei": deployed.cost + cost_of(done.receipt),
     }
     emit(
         as_json,
         result,
         f"model {result['model_id']}",
-        f"verifier {deployed.address}  {deployed.gas:,} gas to deploy, {gas['register']:,} to register",
+        f"verifier {deployed.tier.verifier}  {deployed.gas:,} gas to deploy, {gas['register']:,} to register",
+        f"paid {result['cost_wei'] / 1e18:.3g} ether",
     )
 
 

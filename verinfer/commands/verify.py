@@ -11,8 +11,11 @@ from circuits.errors import CheckFailed, InputError
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.verify import verify
-from verinfer.console import emit, err, json_option
+from verinfer.console import emit, err, json_option, note
 from verinfer.srs_choice import INSECURE
+
+MOST_GAS = 1 << 24
+"""What EIP-7825 allows a transaction."""
 
 
 @click.command()
@@ -55,6 +58,8 @@ def command(
         from verinfer.chain import verify_on_chain  # web3 takes a second to load
 
         result |= verify_on_chain(loaded, trusted, rpc, contract, model_number(model), chain_id)
+        if result.get("gas", 0) > MOST_GAS:
+            note(f"Ethereum admits no transaction of more than {MOST_GAS:,} gas; a free call may take more")
     if verdict.insecure_srs:
         err.print(INSECURE)
     where = f" on the chain as well, for {result['gas']:,} gas" if "gas" in result else ""
