@@ -249,6 +249,31 @@ class Machine:
         self._set(dst, sum(products))
         return n
 
+    def _dot_strided(self) -> int:
+        dst, a, b, n, stride = (self._u16() for _ in range(5))
+        products = (self._get(a + k) * self._get(b + k * stride) for k in range(n))
+        self._set(dst, sum(products))
+        return n
+
+    def _eq_slots(self) -> int:
+        """At each depth the first nodes are kept, and the others are replaced by their children."""
+        dst, point, n = self._u16(), self._u16(), self._u8()
+        z = self._many(point, n)
+        kept: list[int] = []
+        nodes = [1]
+        for k in range(n):
+            keep, children = self._u16(), self._u16()
+            kept += nodes[:keep]
+            nodes = [value * factor % R for value in nodes[keep:] for factor in (1 - z[k], z[k])]
+            if not len(nodes) - 1 <= children <= len(nodes):
+                raise ProgramError("EQ_SLOTS makes more nodes than there are, or leaves some out")
+            nodes = nodes[:children]
+        kept += nodes
+        self._disjoint(dst, len(kept), point, n)
+        for k, value in enumerate(kept):
+            self._set(dst + k, value)
+        return len(kept)
+
     def _eq(self) -> int:
         dst, point, n, start, count = self._u16(), self._u16(), self._u8(), self._u32(), self._u16()
         if not count or start + count > 1 << n:
@@ -440,6 +465,8 @@ INSTRUCTIONS: dict[int, Callable[[Machine], int]] = {
     0x10: Machine._open,
     0x11: Machine._scale,
     0x12: Machine._absorb_points,
+    0x13: Machine._eq_slots,
+    0x14: Machine._dot_strided,
     0x80: Machine._mul_5,
     0xA0: Machine._sum3_2,
     0xC0: Machine._sum2_3,

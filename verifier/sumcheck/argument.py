@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
@@ -36,9 +35,10 @@ from verifier.sumcheck.multilinear import (
     eq_index,
     eq_mass,
     eq_point,
-    eq_run,
+    eq_slots,
     eq_vector,
     eq_zeros,
+    slot_counts,
 )
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.products import Group, grouped
@@ -318,13 +318,11 @@ class Extensions:
 def _polynomial_weight(polynomial: Polynomial, reduced: Reduced, extensions: Extensions) -> int:
     own = extensions.point[len(extensions.point) - polynomial.bits :]
     coefficients: dict[int, int] = {}
-    for bits, of_size in groupby(polynomial.slots, key=lambda slot: slot.bits):
-        slots = list(of_size)  # the largest come first, so that those of one size lie side by side
-        places = eq_run(own[: polynomial.bits - bits], slots[0].offset >> bits, len(slots))
-        for slot, place in zip(slots, places, strict=True):
-            for weights in reduced.committed.get(slot.tensor, ()):
-                extension = extensions.of(weights, slot.shape)
-                coefficients[extension] = coefficients.get(extension, 0) + place * weights.coefficient
+    places = eq_slots(own, slot_counts(polynomial.bits, [slot.bits for slot in polynomial.slots]))
+    for slot, place in zip(polynomial.slots, places, strict=True):
+        for weights in reduced.committed.get(slot.tensor, ()):
+            extension = extensions.of(weights, slot.shape)
+            coefficients[extension] = coefficients.get(extension, 0) + place * weights.coefficient
     return sum(e * (c % SCALAR_FIELD) for e, c in coefficients.items()) % SCALAR_FIELD
 
 

@@ -24,11 +24,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.dialogue import Dialogue
-from verifier.sumcheck.multilinear import Point, bits_of, eq_point, eq_run
+from verifier.sumcheck.multilinear import Point, bits_of, eq_point, eq_slots, slot_counts
 from verifier.sumcheck.system import ClampTable, PairTable, System
 from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
 
@@ -152,11 +151,7 @@ def verify_tree(dialogue: Dialogue, tree: Tree, alpha: int) -> tuple[CapClaims, 
 
 def leaf_places(tree: Tree, point: Point) -> list[int]:
     """P(s) = eq(the point's first variables, the slot's place) for each slot."""
-    places: list[int] = []
-    for bits, slots in groupby(tree.slots, key=lambda slot: slot.bits):
-        run = list(slots)  # the largest slots come first, so that those of one size lie side by side
-        places += eq_run(point[: tree.bits - bits], run[0].offset >> bits, len(run))
-    return places
+    return eq_slots(point, slot_counts(tree.bits, [slot.bits for slot in tree.slots]))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Protocol
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.weights import Factor, Shape, Weights, eq_factor, joined, ones
+from verifier.sumcheck.multilinear import Point, eq_vector, window_sum
+from verifier.sumcheck.weights import Extend, Factor, Shape, Weights, eq_factor, joined, ones
 
 
 class Map(Protocol):
@@ -199,7 +200,21 @@ class Window:
     def pull(self, weights: Weights) -> Weights:
         key = ("window", self.count, self.kernel, self.stride, self.dilation, self.before)
         # a window far too wide for anybody must not be written out before it is refused
-        return _scattered(weights, self.axis, 2, self.source[self.axis], lambda: self._index, key)
+        size = self.source[self.axis]
+        return _scattered(weights, self.axis, 2, size, lambda: self._index, key, self._extend(weights))
+
+    def _extend(self, weights: Weights) -> Extend | None:
+        """The extension of the pulled factor, where the weights on the two axes are factors of their own."""
+        own = {factor.axes: factor for factor in weights.proper_factors}
+        outer, inner = own.get((self.axis,)), own.get((self.axis + 1,))
+        if outer is None or inner is None:
+            return None
+
+        def extend(points: Sequence[Point]) -> int:
+            cells = eq_vector(points[0], self.source[self.axis])
+            return window_sum(outer.values, inner.values, cells, self.stride, self.dilation, self.before)
+
+        return extend
 
 
 def _scattered(
@@ -209,6 +224,7 @@ def _scattered(
     size: int,
     index: Callable[[], Sequence[int]],
     key: tuple[object, ...],
+    extend: Extend | None = None,
 ) -> Weights:
     """Turn `run` axes of the image into one of the source: image index j gives its weight to index()[j]."""
     renumbered = Weights(weights.coefficient, [_past(factor, axis, run) for factor in weights.factors])
@@ -222,7 +238,7 @@ def _scattered(
         return [value % SCALAR_FIELD for value in result]
 
     axes, sizes = ((axis,), (size,)) if size > 1 else ((), ())
-    return _replace(renumbered, _marks(axis, run), axes, sizes, key, scatter)
+    return _replace(renumbered, _marks(axis, run), axes, sizes, key, scatter, extend)
 
 
 def _marks(axis: int, run: int) -> list[int]:
@@ -245,6 +261,7 @@ def _replace(
     sizes: Shape,
     key: tuple[object, ...],
     transform: Transform,
+    extend: Extend | None = None,
 ) -> Weights:
     """Replace the factors over the axes `run` by one over `axes`, whose values `transform` makes."""
     touched = [factor for factor in weights.factors if any(axis in run for axis in factor.axes)]
@@ -259,6 +276,7 @@ def _replace(
         (*key, sizes, joint.key, joint.sizes),
         lambda: transform(joint.values, inner),
         (joint,),
+        extend,
     )
     return Weights(weights.coefficient, (*others, made))
 

@@ -41,19 +41,33 @@ def eq_vector(point: Sequence[int], count: int | None = None) -> list[int]:
 
 
 @recordable
-def eq_run(point: Sequence[int], start: int, count: int) -> list[int]:
-    """eq(point, i) for i = start, ..., start + count - 1."""
-    values, first = [1], 0
-    for k, z in enumerate(point):
-        shift = len(point) - 1 - k
-        begin, end = start >> shift, (start + count - 1) >> shift
-        ones = [value * z % SCALAR_FIELD for value in values]
-        values = [
-            ones[(i >> 1) - first] if i & 1 else (values[(i >> 1) - first] - ones[(i >> 1) - first])
-            for i in range(begin, end + 1)
-        ]
-        first = begin
-    return [value % SCALAR_FIELD for value in values]
+def eq_slots(point: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """eq of the point's first k variables at the places of slots, the largest slots first.
+
+    Slots of 2^(n-k) cells, counts[k] of them for k = 0, 1, ..., fill a cube of n variables from its start.
+    The place of a slot is the index, over the first k variables, at which it stands.
+    """
+    found: list[int] = []
+    values = [1]
+    # how many slots, or larger ones that hold them, are needed at each depth
+    needed = list(counts)
+    for k in reversed(range(len(counts) - 1)):
+        needed[k] += -(-needed[k + 1] // 2)
+    for k, count in enumerate(counts):
+        found += values[:count]
+        if k + 1 < len(counts):
+            doubled = []
+            for value in values[count:]:
+                one = value * point[k] % SCALAR_FIELD
+                doubled += [(value - one) % SCALAR_FIELD, one]
+            values = doubled[: needed[k + 1]]
+    return found
+
+
+def slot_counts(variables: int, bits: Sequence[int]) -> list[int]:
+    """The counts that `eq_slots` takes, for slots of 2^bits cells each, the largest first."""
+    depths = [variables - each for each in bits]
+    return [depths.count(k) for k in range(max(depths, default=0) + 1)]
 
 
 @recordable
@@ -86,6 +100,21 @@ def eq_zeros(point: Sequence[int]) -> list[int]:
 def inner_product(a: Sequence[int], b: Sequence[int]) -> int:
     """sum_i a[i] * b[i]."""
     return sum(x * y for x, y in zip(a, b, strict=True)) % SCALAR_FIELD
+
+
+def window_sum(
+    outer: Sequence[int], inner: Sequence[int], cells: Sequence[int], stride: int, dilation: int, before: int
+) -> int:
+    """sum_{p,q} outer[p] * inner[q] * cells[p * stride + q * dilation - before], over the cells there are."""
+    total = 0
+    for q, weight in enumerate(inner):
+        first = q * dilation - before
+        start = max(0, -(first // stride))
+        stop = min(len(outer), -(-(len(cells) - first) // stride))
+        if start < stop:
+            reached = cells[start * stride + first : (stop - 1) * stride + first + 1 : stride]
+            total += weight * inner_product(outer[start:stop], reached)
+    return total % SCALAR_FIELD
 
 
 @recordable

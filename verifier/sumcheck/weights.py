@@ -32,6 +32,8 @@ from verifier.sumcheck.multilinear import (
 )
 
 Shape = tuple[int, ...]
+Extend = Callable[[Sequence[Point]], int]
+"""The value of an extension at a point given axis by axis."""
 
 
 class Factor:
@@ -50,9 +52,11 @@ class Factor:
         Gives the values, row-major.
     sources
         The factors whose values that takes.
+    extend
+        Gives the extension at a point, if there is a way that does not take all values.
     """
 
-    __slots__ = ("__dict__", "_compute", "axes", "key", "sizes", "sources")
+    __slots__ = ("__dict__", "_compute", "_extend", "axes", "key", "sizes", "sources")
 
     def __init__(
         self,
@@ -61,9 +65,10 @@ class Factor:
         key: Hashable,
         compute: Callable[[], list[int]],
         sources: tuple[Factor, ...] = (),
+        extend: Extend | None = None,
     ) -> None:
         self.axes, self.sizes, self.key = axes, sizes, key
-        self._compute, self.sources = compute, sources
+        self._compute, self.sources, self._extend = compute, sources, extend
 
     @cached_property
     def values(self) -> list[int]:
@@ -85,7 +90,9 @@ class Factor:
 
     def moved(self, axes: tuple[int, ...]) -> Factor:
         """The same factor over other axes."""
-        return self if axes == self.axes else Factor(axes, self.sizes, self.key, lambda: self.values, (self,))
+        if axes == self.axes:
+            return self
+        return Factor(axes, self.sizes, self.key, lambda: self.values, (self,), self._extend)
 
     def at(self, index: int) -> int:
         """The weight at an index along the one axis."""
@@ -106,6 +113,8 @@ class Factor:
             return eq_overlap(self.point, points[0], self.sizes[0])
         if self.key == "ones" and len(self.axes) == 1:
             return eq_mass(points[0], self.sizes[0])
+        if self._extend is not None:
+            return self._extend(points)
         vectors = [eq_vector(point, size) for point, size in zip(points, self.sizes, strict=True)]
         return inner_product(self.values, kron(vectors))
 

@@ -27,9 +27,11 @@ _WORDS = 1 << 16
 _OPCODES = {
     "END": 0x00, "ABSORB": 0x01, "SQUEEZE": 0x02, "ROUNDS": 0x03, "ROUNDS_AT": 0x04, "SUM": 0x05, "MUL": 0x06,
     "DOT": 0x07, "EQ": 0x08, "OVERLAP": 0x09, "MASS": 0x0A, "OUTER": 0x0B, "GATHER": 0x0C, "INVERT": 0x0D,
-    "ZERO": 0x0E, "CHOOSE": 0x0F, "OPEN": 0x10, "ABSORB_POINTS": 0x12, "MUL_5": 0x80, "SUM3_2": 0xA0,
-    "SUM2_3": 0xC0,
+    "ZERO": 0x0E, "CHOOSE": 0x0F, "OPEN": 0x10, "ABSORB_POINTS": 0x12, "EQ_SLOTS": 0x13,
+    "MUL_5": 0x80, "SUM3_2": 0xA0, "SUM2_3": 0xC0,
 }  # fmt: skip
+
+_DOT_STRIDED = b"\x14"
 
 
 def parts_of(program: bytes) -> list[bytes]:
@@ -159,7 +161,12 @@ def _encoded(step: Instruction | Record, word: Callable[[Ref], int]) -> bytes:
         case "SUM":
             return opcode + struct.pack(f">HBB{len(operands)}H", result, *numbers, *operands)
         case "DOT":
-            return opcode + struct.pack(">HHHH", result, *operands, *numbers)
+            terms, stride = numbers
+            encoded = struct.pack(">HHHH", result, *operands, terms)
+            return opcode + encoded if stride == 1 else _DOT_STRIDED + encoded + struct.pack(">H", stride)
+        case "EQ_SLOTS":
+            levels = b"".join(struct.pack(">HH", *level) for level in _levels(numbers))
+            return opcode + struct.pack(">HHB", result, operands[0], len(numbers) - 1) + levels
         case "EQ":
             return opcode + struct.pack(">HHBIH", result, operands[0], *numbers)
         case "OVERLAP":
@@ -181,6 +188,15 @@ def _encoded(step: Instruction | Record, word: Callable[[Ref], int]) -> bytes:
         case "OPEN":
             return opcode + struct.pack(f">H{len(operands)}H", len(operands) // 2, *operands)
     raise AssertionError(step.kind)
+
+
+def _levels(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """For each variable: the slots at the depth before it, and how many nodes are needed behind it."""
+    needed, levels = 0, []
+    for k in reversed(range(1, len(counts))):
+        needed = counts[k] + -(-needed // 2)
+        levels.append((counts[k - 1], needed))
+    return levels[::-1]
 
 
 def _encoded_record(form: Form, sums: Sequence[Instruction], word: Callable[[Ref], int]) -> bytes:

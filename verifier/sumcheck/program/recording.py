@@ -96,16 +96,20 @@ class Recording:
         return getattr(self, "_" + function)(*arguments)
 
     def _eq_vector(self, point: Sequence[Symbol], count: int | None = None) -> list[Symbol]:
-        return self._eq_run(point, 0, 1 << len(point) if count is None else count)
+        count = 1 << len(point) if count is None else count
+        return self._yield("EQ", (self._run(point),), (len(point), 0, count), count)
 
-    def _eq_run(self, point: Sequence[Symbol], start: int, count: int) -> list[Symbol]:
-        return self._yield("EQ", (self._run(point),), (len(point), start, count), count)
+    def _eq_slots(self, point: Sequence[Symbol], counts: Sequence[int]) -> list[int | Symbol]:
+        if len(counts) == 1:
+            return [1] * counts[0]
+        run = self._run(point[: len(counts) - 1])
+        return list(self._yield("EQ_SLOTS", (run,), tuple(counts), sum(counts)))
 
     def _eq_index(self, point: Sequence[Symbol], index: int | Symbol) -> Symbol:
         if isinstance(index, Symbol):
             [value] = self._yield("CHOOSE", (self._run(point), self.ref(index)), (len(point),), 1)
         else:
-            [value] = self._eq_run(point, index, 1)
+            [value] = self._yield("EQ", (self._run(point),), (len(point), index, 1), 1)
         return value
 
     def _eq_point(self, a: Sequence[Symbol], b: Sequence[Symbol]) -> Symbol:
@@ -124,9 +128,10 @@ class Recording:
 
     def _inner_product(self, a: Sequence[int | Symbol], b: Sequence[int | Symbol]) -> int | Symbol:
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != 0 and y != 0]
-        runs = [self._side_by_side([pair[side] for pair in pairs]) for side in (0, 1)]
-        if len(pairs) > 1 and runs[0] is not None and runs[1] is not None:
-            [value] = self._yield("DOT", (runs[0], runs[1]), (len(pairs),), 1)
+        runs = sorted(filter(None, (self._strided([pair[side] for pair in pairs]) for side in (0, 1))))
+        if len(pairs) > 1 and len(runs) == 2 and runs[0][0] == 1:
+            (_, a), (stride, b) = runs
+            [value] = self._yield("DOT", (a, b), (len(pairs), stride), 1)
             return value
         total: int | Symbol = 0
         for x, y in pairs:
@@ -226,12 +231,20 @@ class Recording:
         return run
 
     def _side_by_side(self, elements: Sequence[int | Symbol]) -> Ref | None:
+        found = self._strided(elements)
+        return found[1] if found is not None and (found[0] == 1 or len(elements) == 1) else None
+
+    def _strided(self, elements: Sequence[int | Symbol]) -> tuple[int, Ref] | None:
+        """A distance and a first word, if the elements are that far from one another."""
         if not elements or not all(isinstance(element, Symbol) for element in elements):
             return None
         refs = [self.ref(element) for element in elements]
         first = refs[0]
-        if all(ref == (first.operation, first.offset + i) for i, ref in enumerate(refs)):
-            return first
+        stride = refs[1].offset - first.offset if len(refs) > 1 else 1
+        if stride > 0 and all(
+            ref == (first.operation, first.offset + i * stride) for i, ref in enumerate(refs)
+        ):
+            return stride, first
         return None
 
     def _yield(

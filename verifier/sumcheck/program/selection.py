@@ -199,7 +199,10 @@ def _lengths(operation: Operation) -> list[int]:
     """How many words an operation reads from each operand on."""
     match operation.kind:
         case "DOT":
-            return [operation.immediates[0]] * 2
+            terms, stride = operation.immediates
+            return [terms, (terms - 1) * stride + 1]
+        case "EQ_SLOTS":
+            return [len(operation.immediates) - 1]
         case "OUTER":
             return list(operation.immediates)
         case "EQ" | "MASS":
