@@ -17,8 +17,16 @@ from contracts.registry import Registry
 # ERC-165 identifier of draft ERC-7992's verifier.
 ERC7992_VERIFIER = bytes.fromhex("5df65472")
 
-# Refusals that say nothing about the proof: the question was put to the wrong place.
-MISADDRESSED = {"ModelNotFound", "UnsupportedProofSystem"}
+# Refusals that say nothing about the proof: the question was put to the wrong place, or the tier cannot
+# execute the model's program.
+NO_VERDICT = {
+    "ModelNotFound",
+    "NotAProgram",
+    "PartMismatch",
+    "ProgramMalformed",
+    "UnknownInstruction",
+    "UnsupportedProofSystem",
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,8 @@ class InferenceVerifier:
         CheckFailed
             If the contract refuses the proof.
         ChainError
-            If the endpoint fails, or the contract knows no such model or has no such tier for it.
+            If the endpoint fails, or the contract knows no such model, has no such tier for it, or cannot
+            execute its program.
         """
         check, verify = self._calls(model_id, input_commitment, outputs, proof, recipient)
         try:
@@ -161,6 +170,6 @@ def encode_outputs(outputs: Sequence[int]) -> bytes:
 
 def _reading(refusal: ContractRefused) -> ChainError | CheckFailed:
     """What a refusal means to whoever asked."""
-    if refusal.revert.name in MISADDRESSED:
+    if refusal.revert.name in NO_VERDICT:
         return refusal
     return CheckFailed(f"the contract refuses the proof: {refusal.revert}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from circuits.errors import ChainError, CheckFailed, InputError
 from contracts.chain import Chain
-from contracts.inference import InferenceVerifier
+from contracts.inference import InferenceVerifier, encode_outputs
 from contracts.registry import Model, Registration, TierKey
 from verifier.circuit_header import LEAF_BYTES
 from verifier.key import VerifyingKey
@@ -75,7 +75,8 @@ def verify_on_chain(
     Returns
     -------
     dict
-        `valid`, `reason`, and if valid `gas` (for a transaction that records it) and `model_id`.
+        `valid`, `reason`, and if valid `gas` (for a transaction that records it), `model_id`, and `call`, the
+        arguments of `checkInferenceFor` by name.
 
     Raises
     ------
@@ -93,13 +94,19 @@ def check(verifier: InferenceVerifier, model: Model, proof: Proof, key: Verifyin
     """Have a contract check a proof of one sample of a registered model; see `verify_on_chain`."""
     commitment = input_commitment(proof.inputs, key.circuit)
     payload = chain_tier(key).payload(verifier, key, proof)
+    recipient = show_address(proof.recipient)
     try:
-        verified = verifier.verify(
-            model.model_id, commitment, proof.outputs, payload, show_address(proof.recipient)
-        )
+        verified = verifier.verify(model.model_id, commitment, proof.outputs, payload, recipient)
     except CheckFailed as error:
         return {"valid": False, "reason": str(error)}
-    return {"valid": True, "reason": "", "gas": verified.gas, "model_id": hex(model.model_id)}
+    call = {
+        "modelId": hex(model.model_id),
+        "inputCommitment": "0x" + commitment.hex(),
+        "output": "0x" + encode_outputs(proof.outputs).hex(),
+        "proof": "0x" + payload.hex(),
+        "recipient": recipient,
+    }
+    return {"valid": True, "reason": "", "gas": verified.gas, "model_id": call["modelId"], "call": call}
 
 
 def _require_tier(model: Model, key: VerifyingKey) -> None:

@@ -84,9 +84,13 @@ def test_a_program_can_be_registered_once_it_is_stored(tier: SumcheckTier, deplo
     with pytest.raises(ContractRefused, match="VerifierWithoutCode"):
         deployment.registry.register(registration, salt)
     tier.store(program)
-    model = deployment.registry.model(deployment.registry.register(registration, salt).model_id)
+    model_id = deployment.registry.register(registration, salt).model_id
+    model = deployment.registry.model(model_id)
     assert model.registration.tiers == (key,)
     model.require(registration.circuit_id, PROOF_SYSTEM, keccak(b"key"), program_code_hash(program))
+    # What is no program is no verdict on a proof.
+    with pytest.raises(ContractRefused, match="NotAProgram"):
+        deployment.verifier.verify(model_id, bytes(32), [0, 0], PROOF_SYSTEM)
 
 
 def test_a_verifier_without_the_tier(chain: Chain, deployment: Deployment) -> None:

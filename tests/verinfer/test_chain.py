@@ -245,6 +245,10 @@ def test_sumcheck_needs_no_node(commands: Commands, tiny: Sumcheck) -> None:
         **ROOM,
     )
     assert found["valid"] and found["recipient"] is None and found["gas"] > 100_000
+    call = tiny.deployment.verifier._contract.functions.checkInferenceFor(
+        int(found["call"]["modelId"], 16), *list(found["call"].values())[1:]
+    )
+    tiny.chain.call(call)
 
 
 def test_a_proof_for_a_recipient(commands: Commands, tiny: Sumcheck) -> None:
