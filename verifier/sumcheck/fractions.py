@@ -174,11 +174,9 @@ def leaf_equations(
         N = sum over lookups P(s) - sum over tables P(s) m(s).
     """
     claims: dict[int, list[Weights]] = {}
-    # P summed over all slots and over those of lookups; and, for each table's number and each shape, those of
-    # slots whose rows have that number
-    covered = lookups = 0
+    # P summed over the slots of tables; and over all slots with rows of one table's number and one shape
+    tables = denominator = 0
     numbered: dict[tuple[int, Shape], int] = {}
-    denominator = 0
     square = gamma * gamma % SCALAR_FIELD
     minus_powers = (0, -gamma % SCALAR_FIELD, -square % SCALAR_FIELD)
 
@@ -186,15 +184,14 @@ def leaf_equations(
         claims.setdefault(tensor, []).append(weights)
 
     for slot, place in zip(tree.slots, leaf_places(tree, leaf.point), strict=True):
-        covered += place
         weights = at_point(slot.shape, leaf.point)
         number = slot.number if slot.is_table else system.lookups[slot.number].table
         numbered[number, slot.shape] = numbered.get((number, slot.shape), 0) + place
         if not slot.is_table:
-            lookups += place
             for power, column in enumerate(system.lookups[slot.number].columns, 1):
                 claim(column, weights.scaled(minus_powers[power] * place))
             continue
+        tables += place
         claim(system.multiplicities[slot.number], weights.scaled(-mix * place))
         table = system.tables[slot.number]
         own = leaf.point[tree.bits - slot.bits :]
@@ -208,8 +205,9 @@ def leaf_equations(
         denominator -= place * (rows % SCALAR_FIELD)
     for (number, shape), place in numbered.items():
         denominator -= place * ((number + 1) * at_point(shape, leaf.point).total() % SCALAR_FIELD)
+    covered = sum(numbered.values())
     denominator += covered * alpha + 1 - covered
-    total = (leaf.denominator - denominator) + mix * (leaf.numerator - lookups)
+    total = (leaf.denominator - denominator) + mix * (leaf.numerator - covered + tables)
     return LeafEquations(claims, total % SCALAR_FIELD)
 
 

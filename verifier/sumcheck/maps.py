@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Protocol
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, eq_vector, window_sum
+from verifier.sumcheck.multilinear import Point, eq_vector, shifted_overlap, window_sum
 from verifier.sumcheck.weights import Extend, Factor, Shape, Weights, eq_factor, joined, ones
 
 
@@ -170,7 +170,17 @@ class Select:
 
     def pull(self, weights: Weights) -> Weights:
         size, key = self.source[self.axis], ("select", self.index)
-        return _scattered(weights, self.axis, 1, size, lambda: self.index, key)
+        return _scattered(weights, self.axis, 1, size, lambda: self.index, key, self._extend(weights))
+
+    def _extend(self, weights: Weights) -> Extend | None:
+        """The extension of the pulled factor, where it is eq on a stretch of the source."""
+        points = [factor.point for factor in weights.proper_factors if self.axis in factor.axes]
+        point, index = points[0] if points else None, self.index
+        if point is None or not isinstance(index, range) or index.step != 1:
+            return None
+        begin, end = max(index.start, 0), min(index.stop, self.source[self.axis])
+        shift = begin - index.start
+        return lambda points: shifted_overlap(point, shift, points[0], begin, max(0, end - begin))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,23 @@ def inner_product(a: Sequence[int], b: Sequence[int]) -> int:
     return sum(x * y for x, y in zip(a, b, strict=True)) % SCALAR_FIELD
 
 
+def shifted_overlap(a: Sequence[int], i: int, b: Sequence[int], j: int, count: int) -> int:
+    """sum_{k < count} eq(a, i + k) * eq(b, j + k).
+
+    Where i, j and `count` are multiples of 2^n, the last n bits of both indices are the same.
+    """
+    if not count:
+        return 0
+    n = min(_trailing_zeros(i | j | count), len(a), len(b))
+    first, second = a[: len(a) - n], b[: len(b) - n]
+    stretches = (eq_vector(z, (x + count) >> n)[x >> n :] for z, x in ((first, i), (second, j)))
+    return inner_product(*stretches) * eq_point(a[len(a) - n :], b[len(b) - n :]) % SCALAR_FIELD
+
+
+def _trailing_zeros(n: int) -> int:
+    return (n & -n).bit_length() - 1
+
+
 def window_sum(
     outer: Sequence[int], inner: Sequence[int], cells: Sequence[int], stride: int, dilation: int, before: int
 ) -> int:
