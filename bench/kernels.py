@@ -1,9 +1,9 @@
 """The native kernels of the prover by themselves, as nanoseconds for each element.
 
-    python -m bench.kernels                    all of them, on one thread, with the fastest instruction set
-    python -m bench.kernels products fractions these
-    ... --threads 2 --size 22                  on two threads, vectors of 2^22 elements
-    ... --instruction-set portable
+python -m bench.kernels                    all of them, on one thread, with the fastest instruction set
+python -m bench.kernels products fractions these
+... --threads 2 --size 22                  on two threads, vectors of 2^22 elements
+... --instruction-set portable
 """
 
 from __future__ import annotations

@@ -13,13 +13,14 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from circuits.circuit import Circuit, Port
+from circuits.circuit import Circuit, Kind
 from circuits.errors import BoundError, InputError
 from circuits.json_depth import MAX_DEPTH, too_deep
 from circuits.tensor import FloatArray, IntArray, Shape
@@ -33,6 +34,27 @@ class Described(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class InputPort:
+    """What a circuit takes for one input: integers within [lo, hi] of a shape, one unit being `scale`."""
+
+    name: str
+    shape: Shape
+    lo: int
+    hi: int
+    scale: float
+    kind: Kind
+
+
+def input_ports(circuit: Circuit) -> list[InputPort]:
+    """The inputs of a circuit."""
+    nodes = [circuit.nodes[port.node] for port in circuit.inputs]
+    return [
+        InputPort(port.name, node.shape, node.lo, node.hi, port.scale, port.kind)
+        for port, node in zip(circuit.inputs, nodes, strict=True)
+    ]
 
 
 def read_arrays(path: str | os.PathLike[str]) -> tuple[list[NDArray[Any]], list[str] | None, bool]:
@@ -178,17 +200,29 @@ def load_inputs(circuit: Circuit, path: str | os.PathLike[str], saturate: bool =
     InputError, BoundError
         If the file does not fit the circuit's inputs.
     """
+    return read_inputs(input_ports(circuit), path, saturate)
+
+
+def read_inputs(
+    ports: Sequence[InputPort], path: str | os.PathLike[str], saturate: bool = False
+) -> list[IntArray]:
+    """The integers for inputs from a data file; see `load_inputs`."""
     arrays, names, integers = read_arrays(path)
-    ports = [(port.name, circuit.nodes[port.node].shape) for port in circuit.inputs]
-    shaped = match(arrays, names, ports, str(path))
+    shaped = match(arrays, names, [(port.name, port.shape) for port in ports], str(path))
     if not integers:
-        return quantise_inputs(circuit, shaped, saturate)
-    nodes = [circuit.nodes[port.node] for port in circuit.inputs]
-    return [np.clip(x, n.lo, n.hi) if saturate else x for x, n in zip(shaped, nodes, strict=True)]
+        return quantised(ports, shaped, saturate)
+    return [np.clip(x, p.lo, p.hi) if saturate else x for x, p in zip(shaped, ports, strict=True)]
 
 
 def quantise_inputs(
     circuit: Circuit, arrays: Sequence[NDArray[Any]], saturate: bool = False
+) -> list[IntArray]:
+    """Real inputs of a circuit as integers; see `quantised`."""
+    return quantised(input_ports(circuit), arrays, saturate)
+
+
+def quantised(
+    ports: Sequence[InputPort], arrays: Sequence[NDArray[Any]], saturate: bool = False
 ) -> list[IntArray]:
     """Real inputs as integers: round(x / scale), ties to even; integers stay what they are.
 
@@ -200,22 +234,21 @@ def quantise_inputs(
         If a value lies outside the input's bound and `saturate` is off.
     """
     result: list[IntArray] = []
-    for port, array in zip(circuit.inputs, arrays, strict=True):
-        node = circuit.nodes[port.node]
+    for port, array in zip(ports, arrays, strict=True):
         values = array if port.kind != "real" and array.dtype.kind in "iu" else _rounded(port, array)
         low, high = values.min().item(), values.max().item()  # Python's numbers: compared exactly
-        if not saturate and (low < node.lo or high > node.hi):
+        if not saturate and (low < port.lo or high > port.hi):
             seen = ", ".join(f"{float(edge):.6g}" for edge in (array.min(), array.max()))
-            bound = ", ".join(f"{edge * port.scale:.6g}" for edge in (node.lo, node.hi))
+            bound = ", ".join(f"{edge * port.scale:.6g}" for edge in (port.lo, port.hi))
             raise BoundError(
                 f"input {port.name!r} reaches [{seen}], outside its bound [{bound}]: recompile with "
                 "calibration data that covers it, or saturate on purpose"
             )
-        result.append(np.clip(_as_int64(values), node.lo, node.hi))
+        result.append(np.clip(_as_int64(values), port.lo, port.hi))
     return result
 
 
-def _rounded(port: Port, array: NDArray[Any]) -> FloatArray:
+def _rounded(port: InputPort, array: NDArray[Any]) -> FloatArray:
     """The nearest integers, as floats."""
     if not np.isfinite(array).all():
         raise InputError(f"input {port.name!r} holds NaN or infinity")

@@ -144,7 +144,12 @@ class Backend(Protocol):
         ...
 
     def setup(
-        self, circuit: Circuit, find_srs: FindSrs, progress: Progress, chunk_bits: int | None = None
+        self,
+        circuit: Circuit,
+        find_srs: FindSrs,
+        progress: Progress,
+        chunk_bits: int | None = None,
+        commit_inputs: bool = False,
     ) -> SetUp:
         """Make the verifying key, and a proving key in the cache if the backend needs one.
 
@@ -156,6 +161,8 @@ class Backend(Protocol):
         chunk_bits
             Commit to vectors of 2^chunk_bits numbers, which is the size of SRS that is needed; by default as
             the backend thinks best.
+        commit_inputs
+            Statements name a commitment to their inputs instead of the values.
 
         Raises
         ------
@@ -163,7 +170,7 @@ class Backend(Protocol):
             As `check` does.
         InputError
             If there is no SRS of the size that is needed, which the message says, the cache cannot be
-            written, or the backend has no such chunks.
+            written, or the backend has no such chunks or cannot commit to inputs.
         """
         ...
 

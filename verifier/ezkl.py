@@ -100,6 +100,8 @@ class EzklVerifier:
             raise FormatError("this proof is invalid: its sections are not those of the ezkl backend")
         if proof.recipient != ANYONE:
             raise CheckFailed("the proof is invalid: one of ezkl binds no recipient")
+        if proof.committed is not None:
+            raise CheckFailed("the proof is invalid: one of ezkl says its inputs' values")
         if samples_of(proof.statement, self._key.circuit) != 1:
             raise CheckFailed("the proof is invalid: one of ezkl is about one sample")
         data = proof.sections["proof"]

@@ -10,6 +10,7 @@ from circuits.atomic_write import write_atomically
 from circuits.errors import FormatError
 from verifier import container
 from verifier.header_fields import check_backend, check_flag, check_sections, hash_from_hex, hash_to_hex
+from verifier.input_commitment import InputCommitment
 from verifier.recipient import ANYONE, header_recipient
 from verifier.statement import Statement, check_hash
 
@@ -21,6 +22,8 @@ PROOF_FILE = container.FileKind(
     fields={"backend": str, "circuit_id": str, "insecure_srs": bool, "key_digest": str, "recipient": str},
 )
 _OWN_SECTIONS = frozenset({"inputs", "outputs"})
+_COMMITTED = "committed"
+"""The section of the commitment to the inputs, in proofs that have one."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Proof:
         The backend's own parts by name.
     recipient
         The address that the proof was made for, 20 bytes; `ANYONE` if it is for anyone.
+    committed
+        What names the input where its values are not said; `inputs` is empty then.
 
     Raises
     ------
@@ -59,20 +64,21 @@ class Proof:
     outputs: tuple[int, ...]
     sections: Mapping[str, bytes] = field(default_factory=dict)
     recipient: bytes = ANYONE
+    committed: InputCommitment | None = None
 
     def __post_init__(self) -> None:
         """Check the types and freeze the sections."""
         check_backend(self.backend)
         check_hash("key_digest", self.key_digest)
         check_flag("insecure_srs", self.insecure_srs)
-        check_sections(self.sections, reserved=_OWN_SECTIONS)
+        check_sections(self.sections, reserved=_OWN_SECTIONS | {_COMMITTED})
         _ = self.statement
         object.__setattr__(self, "sections", MappingProxyType(dict(self.sections)))
 
     @property
     def statement(self) -> Statement:
         """What is claimed."""
-        return Statement(self.circuit_id, self.inputs, self.outputs, self.recipient)
+        return Statement(self.circuit_id, self.inputs, self.outputs, self.recipient, self.committed)
 
     def encode(self) -> bytes:
         """Return the proof's file.
@@ -90,6 +96,8 @@ class Proof:
             "recipient": "0x" + self.recipient.hex(),
         }
         own = {"inputs": _pack(self.inputs), "outputs": _pack(self.outputs)}
+        if self.committed is not None:
+            own[_COMMITTED] = self.committed.encode()
         return container.encode(PROOF_FILE, fields, {**self.sections, **own})
 
     @classmethod
@@ -111,6 +119,7 @@ class Proof:
             insecure_srs=bool(fields["insecure_srs"]),
             inputs=_unpack("inputs", sections.pop("inputs")),
             outputs=_unpack("outputs", sections.pop("outputs")),
+            committed=InputCommitment.decode(sections.pop(_COMMITTED)) if _COMMITTED in sections else None,
             sections=sections,
             recipient=header_recipient(fields["recipient"]),
         )

@@ -17,6 +17,7 @@ from eth_hash.auto import keccak
 from circuits.errors import BoundError, FormatError
 from verifier.bn254 import SCALAR_FIELD
 from verifier.circuit_header import CircuitHeader, PortEntry
+from verifier.input_commitment import InputCommitment
 from verifier.merkle import merkle_root, pack_tensor
 from verifier.recipient import ANYONE, check_recipient
 
@@ -37,16 +38,21 @@ class Statement:
         Signed integers, flat and row-major, all ports of the first sample in order, then those of the next.
     recipient
         The address that this is said to, 20 bytes; `ANYONE` if to no one in particular.
+    committed
+        What names the input where its values are not said; `inputs` is empty then.
     """
 
     circuit_id: bytes
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     recipient: bytes = ANYONE
+    committed: InputCommitment | None = None
 
     def __post_init__(self) -> None:
         """Raise FormatError if a field is not of its type or length, or an integer exceeds 64 bits."""
         check_hash("circuit_id", self.circuit_id)
+        if self.committed is not None and self.inputs:
+            raise FormatError("a statement has its inputs' values or a commitment to them, not both")
         check_int64("inputs", self.inputs)
         check_int64("outputs", self.outputs)
         check_recipient(self.recipient)
@@ -147,10 +153,7 @@ def samples_of(statement: Statement, header: CircuitHeader) -> int:
     """
     outputs = sum(port.elements for port in header.outputs)
     samples = max(1, len(statement.outputs) // outputs)
-    for name, values, ports in (
-        ("output", statement.outputs, header.outputs),
-        ("input", statement.inputs, header.inputs),
-    ):
+    for name, values, ports in reversed(_public(statement, header)):
         each = sum(port.elements for port in ports)
         if len(values) != samples * each:
             raise BoundError(
@@ -158,6 +161,14 @@ def samples_of(statement: Statement, header: CircuitHeader) -> int:
                 + (f", so {samples} samples have {samples * each}" if samples > 1 else "")
             )
     return samples
+
+
+def _public(
+    statement: Statement, header: CircuitHeader
+) -> list[tuple[str, tuple[int, ...], tuple[PortEntry, ...]]]:
+    """The values that a statement says, with what they are called and the ports they are for."""
+    outputs = ("output", statement.outputs, header.outputs)
+    return [outputs] if statement.committed else [("input", statement.inputs, header.inputs), outputs]
 
 
 def by_port(values: Sequence[int], ports: Sequence[PortEntry]) -> list[list[int]]:
@@ -180,10 +191,7 @@ def check_statement(statement: Statement, header: CircuitHeader) -> None:
         If there are too many or too few values, or one is out of bounds.
     """
     samples = samples_of(statement, header)
-    for name, values, ports in (
-        ("input", statement.inputs, header.inputs),
-        ("output", statement.outputs, header.outputs),
-    ):
+    for name, values, ports in _public(statement, header):
         each = len(values) // samples
         for sample in range(samples):
             try:
@@ -218,7 +226,8 @@ def input_commitment(inputs: Sequence[int], header: CircuitHeader) -> bytes:
     Returns
     -------
     bytes
-        32 bytes, the same for every tier.
+        32 bytes, the same for every tier. A key that commits to inputs has another input commitment, which
+        this root is one half of (`input_commitment.InputCommitment`).
 
     Raises
     ------

@@ -112,9 +112,16 @@ class EzklBackend:
         )
 
     def setup(
-        self, circuit: Circuit, find_srs: FindSrs, progress: Progress, chunk_bits: int | None = None
+        self,
+        circuit: Circuit,
+        find_srs: FindSrs,
+        progress: Progress,
+        chunk_bits: int | None = None,
+        commit_inputs: bool = False,
     ) -> SetUp:
         """See `Backend.setup`."""
+        if commit_inputs:
+            raise InputError(f"the {NAME} backend takes inputs as values: leave --commit-inputs out")
         if chunk_bits is not None:
             raise InputError(f"the {NAME} backend has no chunks: leave --chunk-bits out")
         began = time.monotonic()

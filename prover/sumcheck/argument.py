@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from circuits.tensor import IntArray
 from prover.progress import Progress, silent
-from prover.sumcheck.commitments import commit
+from prover.sumcheck.commitments import commit, polynomial_cells
 from prover.sumcheck.device import Device
 from prover.sumcheck.merge import Committed, prove_merge, prove_opening
 from prover.sumcheck.products import group_term
@@ -61,7 +61,11 @@ def prove(
     progress("committing to the activations")
     points, cells = commit(device, plan.advice, plan.options.chunk_bits, witness.value)
     speaker.say_bytes(points)
-    committed = [Committed(plan.parameters, parameters), Committed(plan.advice, cells)]
+    committed = [Committed(plan.parameters, parameters)]
+    if plan.inputs is not None:
+        inputs = [polynomial_cells(polynomial, witness.value) for polynomial in plan.inputs.polynomials]
+        committed.append(Committed(plan.inputs, inputs))
+    committed.append(Committed(plan.advice, cells))
 
     progress("proving the lookups")
     gamma, alpha = transcript.challenges(2)

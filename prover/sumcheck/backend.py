@@ -21,8 +21,10 @@ from prover.sumcheck.argument import prove
 from prover.sumcheck.commitments import commit, polynomial_cells
 from prover.sumcheck.cost import UNIT, cost_of, estimate
 from prover.sumcheck.device import Device
+from prover.sumcheck.inputs import commit_inputs
 from prover.sumcheck.witness import Witness
 from verifier.halo2_srs import read_monomial_points
+from verifier.input_commitment import InputCommitment
 from verifier.key import VerifyingKey
 from verifier.powers_of_tau import MAX_K
 from verifier.proof import Proof
@@ -65,13 +67,18 @@ class SumcheckBackend:
         return estimate(circuit, _planned(structure_of(circuit)))
 
     def setup(
-        self, circuit: Circuit, find_srs: FindSrs, progress: Progress, chunk_bits: int | None = None
+        self,
+        circuit: Circuit,
+        find_srs: FindSrs,
+        progress: Progress,
+        chunk_bits: int | None = None,
+        commit_inputs: bool = False,
     ) -> SetUp:
         """See `Backend.setup`."""
         began = time.monotonic()
         progress("planning the proof")
         structure = structure_of(circuit)
-        options = _planned(structure).options
+        options = _planned(structure, commit_inputs).options
         if chunk_bits is not None:
             if not 1 <= chunk_bits <= MAX_K:
                 raise InputError(f"chunks have between 2^1 and 2^{MAX_K} numbers, not 2^{chunk_bits}")
@@ -96,7 +103,7 @@ class SumcheckBackend:
         require(cost.setup_bytes, "the setup")
         progress("finding the SRS")
         srs = _srs_for(find_srs, options.chunk_bits)
-        device = self._make_device(read_monomial_points(srs.path, options.chunk_bits), self._threads)
+        device = self._device(srs, options)
         progress("committing to the parameters")
         points, _ = commit(device, plan.parameters, options.chunk_bits, _parameters(circuit, plan))
         key = key_of(circuit, NAME, srs, encode_sections(structure, options, points))
@@ -118,8 +125,30 @@ class SumcheckBackend:
         srs = _srs_for(find_srs, options.chunk_bits)
         check_srs(key, srs)
         progress("loading the prover")
-        device = self._make_device(read_monomial_points(srs.path, options.chunk_bits), self._threads)
-        return SumcheckProver(circuit, key, structure, options, device)
+        return SumcheckProver(circuit, key, structure, options, self._device(srs, options))
+
+    def commit_inputs(
+        self, key: VerifyingKey, inputs: Sequence[IntArray], find_srs: FindSrs, progress: Progress
+    ) -> InputCommitment:
+        """The commitment to one sample that a statement under a key names, the key being one that commits to
+        inputs.
+
+        Raises
+        ------
+        InputError
+            If the key's SRS is not there.
+        BoundError
+            If the inputs are not within the declared bounds.
+        """
+        options = decode_options(key.sections.get("options", b""))
+        progress("finding the SRS")
+        srs = _srs_for(find_srs, options.chunk_bits)
+        check_srs(key, srs)
+        progress("committing to the input")
+        return commit_inputs(self._device(srs, options), key.circuit, options.chunk_bits, inputs)
+
+    def _device(self, srs: StoredSrs, options: Options) -> Device:
+        return self._make_device(read_monomial_points(srs.path, options.chunk_bits), self._threads)
 
 
 class SumcheckProver:
@@ -139,24 +168,33 @@ class SumcheckProver:
         began = time.monotonic()
         forget_peak()
         inputs = checked(self._circuit, inputs)
+        if self._options.commit_inputs and inputs[0].shape[0] != 1:
+            raise InputError(
+                f"the key commits to inputs: a proof is then of one sample, not {inputs[0].shape[0]}. Prove "
+                "one after another, or set up without --commit-inputs"
+            )
         plan = self._plan_for(inputs[0].shape[0])
         require(cost_of(self._circuit, plan).prove_bytes, "this proof")
         progress("running the circuit")
         witness = Witness(self._circuit, plan, inputs)
-        instance = Instance(
-            context(self._key, recipient),
-            *([array.reshape(-1).tolist() for array in arrays] for arrays in (inputs, witness.outputs)),
+        cells, outputs = (
+            [array.reshape(-1).tolist() for array in arrays] for arrays in (inputs, witness.outputs)
         )
+        committed = None
+        if self._options.commit_inputs:
+            committed = commit_inputs(self._device, self._key.circuit, self._options.chunk_bits, inputs)
+        instance = Instance(context(self._key, recipient), [] if committed else cells, outputs, committed)
         argument = prove(self._device, plan, instance, witness, self._parameters, progress)
         proof = Proof(
             NAME,
             self._circuit.circuit_id,
             self._key.digest,
             self._key.insecure_srs,
-            sample_by_sample(inputs),
+            () if committed else sample_by_sample(inputs),
             sample_by_sample(witness.outputs),
             {"argument": argument},
             recipient,
+            committed,
         )
         return Proven(proof, time.monotonic() - began, peak_rss_bytes())
 
@@ -166,7 +204,7 @@ class SumcheckProver:
         return self._plan
 
 
-def _planned(structure: Structure) -> Plan:
+def _planned(structure: Structure, commit_inputs: bool = False) -> Plan:
     """The plan of a proof of one input by the best options.
 
     Raises
@@ -174,7 +212,7 @@ def _planned(structure: Structure) -> Plan:
     UnsupportedError
         If the circuit is too large.
     """
-    options = choose_options(structure)
+    options = choose_options(structure, commit_inputs)
     if options.chunk_bits > MAX_K:
         raise UnsupportedError(
             f"the circuit would take an SRS of 2^{options.chunk_bits} points, and the largest has 2^{MAX_K}: "

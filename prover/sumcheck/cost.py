@@ -16,7 +16,7 @@ from verifier.sumcheck.argument import merge_variables, product_degree, product_
 from verifier.sumcheck.key import NAME
 from verifier.sumcheck.plan import Plan, product_groups, settled
 from verifier.sumcheck.structure import structure_of
-from verifier.sumcheck.system import Advice, Parameter
+from verifier.sumcheck.system import Committed
 from verifier.sumcheck.transcript import WORD_BYTES
 from verifier.sumcheck.weights import padded_bits
 
@@ -32,7 +32,7 @@ class Counts:
     macs
         Multiply-accumulates of the circuit.
     advice, parameters
-        Committed numbers, with those that pad.
+        Committed numbers, with those that pad; committed inputs are counted as advice.
     leaves
         Leaves of the lookups' tree.
     products
@@ -99,10 +99,8 @@ def cost_of(circuit: Circuit, plan: Plan) -> Cost:
 def counts_of(circuit: Circuit, plan: Plan) -> Counts:
     """Count what the prover works on."""
     groups = product_groups(plan)
-    advice, parameters = (
-        sum(1 << polynomial.bits for polynomial in layout.polynomials)
-        for layout in (plan.advice, plan.parameters)
-    )
+    cells = [sum(1 << polynomial.bits for polynomial in layout.polynomials) for layout in plan.layouts]
+    parameters, advice = cells[0], sum(cells[1:])
     return Counts(
         plan.batch * circuit_cost.total(circuit).macs,
         advice,
@@ -148,14 +146,13 @@ def estimate(circuit: Circuit, plan: Plan) -> Estimate:
 
 def node_cells(circuit: Circuit, plan: Plan) -> list[int]:
     """For each node the committed numbers and leaves that it brings about; a table counts for its first."""
-    options = plan.options
-    lowering = settled(structure_of(circuit), plan.batch, options.limb_bits, options.clamp_bits)
+    lowering = settled(structure_of(circuit), plan.batch, plan.options)
     system, cells = lowering.system, []
     tensors = lookups = 0
     for next_tensor, next_lookup in lowering.ends:
         made = range(tensors, next_tensor)
         columns = [lookup.columns[0] for lookup in system.lookups[lookups:next_lookup]]
-        committed = [i for i in made if isinstance(system.tensors[i], Advice | Parameter)]
+        committed = [i for i in made if isinstance(system.tensors[i], Committed)]
         cells.append(sum(1 << padded_bits(system.shape(i)) for i in (*committed, *columns)))
         tensors, lookups = next_tensor, next_lookup
     return cells

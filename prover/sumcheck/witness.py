@@ -18,10 +18,12 @@ from circuits.executor import execute
 from circuits.ops.narrowing import half_of
 from circuits.tensor import IntArray
 from prover.sumcheck.images import image, product_image
+from prover.sumcheck.inputs import padded_cells
 from verifier.sumcheck.fractions import Tree
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.system import (
     Advice,
+    CommittedInput,
     PairTable,
     Parameter,
     Product,
@@ -58,6 +60,8 @@ class Witness:
         tensor = self.system.tensors[i]
         if isinstance(tensor, Parameter):
             return self.circuit.constants[tensor.node][None]
+        if isinstance(tensor, CommittedInput):
+            return padded_cells(self._of_node[self.circuit.inputs[tensor.port].node], tensor.shape)
         if isinstance(tensor, Public):
             kind, port = tensor.port
             ports = self.circuit.inputs if kind == "input" else self.circuit.outputs

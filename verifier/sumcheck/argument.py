@@ -22,11 +22,13 @@ from dataclasses import dataclass
 
 from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
+from verifier.input_commitment import InputCommitment
 from verifier.msm import Sum
 from verifier.srs_head import SrsHead
 from verifier.sumcheck.dialogue import Dialogue
 from verifier.sumcheck.fractions import CapClaims, leaf_equations, verify_tree
 from verifier.sumcheck.hyperkzg import verify_opening
+from verifier.sumcheck.inputs import input_points
 from verifier.sumcheck.layout import Polynomial
 from verifier.sumcheck.messages import Messages
 from verifier.sumcheck.multilinear import (
@@ -58,11 +60,14 @@ class Instance:
         Whole 32-byte words that name the SRS, the circuit, the key and the recipient.
     inputs, outputs
         For each port, the cells of the whole batch, row-major: signed integers whose bounds were checked.
+    committed
+        The commitment to the inputs, if it and not the values is what the statement says; `inputs` is empty.
     """
 
     context: bytes
     inputs: Sequence[Sequence[int]]
     outputs: Sequence[Sequence[int]]
+    committed: InputCommitment | None = None
 
 
 def begin(instance: Instance, plan: Plan) -> Transcript:
@@ -70,6 +75,8 @@ def begin(instance: Instance, plan: Plan) -> Transcript:
     transcript = Transcript()
     transcript.absorb(instance.context)
     transcript.absorb_scalars([plan.batch])
+    if instance.committed is not None:
+        transcript.absorb(instance.committed.digest)
     for values in (*instance.inputs, *instance.outputs):
         transcript.absorb_scalars(value % SCALAR_FIELD for value in values)
     return transcript
@@ -96,13 +103,14 @@ def verify(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Su
     CheckFailed, FormatError
         If the argument does not hold.
     """
+    inputs = input_points(instance.committed, plan.inputs)
     messages = Messages(proof, begin(instance, plan), srs.tau_g2)
-    follow(messages, plan, public_values(plan, instance), parameters)
+    follow(messages, plan, public_values(plan, instance), [*parameters, *inputs])
     messages.end()
 
 
 def follow(
-    dialogue: Dialogue, plan: Plan, values: Mapping[int, Sequence[int]], parameters: Sequence[Sum]
+    dialogue: Dialogue, plan: Plan, values: Mapping[int, Sequence[int]], committed: Sequence[Sum]
 ) -> None:
     """Follow an argument from the prover's first message to the last, as `verify`.
 
@@ -110,6 +118,8 @@ def follow(
     ----------
     values
         The cells of the system's public tensors.
+    committed
+        The commitments that both sides know: the key's, then those of the inputs, if they are committed.
     """
     advice = dialogue.points(plan.advice.chunks)
     gamma, alpha = dialogue.challenges(2)
@@ -132,7 +142,7 @@ def follow(
     merge_point, value = dialogue.rounds(merge_total, merge_variables(plan), degree=2)
     scalars = chunk_scalars(plan, merge, merge_point)
     opening_point = merge_point[len(merge_point) - plan.options.chunk_bits :]
-    verify_opening(dialogue, scalars, [*parameters, *advice, *fractions], opening_point, value)
+    verify_opening(dialogue, scalars, [*committed, *advice, *fractions], opening_point, value)
 
 
 def public_values(plan: Plan, instance: Instance) -> dict[int, Sequence[int]]:
@@ -256,12 +266,12 @@ def merged_claims(
 
 def merge_variables(plan: Plan) -> int:
     """The number of rounds of the merge."""
-    polynomials = (*plan.parameters.polynomials, *plan.advice.polynomials)
+    polynomials = (polynomial for layout in plan.layouts for polynomial in layout.polynomials)
     return max([plan.fraction_bits, *(polynomial.bits for polynomial in polynomials)])
 
 
 def chunk_scalars(plan: Plan, merge: Merge, point: Point) -> list[int]:
-    """For each chunk of parameters, advice and fractions, its coefficient in the merge's last claim.
+    """For each chunk of the layouts and of fractions, its coefficient in the merge's last claim.
 
     That claim is  sum over polynomials of  E(u) * f(u),  where E holds the weights of all claims on f's
     cells, f(u) = sum_j eq(u's first variables, j) * chunk_j(u's last l variables), and a polynomial of fewer
@@ -270,7 +280,7 @@ def chunk_scalars(plan: Plan, merge: Merge, point: Point) -> list[int]:
     zeros, extensions = eq_zeros(point), Extensions(point)
     chunk_bits = plan.options.chunk_bits
     scalars: list[int] = []
-    for layout in (plan.parameters, plan.advice):
+    for layout in plan.layouts:
         of_layout = [0] * layout.chunks
         for polynomial in layout.polynomials:
             weight = _polynomial_weight(polynomial, merge.reduced, extensions)

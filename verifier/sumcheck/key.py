@@ -72,10 +72,27 @@ def decode_options(data: bytes) -> Options:
     count = len(fields(Options))
     if len(data) != count:
         raise FormatError(f"this key is invalid: its options have {len(data)} bytes, not {count}")
-    options = Options(*data)
-    if not (1 <= options.chunk_bits <= MAX_K and 1 <= options.limb_bits and max(data[1:]) <= MAX_TABLE_BITS):
-        raise FormatError(f"this key is invalid: an option of {options} is out of range")
+    chunk_bits, limb_bits, clamp_bits, commit_inputs = data
+    options = Options(chunk_bits, limb_bits, clamp_bits, commit_inputs == 1)
+    if not (
+        1 <= options.chunk_bits <= MAX_K
+        and 1 <= options.limb_bits <= MAX_TABLE_BITS
+        and options.clamp_bits <= MAX_TABLE_BITS
+        and commit_inputs <= 1
+    ):
+        raise FormatError(f"this key is invalid: an option of {tuple(data)} is out of range")
     return options
+
+
+def commits_inputs(key: VerifyingKey) -> bool:
+    """Whether statements under a key, of any backend, name a commitment to their inputs, not the values.
+
+    Raises
+    ------
+    FormatError
+        If it is a key of this backend whose options are none.
+    """
+    return key.backend == NAME and decode_options(key.sections.get("options", b"")).commit_inputs
 
 
 def decode_key(key: VerifyingKey) -> KeyParts:

@@ -8,7 +8,8 @@ A tensor is padded along each axis to a power of two and laid out row-major, 2^n
 - tensors with n < l share polynomials of l variables, one chunk each, the largest first: so each begins at a
   multiple of its length.
 
-Parameters and advice are laid out apart, each in the system's order.
+Parameters and advice are laid out apart, each in the system's order. Committed inputs have a layout of their
+own (`inputs`).
 """
 
 from __future__ import annotations
@@ -72,22 +73,14 @@ def lay_out(tensors: Sequence[tuple[int, Shape]], chunk_bits: int) -> Layout:
     FormatError
         If there would be too many chunks.
     """
-    large = sum((1 << padded_bits(shape)) >> chunk_bits for _, shape in tensors)
-    if large > MAX_CHUNKS:
-        raise FormatError(
-            f"{large:,} chunks of 2^{chunk_bits} numbers would be committed, more than {MAX_CHUNKS:,}: "
-            "the circuit or the batch is too large for chunks of this size"
-        )
+    check_chunks(tensors, chunk_bits)
     polynomials: list[Polynomial] = []
     chunks = 0
     for tensor, shape in tensors:
         bits = padded_bits(shape)
         if bits >= chunk_bits:
-            live = [holds_cells(shape, j, chunk_bits) for j in range(1 << (bits - chunk_bits))]
-            numbers: list[int | None] = []
-            for alive in live:
-                numbers.append(chunks if alive else None)
-                chunks += alive
+            numbers = live_chunks(shape, chunk_bits, chunks)
+            chunks += sum(number is not None for number in numbers)
             polynomials.append(Polynomial(bits, numbers, [Slot(tensor, shape, 0)]))
     small = [
         (padded_bits(shape), tensor, shape) for tensor, shape in tensors if padded_bits(shape) < chunk_bits
@@ -101,6 +94,26 @@ def lay_out(tensors: Sequence[tuple[int, Shape]], chunk_bits: int) -> Layout:
         polynomials[-1].slots.append(Slot(tensor, shape, end))
         end += 1 << bits
     return Layout(polynomials, chunks)
+
+
+def check_chunks(tensors: Sequence[tuple[int, Shape]], chunk_bits: int) -> None:
+    """Raise FormatError if the large tensors among these would take too many chunks."""
+    large = sum((1 << padded_bits(shape)) >> chunk_bits for _, shape in tensors)
+    if large > MAX_CHUNKS:
+        raise FormatError(
+            f"{large:,} chunks of 2^{chunk_bits} numbers would be committed, more than {MAX_CHUNKS:,}: "
+            "the circuit or the batch is too large for chunks of this size"
+        )
+
+
+def live_chunks(shape: Shape, chunk_bits: int, first: int) -> list[int | None]:
+    """The numbers, from `first` on, of the chunks of a tensor of at least 2^chunk_bits cells."""
+    numbers: list[int | None] = []
+    for j in range(1 << (padded_bits(shape) - chunk_bits)):
+        alive = holds_cells(shape, j, chunk_bits)
+        numbers.append(first if alive else None)
+        first += alive
+    return numbers
 
 
 def holds_cells(shape: Shape, chunk: int, chunk_bits: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence, Set
 from circuits.circuit import Node
 from circuits.errors import BoundError
 from circuits.tensor import LIMIT
-from verifier.sumcheck.maps import Broadcast, Map, Reshape, Sum, SumBehind
+from verifier.sumcheck.maps import Broadcast, Map, Reshape, Select, Sum, SumBehind
 from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.structure import Structure
 from verifier.sumcheck.system import (
@@ -42,6 +42,8 @@ class Lowering:
         Range tables have at most 2^limb_bits rows; wider ranges are cut into limbs.
     copied
         The products, by the order in which they arise, whose images are committed.
+    input_bits
+        The least number of variables of a committed input's tensor; None if inputs are public.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class Lowering:
         batch: int,
         limb_bits: int,
         copied: Set[int] = frozenset(),
+        input_bits: int | None = None,
     ) -> None:
         self.structure, self.batch = structure, batch
-        self.limb_bits = limb_bits
+        self.limb_bits, self.input_bits = limb_bits, input_bits
         self.clamp_tables: Mapping[tuple[int | None, int | None], ClampTable] = {}
         """The tables that clamps may use, by their limits."""
         self.system = System()
@@ -110,6 +113,11 @@ class Lowering:
         """The tensor with axes of size 1 behind its batch axis, so that it has `rank` axes."""
         shape = self.system.shape(tensor)
         return self.reshaped(tensor, (shape[0], *(1,) * (rank - len(shape)), *shape[1:]))
+
+    def selected(self, tensor: int, axis: int, index: range | tuple[int, ...]) -> int:
+        """The cells of the tensor at some indices along an axis, 0 where there is none."""
+        shape = self.system.shape(tensor)
+        return tensor if index == range(shape[axis]) else self.image(tensor, Select(shape, axis, index))
 
     def broadcast(self, tensor: int, shape: Shape) -> int:
         """The tensor broadcast to a shape, batch axes side by side."""
@@ -233,7 +241,12 @@ def _does_nothing(map: Map) -> bool:
 
 
 def lower(
-    structure: Structure, batch: int, limb_bits: int, clamp_bits: int, copied: Set[int] = frozenset()
+    structure: Structure,
+    batch: int,
+    limb_bits: int,
+    clamp_bits: int,
+    copied: Set[int] = frozenset(),
+    input_bits: int | None = None,
 ) -> Lowering:
     """The system of a circuit, and where each node's tensor stands in it.
 
@@ -244,17 +257,13 @@ def lower(
     """
     from verifier.sumcheck.relations import RELATIONS, clamp_tables  # they import this module
 
-    lowering = Lowering(structure, batch, limb_bits, copied)
+    lowering = Lowering(structure, batch, limb_bits, copied, input_bits)
     lowering.clamp_tables = clamp_tables(structure, clamp_bits)
     for i, node in enumerate(structure.nodes):
-        if node.op == "input":
-            port = structure.inputs.index(i)
-            tensor = lowering.system.add(Public((batch, *node.shape), ("input", port)))
-        else:
-            try:
-                tensor = RELATIONS[node.op](lowering, i)
-            except BoundError as error:
-                raise BoundError(f"node {i} ({node.op}, {node.label or 'unnamed'}): {error}") from None
+        try:
+            tensor = RELATIONS[node.op](lowering, i)
+        except BoundError as error:
+            raise BoundError(f"node {i} ({node.op}, {node.label or 'unnamed'}): {error}") from None
         lowering.value.append(tensor)
         lowering.system.node_tensors.setdefault(i, []).append(tensor)
         lowering.ends.append((len(lowering.system.tensors), len(lowering.system.lookups)))

@@ -6,19 +6,20 @@ Prover and verifier make it on their own, and it fixes every message's length.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cache
 
 from circuits.errors import FormatError
 from verifier.scalars import powers
 from verifier.sumcheck.fractions import Tree, tree_of
+from verifier.sumcheck.inputs import lay_out_inputs
 from verifier.sumcheck.layout import Layout, lay_out
 from verifier.sumcheck.lowering import Lowering, lower
 from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.products import Entangled, Group, grouped
 from verifier.sumcheck.reduction import Reduced, reduce
 from verifier.sumcheck.structure import Structure
-from verifier.sumcheck.system import Advice, Parameter, Product, System
+from verifier.sumcheck.system import Advice, CommittedInput, Parameter, Product, System
 from verifier.sumcheck.weights import Weights, at_point, padded_bits, values_to_compute
 
 
@@ -34,11 +35,19 @@ class Options:
         Range tables have at most 2^limb_bits rows.
     clamp_bits
         Clamps of up to 2^clamp_bits numbers go by table.
+    commit_inputs
+        Whether statements name a commitment to their inputs, not the values.
     """
 
     chunk_bits: int
     limb_bits: int
     clamp_bits: int
+    commit_inputs: bool = False
+
+    @property
+    def input_bits(self) -> int | None:
+        """The least number of variables of a committed input's tensor; None if inputs are public."""
+        return self.chunk_bits if self.commit_inputs else None
 
 
 MAX_WEIGHTS = 1 << 25
@@ -58,6 +67,8 @@ class Plan:
         Its lookups.
     parameters, advice
         The polynomials committed in the key, and in a proof.
+    inputs
+        The polynomials of committed inputs; None if inputs are public.
     fraction_chunks
         The number of chunks of the capped fractions.
     point_bits
@@ -70,8 +81,14 @@ class Plan:
     system: System
     tree: Tree
     parameters: Layout
+    inputs: Layout | None
     advice: Layout
     point_bits: int
+
+    @property
+    def layouts(self) -> Sequence[Layout]:
+        """All layouts, in the order in which their chunks are opened; the capped fractions come last."""
+        return [layout for layout in (self.parameters, self.inputs, self.advice) if layout is not None]
 
     @property
     def fraction_bits(self) -> int:
@@ -90,11 +107,14 @@ def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
     Raises
     ------
     FormatError
-        If there would be too many chunks, or a verifier would have too much to compute.
+        If there would be too many chunks, a verifier would have too much to compute, or inputs are committed
+        and there is more than one of them.
     BoundError
         If the circuit's bounds are too wide for some relation.
     """
-    system = settled(structure, batch, options.limb_bits, options.clamp_bits).system
+    if options.commit_inputs and batch != 1:
+        raise FormatError(f"a proof about a committed input is about one sample, not {batch}")
+    system = settled(structure, batch, options).system
     tree = tree_of(system)
     claims = _reduced_claims(system, tree)
     _check_work(claims)
@@ -106,7 +126,14 @@ def make_plan(structure: Structure, options: Options, batch: int) -> Plan:
         )
         for kind in (Parameter, Advice)
     )
-    return Plan(options, batch, system, tree, parameters, advice, point_bits)
+    inputs = _input_layout(structure, options, system) if options.commit_inputs else None
+    return Plan(options, batch, system, tree, parameters, inputs, advice, point_bits)
+
+
+def _input_layout(structure: Structure, options: Options, system: System) -> Layout:
+    ports = [(i, t.port) for i, t in system.committed().items() if isinstance(t, CommittedInput)]
+    shapes = [(i, structure.nodes[structure.inputs[port]].shape) for i, port in ports]
+    return lay_out_inputs(shapes, options.chunk_bits)
 
 
 def _check_work(claims: Reduced) -> None:
@@ -130,11 +157,11 @@ def _factor_claims(groups: Sequence[Group]) -> dict[int, list[Weights]]:
     return claims
 
 
-def settled(structure: Structure, batch: int, limb_bits: int, clamp_bits: int) -> Lowering:
+def settled(structure: Structure, batch: int, options: Options) -> Lowering:
     """The lowering in which the weights on each product's image factor: images that need it are committed."""
     copied: set[int] = set()
     while True:
-        lowering = lower(structure, batch, limb_bits, clamp_bits, copied)
+        lowering = lower(structure, batch, options.limb_bits, options.clamp_bits, copied, options.input_bits)
         entangled = _entangled(lowering)
         if not entangled:
             return lowering
@@ -183,20 +210,25 @@ def _point_bits(system: System, tree: Tree) -> int:
     return max([tree.bits, *(padded_bits(system.shape(tensor)) for tensor in system.zeros)])
 
 
-def choose_options(structure: Structure) -> Options:
+def choose_options(structure: Structure, commit_inputs: bool = False) -> Options:
     """The options that make a proof of one input cheapest on a CPU, by a count of cells."""
-    cost = cache(partial(_cost, structure))
+
+    @cache
+    def cost(limb_bits: int, clamp_bits: int) -> int:
+        return _cost(structure, Options(_LEAST_CHUNK_BITS, limb_bits, clamp_bits, commit_inputs))
+
     limb_bits = _descend(lambda bits: cost(bits, 0), _LIMB_BITS, 10)
     tabled = _descend(lambda bits: cost(limb_bits, bits), _CLAMP_BITS, limb_bits)
     clamp_bits = min(0, tabled, key=lambda bits: cost(limb_bits, bits))
     if clamp_bits:
         limb_bits = _descend(lambda bits: cost(bits, clamp_bits), _LIMB_BITS, limb_bits)
-    system = settled(structure, 1, limb_bits, clamp_bits).system
+    options = Options(_LEAST_CHUNK_BITS, limb_bits, clamp_bits, commit_inputs)
+    system = settled(structure, 1, options).system
     advice, parameters = (_committed_cells(system, kind) for kind in (Advice, Parameter))
     chunk_bits = max(
         _LEAST_CHUNK_BITS, bits_of(advice) - _ADVICE_CHUNK_BITS, bits_of(parameters) - _KEY_CHUNK_BITS
     )
-    return Options(chunk_bits, limb_bits, clamp_bits)
+    return replace(options, chunk_bits=chunk_bits)
 
 
 def _descend(cost: Callable[[int], int], choices: range, start: int) -> int:
@@ -221,9 +253,9 @@ def _committed_cells(system: System, kind: type[Advice] | type[Parameter]) -> in
     return sum(1 << padded_bits(t.shape) for t in system.committed().values() if isinstance(t, kind))
 
 
-def _cost(structure: Structure, limb_bits: int, clamp_bits: int) -> int:
+def _cost(structure: Structure, options: Options) -> int:
     """A leaf of the tree, a committed cell and a product of three cells cost about the same."""
-    system = settled(structure, 1, limb_bits, clamp_bits).system
+    system = settled(structure, 1, options).system
     tree = tree_of(system)
     groups = grouped(system, _reduced_claims(system, tree).products)
     products = sum(1 << group.variables for group in groups if group.weighted)

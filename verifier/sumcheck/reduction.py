@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.multilinear import inner_product
-from verifier.sumcheck.system import Advice, Parameter, Product, Public, PublicChoice, System
+from verifier.sumcheck.system import Committed, Product, Public, PublicChoice, System
 from verifier.sumcheck.weights import Weights, joined
 
 Claims = Mapping[int, Iterable[Weights]]
@@ -82,7 +82,7 @@ def reduce(system: System, claims: Claims) -> Reduced:
             public[i] = here
         elif isinstance(tensor, PublicChoice):
             choices += [(tensor.index, weights) for weights in here]
-        elif isinstance(tensor, Advice | Parameter):
+        elif isinstance(tensor, Committed):
             committed[i] = here
         else:
             for weights in here:

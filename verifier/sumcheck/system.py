@@ -1,9 +1,10 @@
 """The relation that an argument proves, as a system over integer tensors.
 
-A system has tensors of four kinds:
+A system has tensors of five kinds:
 
 - *advice*, committed anew in each proof;
 - *parameters*, committed once, in the verifying key;
+- *committed inputs*, which the statement names by their commitment;
 - *public* tensors, which both sides know;
 - *virtual* tensors, which are never committed: a sum of linear images of other tensors, of products of two
   tensors, and a constant.
@@ -50,6 +51,17 @@ class Parameter:
 
     shape: Shape
     node: int
+
+
+@dataclass(frozen=True)
+class CommittedInput:
+    """The tensor of an input port, with its padding (`inputs.padded_input`), committed before any proof."""
+
+    shape: Shape
+    port: int
+
+
+Committed = Advice | Parameter | CommittedInput
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,7 @@ class Virtual:
     constant: int = 0
 
 
-Tensor = Advice | Parameter | Public | PublicChoice | Virtual
+Tensor = Committed | Public | PublicChoice | Virtual
 
 
 @dataclass(frozen=True)
@@ -213,6 +225,6 @@ class System:
         """Demand that every cell of the tensor is zero."""
         self.zeros.append(tensor)
 
-    def committed(self) -> Mapping[int, Advice | Parameter]:
+    def committed(self) -> Mapping[int, Committed]:
         """The tensors that are committed."""
-        return {i: t for i, t in enumerate(self.tensors) if isinstance(t, Advice | Parameter)}
+        return {i: t for i, t in enumerate(self.tensors) if isinstance(t, Committed)}

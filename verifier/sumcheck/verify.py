@@ -59,8 +59,9 @@ def instance(proof: Proof, key: VerifyingKey) -> Instance:
     """What a proof claims, as the argument takes it."""
     return Instance(
         context(key, proof.recipient),
-        by_port(proof.inputs, key.circuit.inputs),
+        by_port(proof.inputs, key.circuit.inputs) if proof.committed is None else [],
         by_port(proof.outputs, key.circuit.outputs),
+        proof.committed,
     )
 
 

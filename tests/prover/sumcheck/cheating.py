@@ -17,6 +17,7 @@ import numpy as np
 
 from circuits.ops import op
 from prover.sumcheck.images import image
+from prover.sumcheck.inputs import padded_cells
 from prover.sumcheck.witness import ROLES, LookupRows, Witness
 from tests.prover.sumcheck.trials import Trial
 from verifier.bn254 import SCALAR_FIELD
@@ -24,6 +25,7 @@ from verifier.sumcheck.maps import Sum, SumBehind
 from verifier.sumcheck.system import (
     Advice,
     ClampTable,
+    CommittedInput,
     Lookup,
     PairTable,
     Parameter,
@@ -105,6 +107,8 @@ class CheatingWitness(Witness):
                 return _exact(ROLES[str(name)](self, tensor, *arguments))
             except (IndexError, OverflowError):  # an index or a number that fits no array
                 return _exact(self.trial.witness.value(i))
+        if isinstance(tensor, CommittedInput):
+            return padded_cells(_exact(self._of_node[self.circuit.inputs[tensor.port].node]), tensor.shape)
         if isinstance(tensor, Parameter):
             return _exact(self._replaced.get(tensor.node, self.circuit.constants[tensor.node])[None])
         if isinstance(tensor, Public | PublicChoice):

@@ -7,6 +7,7 @@ that is not one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from prover.sumcheck.rounds import Term, prove_rounds
 from prover.sumcheck.transcript import Speaker
 from prover.sumcheck.tree import capped_fractions, prove_tree
 from tests.prover.sumcheck.cheating import CheatingWitness, table_columns
-from tests.prover.sumcheck.trials import Trial, statement
+from tests.prover.sumcheck.trials import Trial
 from verifier.bn254 import SCALAR_FIELD
+from verifier.input_commitment import InputCommitment
 from verifier.sumcheck.argument import (
     Instance,
     Merge,
@@ -30,7 +32,7 @@ from verifier.sumcheck.argument import (
     public_values,
 )
 from verifier.sumcheck.fractions import leaf_equations
-from verifier.sumcheck.layout import Polynomial
+from verifier.sumcheck.layout import Layout, Polynomial
 from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.products import grouped
 from verifier.sumcheck.reduction import reduce
@@ -47,7 +49,8 @@ class Forger:
     witness
         What is committed; the true one if none is given.
     instance
-        What is claimed; by default that the witness' outputs are the circuit's.
+        What is claimed; by default that the witness' outputs are the circuit's, and its inputs, where they
+        are committed, those that the points commit to.
     """
 
     def __init__(
@@ -56,7 +59,14 @@ class Forger:
         self.trial, self.device = trial, trial.device
         self.plan: Plan = trial.plan
         self.witness = witness or CheatingWitness(trial)
-        self.instance = instance or statement(trial.inputs, self.witness.outputs, trial.context)
+        self.instance = instance or self._own_statement()
+
+    def _own_statement(self) -> Instance:
+        claimed = self.trial.statement(self.witness.outputs)
+        if claimed.committed is None or self.plan.inputs is None:
+            return claimed
+        points, _ = self._committed(self.plan.inputs, self.inputs())
+        return replace(claimed, committed=InputCommitment(claimed.committed.root, points))
 
     # What a forgery overrides
 
@@ -67,6 +77,11 @@ class Forger:
     def parameters(self) -> Sequence[Any]:
         """The cells of the polynomials of parameters."""
         return self.trial.cells
+
+    def inputs(self) -> list[Any]:
+        """The cells of the polynomials of committed inputs."""
+        layout = self.plan.inputs
+        return [polynomial_cells(each, self.witness.value) for each in layout.polynomials] if layout else []
 
     def advice(self, cells: list[Any]) -> list[Any]:
         """The cells of the polynomials of advice, as they are committed."""
@@ -112,7 +127,7 @@ class Forger:
         speaker = Speaker(self.transcript())
         transcript = speaker.transcript
         honest = [polynomial_cells(polynomial, self.witness.value) for polynomial in plan.advice.polynomials]
-        points, cells = self._committed(self.advice(honest))
+        points, cells = self._committed(plan.advice, self.advice(honest))
         speaker.say_bytes(self.advice_points(points))
         gamma, alpha = transcript.challenges(2)
         tree = device.fraction_tree(*self.leaves(alpha, gamma))
@@ -145,17 +160,17 @@ class Forger:
             plan, transcript.challenge(), part, reduced, groups, factors, product_point, cap_claims
         )
         merge = self.merge(merge)
-        committed = [
-            Committed(plan.parameters, self.parameters()),
-            Committed(plan.advice, self.opened_advice(cells)),
-        ]
+        committed = [Committed(plan.parameters, self.parameters())]
+        if plan.inputs is not None:
+            committed.append(Committed(plan.inputs, self.inputs()))
+        committed.append(Committed(plan.advice, self.opened_advice(cells)))
         merge_point = prove_merge(speaker, device, plan, committed, made, merge)
         prove_opening(speaker, device, plan, committed, made, merge, merge_point)
         return speaker.proof
 
-    def _committed(self, cells: list[Any]) -> tuple[bytes, list[Any]]:
-        points = [b""] * self.plan.advice.chunks
-        for polynomial, values in zip(self.plan.advice.polynomials, cells, strict=True):
+    def _committed(self, layout: Layout, cells: list[Any]) -> tuple[bytes, list[Any]]:
+        points = [b""] * layout.chunks
+        for polynomial, values in zip(layout.polynomials, cells, strict=True):
             chunks = values.reshape(-1, 1 << self.plan.options.chunk_bits)
             for number, chunk in zip(polynomial.chunks, chunks, strict=True):
                 if number is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -21,10 +21,13 @@ from circuits.errors import CheckFailed, FormatError
 from circuits.tensor import IntArray
 from prover.sumcheck.argument import prove
 from prover.sumcheck.commitments import commit
+from prover.sumcheck.inputs import commit_inputs
 from prover.sumcheck.witness import Witness
 from tests.prover.sumcheck.python_device import PythonDevice
 from verifier.bn254 import G1_GENERATOR, SCALAR_FIELD, G1Point, encode_g1
+from verifier.circuit_header import parse_header
 from verifier.development_srs import TAU, development_head
+from verifier.input_commitment import InputCommitment
 from verifier.msm import MultiplesTable, Sum, multi_scalar_multiply
 from verifier.sumcheck import argument
 from verifier.sumcheck.argument import Instance
@@ -34,6 +37,8 @@ from verifier.sumcheck.structure import structure_of
 
 SMALL = Options(chunk_bits=4, limb_bits=5, clamp_bits=0)
 """Many chunks, several limbs, clamps by two excesses."""
+COMMITTED = Options(chunk_bits=4, limb_bits=5, clamp_bits=0, commit_inputs=True)
+"""Inputs that are committed, in many chunks, with several limbs."""
 TABLED = Options(chunk_bits=6, limb_bits=8, clamp_bits=14)
 """Clamps by table."""
 CONTEXT = bytes(range(128))
@@ -68,12 +73,18 @@ class Trial:
     """The cells of the plan's polynomials of parameters."""
     inputs: Sequence[IntArray]
     witness: Witness
+    committed: InputCommitment | None = None
     context: bytes = CONTEXT
 
     @property
     def instance(self) -> Instance:
         """The true statement."""
-        return statement(self.inputs, self.witness.outputs, self.context)
+        return self.statement(self.witness.outputs)
+
+    def statement(self, outputs: Sequence[Any]) -> Instance:
+        """The statement that the inputs have outputs."""
+        claimed = statement(self.inputs, outputs, self.context)
+        return replace(claimed, inputs=[], committed=self.committed) if self.committed else claimed
 
     def prove(self) -> bytes:
         """An honest proof."""
@@ -128,7 +139,11 @@ def set_up(circuit: Circuit, inputs: Sequence[IntArray], options: Options = SMAL
         return value
 
     points, cells = commit(device, plan.parameters, options.chunk_bits, constant)
-    return Trial(circuit, plan, device, decode_points(points), cells, inputs, Witness(circuit, plan, inputs))
+    committed = None
+    if options.commit_inputs:
+        committed = commit_inputs(device, parse_header(circuit.header), options.chunk_bits, inputs)
+    witness = Witness(circuit, plan, inputs)
+    return Trial(circuit, plan, device, decode_points(points), cells, inputs, witness, committed)
 
 
 def random_inputs(circuit: Circuit, batch: int, seed: int, corners: float = 0.3) -> list[IntArray]:

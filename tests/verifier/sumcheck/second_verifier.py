@@ -140,10 +140,14 @@ def mapped_shape(m: tuple[Any, ...], x: Shape) -> Shape:
 class System:
     """A circuit lowered."""
 
-    def __init__(self, structure: Any, batch: int, w: int, clamp_bits: int, copied: set[int]) -> None:
+    def __init__(
+        self, structure: Any, batch: int, w: int, clamp_bits: int, copied: set[int], least: int | None
+    ) -> None:
         self.nodes: list[Node] = structure["nodes"]
         self.revealed: dict[int, list[int]] = structure["revealed"]
         self.batch, self.w, self.copied = batch, w, copied
+        self.least = least
+        """The variables of a committed input's tensor, at least; None if inputs are public."""
         self.tensors: list[Tensor] = []
         self.tables: list[tuple[Any, ...]] = []
         self.multiplicities: list[int] = []
@@ -157,8 +161,7 @@ class System:
         self.clamps = self.clamp_tables(clamp_bits)
         for i, node in enumerate(self.nodes):
             if node.op == "input":
-                port = structure["inputs"].index(i)
-                self.value.append(self.new(Tensor("public", (batch, *node.shape), ("input", port))))
+                self.value.append(self.op_input(i, node, structure["inputs"].index(i)))
             else:
                 inputs = [self.value[x] for x in node.inputs]
                 sizes = [self.shape(x)[0] for x in inputs]
@@ -307,6 +310,23 @@ class System:
         return self.image(x, ("select", a, tuple(index)))
 
     # Operations
+
+    def op_input(self, i: int, node: Node, port: int) -> int:
+        shape = (self.batch, *node.shape)
+        if self.least is None:
+            return self.new(Tensor("public", shape, ("input", port)))
+        padded = padded_input(node.shape, self.least)
+        whole = self.new(Tensor("input", padded, port))
+        x = whole
+        for a, n in enumerate(shape):
+            x = self.select(x, a, range(n), True)
+        if x != whole:
+            y = x
+            for a, n in enumerate(padded):
+                y = self.select(y, a, range(n), True)
+            self.zero(self.sum([(1, whole), (-1, y)]))
+        self.range(self.sum([(1, x)], -node.lo), node.hi - node.lo + 1)
+        return x
 
     def op_constant(self, i: int, node: Node, s: Shape) -> int:
         if i in self.revealed and math.prod(node.shape) == 1:
@@ -593,6 +613,10 @@ class System:
         return f
 
 
+def padded_input(shape: Shape, least: int) -> Shape:
+    return (2 ** max(0, least - variables(shape)), *(2 ** bits(n) for n in shape))
+
+
 def named(shape: Shape, names: Sequence[int]) -> tuple[int | None, ...]:
     return tuple(name if n > 1 else None for n, name in zip(shape, names, strict=True))
 
@@ -835,7 +859,7 @@ def reduce(system: System, claims: Sequence[tuple[int, Weights]], public: dict[i
     for x in reversed(range(len(system.tensors))):
         here = [weights for weights in pending.get(x, {}).values() if weights.c]
         tensor = system.tensors[x]
-        if tensor.kind in ("advice", "parameter"):
+        if tensor.kind in ("advice", "parameter", "input"):
             if here:
                 committed[x] = here
             continue
@@ -944,11 +968,11 @@ def grouped(claims: Sequence[Claim]) -> list[Group]:
     return sorted(groups.values(), key=lambda g: (-g.variables, -g.n, g.weighted))
 
 
-def lowered(structure: Any, batch: int, w: int, clamp_bits: int) -> System:
+def lowered(structure: Any, batch: int, w: int, clamp_bits: int, least: int | None) -> System:
     copied: set[int] = set()
     rng = random.Random(1)
     while True:
-        system = System(structure, batch, w, clamp_bits, copied)
+        system = System(structure, batch, w, clamp_bits, copied, least)
         z = [rng.randrange(R) for _ in range(point_size(system))]
         tensors = [x for _, columns in system.lookups for x in columns] + system.zeros
         claims = [(x, at_point(system.shape(x), z).scaled(rng.randrange(R))) for x in tensors]
@@ -990,6 +1014,21 @@ def lay_out(system: System, kind: str, size: int) -> tuple[list[Polynomial], int
             count, end = count + 1, 0
         polynomials[-1].slots.append((x, end))
         end += 2 ** variables(system.shape(x))
+    return polynomials, count
+
+
+def lay_out_inputs(system: System, structure: Any, size: int) -> tuple[list[Polynomial], int]:
+    polynomials, count = [], 0
+    for x, tensor in enumerate(system.tensors):
+        if tensor.kind == "input":
+            true = (1, *structure["nodes"][structure["inputs"][tensor.detail]].shape)
+            used = np.zeros(tensor.shape, dtype=bool)
+            used[tuple(slice(0, k) for k in true)] = True
+            chunks: list[int | None] = []
+            for alive in used.reshape(-1, 2**size).any(axis=1):
+                chunks.append(count if alive else None)
+                count += int(alive)
+            polynomials.append(Polynomial(variables(tensor.shape), chunks, [(x, 0)]))
     return polynomials, count
 
 
@@ -1096,10 +1135,13 @@ def verify(
     inputs: Sequence[Sequence[int]],
     outputs: Sequence[Sequence[int]],
     argument: bytes,
+    committed: bytes | None = None,
 ) -> None:
     """Raise Refused unless the argument holds. Values stand port by port; their bounds were checked."""
-    l, w, clamp_bits = options  # noqa: E741
-    system = lowered(parsed(structure), batch, w, clamp_bits)
+    l, w, clamp_bits, commits = options  # noqa: E741
+    check(commits in (0, 1) and bool(commits) == (committed is not None), "values or a commitment")
+    check(not commits or batch == 1, "one sample")
+    system = lowered(parsed(structure), batch, w, clamp_bits, l if commits else None)
     ports = {"input": inputs, "output": outputs}
     public = {
         x: field_array([n % R for n in ports[tensor.detail[0]][tensor.detail[1]]]).reshape(tensor.shape)
@@ -1107,9 +1149,13 @@ def verify(
         if tensor.kind == "public"
     }
     parameter_polynomials, parameter_count = lay_out(system, "parameter", l)
+    input_polynomials, input_count = lay_out_inputs(system, parsed(structure), l)
     advice_polynomials, advice_count = lay_out(system, "advice", l)
     words = [int.from_bytes(parameters[i : i + 32], "big") for i in range(0, len(parameters), 32)]
     check(len(words) == 2 * parameter_count, "not the key's commitments")
+    root, points = (committed or b"")[:32], (committed or b"")[32:]
+    check(not commits or (len(root) == 32 and len(points) == 64 * input_count), "not the input's commitments")
+    words += [int.from_bytes(points[i : i + 32], "big") for i in range(0, len(points), 32)]
     slots, leaves = leaf_slots(system)
     t = bits(leaves)
     height = min(7, t)
@@ -1122,6 +1168,8 @@ def verify(
     reader = Reader(argument)
     reader.absorb(context)
     reader.absorb_integers([batch])
+    if commits:
+        reader.absorb(keccak(keccak(b"verinfer input commitment v1") + root + keccak(points)))
     for values in (*inputs, *outputs):
         reader.absorb_integers(values)
     commitments = [*decoded(words), *reader.points(advice_count)]  # step 1
@@ -1213,12 +1261,16 @@ def verify(
     check(not last.products, "quadratic factors")
     nu_sum, nu_value = pow(nu, len(sides) + 1, R), pow(nu, len(sides) + 2, R)
     total += nu_sum * padding * pow(alpha, -1, R) + nu_value * h_at_y - last.known
-    polynomials = [*parameter_polynomials, *advice_polynomials]
+    polynomials = [*parameter_polynomials, *input_polynomials, *advice_polynomials]
     size = max([cap_bits, *(f.n for f in polynomials)])
     e, value = reader.rounds(total % R, size, 2)  # 10
 
     scalars: list[int] = []
-    for layout, count in ((parameter_polynomials, parameter_count), (advice_polynomials, advice_count)):
+    for layout, count in (
+        (parameter_polynomials, parameter_count),
+        (input_polynomials, input_count),
+        (advice_polynomials, advice_count),
+    ):
         part = [0] * count
         for f in layout:
             own = e[size - f.n :]
@@ -1322,7 +1374,9 @@ def verify_files(key: bytes, proof: bytes) -> list[int]:
     for field in ("backend", "circuit_id", "insecure_srs"):
         check(said[field] == names[field], field)
     check(said["backend"] == "sumcheck" and said["key_digest"] == "0x" + key[-32:].hex(), "another key")
-    check(set(claimed) == {"inputs", "outputs", "argument"}, "sections of the proof")
+    check(set(claimed) - {"committed"} == {"inputs", "outputs", "argument"}, "sections of the proof")
+    committed = claimed.get("committed")
+    check(committed is None or not claimed["inputs"], "values or a commitment")
     ids = [bytes.fromhex(names[field][2:]) for field in ("ops_root", "weights_root", "scales_hash")]
     parts = keccak(b"verinfer circuit v1") + keccak(own["circuit_header"]) + b"".join(ids)
     circuit_id = keccak(parts)
@@ -1330,7 +1384,7 @@ def verify_files(key: bytes, proof: bytes) -> list[int]:
     structure = parsed(own["structure"])
     ports: dict[str, list[list[int]]] = {}
     batches = set()
-    for name in ("inputs", "outputs"):
+    for name in ("inputs", "outputs") if committed is None else ("outputs",):
         data = claimed[name]
         values = [int.from_bytes(data[i : i + 8], "big", signed=True) for i in range(0, len(data), 8)]
         nodes = [structure["nodes"][i] for i in structure[name]]
@@ -1358,8 +1412,9 @@ def verify_files(key: bytes, proof: bytes) -> list[int]:
         tau_g2,
         context,
         batches.pop(),
-        ports["inputs"],
+        ports.get("inputs", []),
         ports["outputs"],
         claimed["argument"],
+        committed,
     )
     return [n for port in ports["outputs"] for n in port]

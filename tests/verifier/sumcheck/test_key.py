@@ -117,13 +117,23 @@ def test_other_sections_of_a_proof_are_refused(
         verify_proof(replace(proof, sections=sections), key)
 
 
-@pytest.mark.parametrize("options", [b"", b"\x08\x08", b"\x08\x08\x00\x00", b"\x00\x08\x00", b"\x17\x08\x00"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        b"",
+        b"\x08\x08\x00",
+        b"\x08\x08\x00\x00\x00",
+        b"\x00\x08\x00\x00",
+        b"\x17\x08\x00\x00",
+        b"\x08\x08\x00\x02",
+    ],
+)
 def test_options_out_of_range_are_refused(options: bytes, key: VerifyingKey) -> None:
     with pytest.raises(FormatError, match="option"):
         decode_key(with_section(key, "options", options))
 
 
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("place", range(4))
 def test_no_option_may_be_huge(place: int, key: VerifyingKey) -> None:
     options = bytearray(key.sections["options"])
     options[place] = 255

@@ -23,7 +23,7 @@ from verifier.sumcheck.key import MAX_TABLE_BITS
 from verifier.sumcheck.lowering import Lowering
 from verifier.sumcheck.maps import Select, Sum, SumBehind, Window
 from verifier.sumcheck.multilinear import bits_of
-from verifier.sumcheck.plan import settled
+from verifier.sumcheck.plan import Options, settled
 from verifier.sumcheck.structure import structure_of
 from verifier.sumcheck.system import Advice, ClampTable, Product, RangeTable, Virtual
 
@@ -60,7 +60,7 @@ def largest_in_an_equation(circuit: Circuit, limb_bits: int, clamp_bits: int) ->
     """The largest magnitude that a tensor of a lookup or a zero may have before its range is proven."""
     structure = structure_of(circuit)
     with recorded_ranges() as proven:
-        lowering = settled(structure, 2, limb_bits, clamp_bits)
+        lowering = settled(structure, 2, Options(8, limb_bits, clamp_bits))
     system = lowering.system
     looked_up = {lookup.columns[0]: system.tables[lookup.table] for lookup in system.lookups}
     node_of = {tensor: i for i, tensors in system.node_tensors.items() for tensor in tensors}

@@ -14,6 +14,7 @@ from circuits.circuit import Circuit
 from tests.circuits.random_circuits import random_circuit
 from tests.prover.sumcheck.test_operations import NAMES, circuit_called
 from tests.prover.sumcheck.trials import (
+    COMMITTED,
     CONTEXT,
     SMALL,
     TABLED,
@@ -55,6 +56,7 @@ def agrees(trial: Trial, proof: bytes, instance: Instance | None = None) -> bool
                 claimed.inputs,
                 claimed.outputs,
                 proof,
+                claimed.committed.encode() if claimed.committed else None,
             )
         except second_verifier.Refused:
             return False
@@ -77,10 +79,18 @@ def test_both_accept() -> None:
         assert agrees(trial, proof), name
 
 
+def test_both_accept_committed_inputs() -> None:
+    for name in ("attention", "a clamp to one bit"):
+        trial = trial_of(circuit_called(name), 1, COMMITTED)
+        proof = trial.prove()
+        assert trial.checked(proof)
+        assert agrees(trial, proof), name
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_both_accept_every_operation(name: str) -> None:
-    for batch, options in ((1, SMALL), (2, TABLED)):
+    for batch, options in ((1, SMALL), (2, TABLED), (1, COMMITTED)):
         trial = trial_of(circuit_called(name), batch, options)
         assert agrees(trial, trial.prove())
 

@@ -8,7 +8,7 @@ gather(x, index)    y[.., q, ..] = sum_j s[q, j] * x[.., j, ..],  with s one-hot
 from __future__ import annotations
 
 from verifier.sumcheck.lowering import Lowering
-from verifier.sumcheck.maps import Reshape, Select, Transpose
+from verifier.sumcheck.maps import Reshape, Transpose
 from verifier.sumcheck.system import Linear, Public, PublicChoice, Virtual
 
 
@@ -32,7 +32,7 @@ def slice_(lowering: Lowering, i: int) -> int:
     for axis, (start, step, size) in enumerate(
         zip(node.attrs["starts"], node.attrs["steps"], node.attrs["sizes"], strict=True), 1
     ):
-        x = _select(lowering, x, axis, range(start, start + step * size, step))
+        x = lowering.selected(x, axis, range(start, start + step * size, step))
     return x
 
 
@@ -42,7 +42,7 @@ def concat(lowering: Lowering, i: int) -> int:
     parts, start = [], 0
     for x in node.inputs:
         part = lowering.value[x]
-        parts.append((1, _select(lowering, part, axis, range(-start, shape[axis] - start))))
+        parts.append((1, lowering.selected(part, axis, range(-start, shape[axis] - start))))
         start += lowering.system.shape(part)[axis]
     return lowering.sum(shape, parts)
 
@@ -53,7 +53,7 @@ def pad(lowering: Lowering, i: int) -> int:
     # x - value is padded with zeros, and gets the value back
     x = lowering.system.sum([(1, x)], -value)
     for axis, before in enumerate(node.attrs["before"], 1):
-        x = _select(lowering, x, axis, range(-before, shape[axis] - before))
+        x = lowering.selected(x, axis, range(-before, shape[axis] - before))
     return lowering.system.sum([(1, x)], value)
 
 
@@ -64,7 +64,7 @@ def gather(lowering: Lowering, i: int) -> int:
     fixed = lowering.structure.revealed.get(index_node)
     if fixed is not None:
         index = tuple(int(j) for j in fixed.reshape(-1))
-        return lowering.reshaped(_select(lowering, x, axis, index), shape)
+        return lowering.reshaped(lowering.selected(x, axis, index), shape)
     source = lowering.system.shape(x)
     size, index_tensor = source[axis], lowering.value[index_node]
     index_shape = lowering.system.shape(index_tensor)
@@ -97,13 +97,6 @@ def _public_source(lowering: Lowering, tensor: int) -> int | None:
             return None
         tensor, made = term.source, lowering.system.tensors[term.source]
     return tensor if isinstance(made, Public) else None
-
-
-def _select(lowering: Lowering, x: int, axis: int, index: range | tuple[int, ...]) -> int:
-    shape = lowering.system.shape(x)
-    if index == range(shape[axis]):
-        return x
-    return lowering.image(x, Select(shape, axis, index))
 
 
 RELATIONS = {
