@@ -52,9 +52,9 @@ def read_key(data: bytes) -> None:
 
 
 def read_structure(data: bytes) -> None:
-    """Three bytes of options, and a structure."""
-    options, structure = decode_options(data[:3]), Structure.decode(data[3:])
-    assert structure.encode() == data[3:]
+    """Four bytes of options, and a structure."""
+    options, structure = decode_options(data[:4]), Structure.decode(data[4:])
+    assert structure.encode() == data[4:]
     if sum(node.size for node in structure.nodes) <= MOST_CELLS:
         make_plan(structure, options, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.budget import examples
 from tests.prover.sumcheck.test_relation_attacks import trial_of
 from tests.prover.sumcheck.trials import Trial
 from verifier.bn254 import BASE_FIELD, SCALAR_FIELD
+from verifier.input_commitment import InputCommitment
 from verifier.sumcheck.plan import Options
 
 SAMPLE = 2500
@@ -21,9 +23,9 @@ SAMPLE = 2500
 
 
 @cache
-def trials() -> tuple[Trial, Trial]:
+def trials(commit_inputs: bool = False) -> tuple[Trial, Trial]:
     """A tiny circuit with parameters, products, two kinds of tables and several chunks, on two inputs."""
-    options = Options(chunk_bits=3, limb_bits=3, clamp_bits=0)
+    options = Options(chunk_bits=3, limb_bits=3, clamp_bits=0, commit_inputs=commit_inputs)
     return trial_of(_build, [3, -2], options=options), trial_of(_build, [-1, 3], options=options)
 
 
@@ -121,9 +123,9 @@ MUTATIONS: list[Mutation] = [
 
 
 def none_is_accepted(seed: int, count: int) -> None:
-    """Try mutations of one proof with parts of another."""
+    """Try mutations of one proof with parts of another, of public or of committed inputs."""
     rng = random.Random(seed)
-    trial, another = trials()
+    trial, another = trials(seed % 2 == 1)
     proof, other = trial.prove(), another.prove()
     assert trial.checked(proof) and another.checked(other) and len(proof) == len(other)
     for _ in range(count):
@@ -158,10 +160,26 @@ def test_mutated_proofs_are_refused_with_pairings(mutation: Mutation) -> None:
         assert changed == proof or not trial.verified(changed)
 
 
-def test_every_word_matters() -> None:
+@pytest.mark.parametrize("commit_inputs", [False, True])
+def test_every_word_matters(commit_inputs: bool) -> None:
     """One more in any word, and the proof is none."""
-    trial, _ = trials()
+    trial, _ = trials(commit_inputs)
     proof = trial.prove()
     for i in range(0, len(proof), 32):
         word = (int.from_bytes(proof[i : i + 32], "big") + 1) % SCALAR_FIELD
         assert not trial.checked(proof[:i] + word.to_bytes(32, "big") + proof[i + 32 :])
+
+
+def test_mutated_commitments_to_the_input_are_refused() -> None:
+    """Any byte of the root or of a point, and the whole of another input's."""
+    (trial, another), rng = trials(commit_inputs=True), random.Random(6)
+    proof, true, other = trial.prove(), trial.committed, another.committed
+    assert true is not None and other is not None and trial.checked(proof)
+    encoded, foreign = true.encode(), other.encode()
+    changed = [
+        encoded[:i] + bytes([encoded[i] ^ 1 << rng.randrange(8)]) + encoded[i + 1 :] for i in range(96)
+    ]
+    changed += [foreign, foreign[:32] + encoded[32:], encoded[:32] + foreign[32:], encoded[:32] + bytes(64)]
+    for data in changed:
+        claim = replace(trial.instance, committed=InputCommitment.decode(data))
+        assert not trial.checked(proof, claim)

@@ -19,7 +19,7 @@ from tests.budget import examples
 from tests.circuits.random_circuits import circuits
 from tests.prover.circuits_to_prove import BUILDS, Build, binary, build, unary
 from tests.prover.sumcheck.corner_circuits import CORNERS, FARTHEST, corner
-from tests.prover.sumcheck.trials import SMALL, TABLED, random_inputs, set_up
+from tests.prover.sumcheck.trials import COMMITTED, SMALL, TABLED, random_inputs, set_up
 from verifier.sumcheck.plan import Options, choose_options, make_plan
 from verifier.sumcheck.relations import RELATIONS
 from verifier.sumcheck.structure import structure_of
@@ -34,9 +34,8 @@ def circuit_called(name: str) -> Circuit:
 
 
 def test_every_operation_has_a_relation_and_a_circuit_here() -> None:
-    operations = set(REGISTRY) - {"input"}
-    assert operations == set(RELATIONS)
-    assert operations - {"constant"} <= {node.op for name in NAMES for node in circuit_called(name).nodes}
+    assert set(REGISTRY) == set(RELATIONS)
+    assert set(REGISTRY) - {"constant"} <= {node.op for name in NAMES for node in circuit_called(name).nodes}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,6 +46,13 @@ def test_a_circuit_proves(name: str) -> None:
         for output, expected in zip(trial.witness.outputs, execute(circuit, trial.inputs), strict=True):
             assert np.array_equal(output, expected)
         assert trial.checked(trial.prove())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_circuit_proves_of_committed_inputs(name: str) -> None:
+    circuit = circuit_called(name)
+    trial = set_up(circuit, random_inputs(circuit, 1, seed=4), COMMITTED)
+    assert not trial.instance.inputs and trial.checked(trial.prove())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,11 +73,13 @@ def test_inputs_at_the_edges_prove(name: str) -> None:
 
 
 @SETTINGS
-@given(circuits(), st.integers(1, 3), st.integers(2, 9), st.integers(3, 10), st.sampled_from([0, 8, 14]))
+@given(circuits(), st.integers(0, 3), st.integers(2, 9), st.integers(3, 10), st.sampled_from([0, 8, 14]))
 def test_random_circuits_prove(
     circuit: Circuit, batch: int, chunk_bits: int, limb_bits: int, clamp_bits: int
 ) -> None:
-    trial = set_up(circuit, random_inputs(circuit, batch, seed=7), Options(chunk_bits, limb_bits, clamp_bits))
+    """With inputs that are public, or (a batch of 0) one that is committed."""
+    options = Options(chunk_bits, limb_bits, clamp_bits, commit_inputs=batch == 0)
+    trial = set_up(circuit, random_inputs(circuit, max(1, batch), seed=7), options)
     assert trial.checked(trial.prove())
 
 
