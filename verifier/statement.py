@@ -213,6 +213,19 @@ def embed(value: int) -> int:
     return value % SCALAR_FIELD
 
 
+def named_input(statement: Statement, header: CircuitHeader) -> bytes | None:
+    """The input commitment that a statement on one sample names; None if it is about several.
+
+    Raises
+    ------
+    BoundError
+        If the values are not as many as the circuit's, or out of bounds.
+    """
+    if statement.committed is not None:
+        return statement.committed.digest
+    return input_commitment(statement.inputs, header) if samples_of(statement, header) == 1 else None
+
+
 def input_commitment(inputs: Sequence[int], header: CircuitHeader) -> bytes:
     """Return the root of the input tree: the inputs' tensors in port order, each starting on a new leaf.
 

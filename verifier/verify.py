@@ -13,7 +13,7 @@ from circuits.errors import BoundError, CheckFailed, FormatError, InputError
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.recipient import read_address, show_address, shown_recipient
-from verifier.statement import check_statement
+from verifier.statement import check_statement, named_input
 
 BACKENDS = {"sumcheck": "verifier.sumcheck.verify", "ezkl": "verifier.ezkl"}
 """The module of each backend; it has `verify_proof(proof, key)`, which raises CheckFailed."""
@@ -37,6 +37,8 @@ class Verdict:
         Why the proof is invalid; empty if it is valid.
     recipient
         The address for which alone the proof holds; None if it is for anyone.
+    input_commitment
+        What names the input that a valid proof of one sample is about, 32 bytes; None for others.
     """
 
     valid: bool
@@ -45,6 +47,7 @@ class Verdict:
     insecure_srs: bool
     reason: str
     recipient: str | None
+    input_commitment: bytes | None
 
 
 def verify(proof: Proof, key: VerifyingKey, recipient: str | None = None) -> Verdict:
@@ -85,7 +88,13 @@ def verify(proof: Proof, key: VerifyingKey, recipient: str | None = None) -> Ver
     except (CheckFailed, BoundError, FormatError) as error:
         reason = str(error)
     return Verdict(
-        not reason, key.circuit_id, proof.outputs, key.insecure_srs, reason, shown_recipient(proof.recipient)
+        not reason,
+        key.circuit_id,
+        proof.outputs,
+        key.insecure_srs,
+        reason,
+        shown_recipient(proof.recipient),
+        None if reason else named_input(proof.statement, key.circuit),
     )
 
 

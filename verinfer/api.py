@@ -89,6 +89,7 @@ def setup(
     progress: Progress = silent,
     chunk_bits: int | None = None,
     threads: int | None = None,
+    commit_inputs: bool = False,
 ) -> VerifyingKey:
     """Make the verifying key of a circuit; a proving key, if the backend has one, stays in the cache.
 
@@ -98,6 +99,8 @@ def setup(
         Commit to chunks of 2^chunk_bits numbers; by default as the backend thinks best.
     threads
         How many to use; by default one for each processor.
+    commit_inputs
+        Proofs name a commitment to their input instead of its values.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def setup(
     InputError
         If there is no reference string of the size that is needed.
     """
-    return backend(backend_name, threads).setup(circuit, finder(srs), progress, chunk_bits).key
+    return backend(backend_name, threads).setup(circuit, finder(srs), progress, chunk_bits, commit_inputs).key
 
 
 def prove(

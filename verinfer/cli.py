@@ -15,6 +15,7 @@ COMMANDS = {
     "inspect": "Show a circuit: its graph, bounds and cost.",
     "run": "Run a circuit exactly.",
     "setup": "Make the proving and verifying key of a circuit.",
+    "input": "Make input commitments, and tie them to files.",
     "prove": "Prove an answer.",
     "verify": "Check a proof, here or on a chain.",
     "srs": "Generate, import or show the structured reference string.",

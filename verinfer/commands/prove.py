@@ -15,6 +15,7 @@ from prover.backends import BACKENDS, backend
 from prover.progress import Display
 from verifier.key import VerifyingKey
 from verifier.recipient import ANYONE, read_address, shown_recipient
+from verifier.statement import named_input
 from verinfer.console import beside, destination, emit, err, json_option, shown, threads_option
 from verinfer.srs_choice import INSECURE, finder
 
@@ -69,12 +70,15 @@ def command(
     if proven.proof.insecure_srs:
         err.print(INSECURE)
     samples = inputs[0].shape[0]
+    named = named_input(proven.proof.statement, verifying_key.circuit)
     reals = [y[0] if samples == 1 else y for y in real_outputs(loaded, execute(loaded, inputs))]
     result = {
         "circuit_id": "0x" + proven.proof.circuit_id.hex(),
         "backend": verifying_key.backend,
         "samples": samples,
         "recipient": shown_recipient(proven.proof.recipient),
+        "inputs": "public" if proven.proof.committed is None else "committed",
+        "input_commitment": None if named is None else "0x" + named.hex(),
         "proof": str(output),
         "output_ints": list(proven.proof.outputs),
         "outputs": [y.tolist() for y in reals],
@@ -89,6 +93,7 @@ def command(
         f"proof [bold]{shown(output)}[/bold]  {result['proof_bytes']:,} bytes, {proven.seconds:.2f} s, "
         f"{proven.peak_rss_bytes / 1e6:,.0f} MB",
         *([f"for {result['recipient']} only"] if result["recipient"] else []),
+        *([f"input {result['input_commitment']}, a commitment"] if proven.proof.committed else []),
         *(
             f"{shown(port.name)}  {np.array2string(y, precision=5, threshold=50)}"
             for port, y in zip(loaded.outputs, reals, strict=True)

@@ -29,6 +29,11 @@ from verinfer.srs_choice import INSECURE, finder
     help="Commit to chunks of 2^L numbers, with an SRS of 2^L points: a larger L takes longer to prove and "
     "makes shorter proofs. Default: what proves fastest.",
 )
+@click.option(
+    "--commit-inputs",
+    is_flag=True,
+    help="Proofs name a commitment to their input instead of its values: for large inputs on a chain.",
+)
 @threads_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk."
@@ -45,6 +50,7 @@ def command(
     name: str,
     srs: Path | None,
     chunk_bits: int | None,
+    commit_inputs: bool,
     threads: int | None,
     output: Path | None,
     check: Path | None,
@@ -58,7 +64,7 @@ def command(
     destination(output, circuit, srs)
     loaded, prover = load(circuit), backend(name, threads)
     with Display(err) as progress:
-        done = prover.setup(loaded, finder(srs), progress, chunk_bits)
+        done = prover.setup(loaded, finder(srs), progress, chunk_bits, commit_inputs)
     done.key.save(output)
     if done.key.insecure_srs:
         err.print(INSECURE)
@@ -67,6 +73,7 @@ def command(
         "backend": name,
         "verifying_key": str(output),
         "key_digest": "0x" + done.key.digest.hex(),
+        "inputs": "committed" if commit_inputs else "public",
         "verifying_key_bytes": output.stat().st_size,
         "proving_key_bytes": done.proving_key_bytes,
         prover.unit: done.size,

@@ -49,6 +49,10 @@ def command(
     result: dict[str, Any] = {
         "valid": verdict.valid,
         "circuit_id": "0x" + verdict.circuit_id.hex(),
+        "inputs": "public" if loaded.committed is None else "committed",
+        "input_commitment": None
+        if verdict.input_commitment is None
+        else "0x" + verdict.input_commitment.hex(),
         "outputs": list(verdict.outputs),
         "recipient": verdict.recipient,
         "insecure_srs": verdict.insecure_srs,
@@ -68,6 +72,7 @@ def command(
             as_json,
             result,
             f"[green]valid[/green]{where}  circuit {result['circuit_id']}",
+            *([f"input {result['input_commitment']}, a commitment"] if loaded.committed else []),
             f"outputs {result['outputs']}",
             *([f"for {result['recipient']} only"] if result["recipient"] else []),
         )
