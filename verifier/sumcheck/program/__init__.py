@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from circuits.errors import FormatError
 from verifier.key import VerifyingKey
 from verifier.sumcheck.argument import follow
 from verifier.sumcheck.key import decode_key
@@ -26,9 +27,12 @@ def compile_program(key: VerifyingKey) -> bytes:
     Raises
     ------
     FormatError
-        If the key is not one of this backend, or the circuit is too large to be checked on a chain.
+        If the key is not one of this backend, the circuit is too large to be checked on a chain, or the key
+        commits to inputs: the tier's contract takes them as values.
     """
     parts = decode_key(key)
+    if parts.options.commit_inputs:
+        raise FormatError("no contract checks proofs of committed inputs: set up without --commit-inputs")
     return encode(record(parts.plan(1)), parts.parameters, key.srs)
 
 
