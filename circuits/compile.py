@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from circuits.affine_folding import folded
+from circuits.answer import largest_only
 from circuits.calibrate import calibrate
 from circuits.circuit import Circuit
 from circuits.data import match, read_arrays
@@ -51,6 +52,7 @@ def compile_file(
     options: Options | None = None,
     dims: Mapping[str, int] | None = None,
     progress: Progress = lambda step: None,
+    largest: int | None = None,
 ) -> Compiled:
     """Compile an ONNX file.
 
@@ -62,6 +64,9 @@ def compile_file(
         Sizes for symbolic dimensions.
     progress
         Called with the name of each step as it begins.
+    largest
+        Answer with the indices of so many largest cells of the output only (`answer`); the fidelity is
+        measured before.
 
     Raises
     ------
@@ -72,10 +77,10 @@ def compile_file(
     with Path(path).open("rb") as file:
         source = hashlib.file_digest(file, "sha256").hexdigest()
     if calibration is None:
-        return _compile(model, None, options, dims, progress, source)
+        return _compile(model, None, options, dims, progress, source, largest)
     arrays, names, integers = read_arrays(calibration)
     del integers  # a graph has no integers of its own yet: plain numbers either way
-    return _compile(model, (arrays, names, str(calibration)), options, dims, progress, source)
+    return _compile(model, (arrays, names, str(calibration)), options, dims, progress, source, largest)
 
 
 def compile_model(
@@ -99,6 +104,7 @@ def _compile(
     dims: Mapping[str, int] | None,
     progress: Progress,
     source: str,
+    largest: int | None = None,
 ) -> Compiled:
     options = options or Options()
     _check_names(model, options)
@@ -127,6 +133,8 @@ def _compile(
         fidelity = measure(circuit, FloatGraph(graph), samples)
     info["fidelity"] = fidelity.as_dict()
     circuit = Circuit(circuit.nodes, circuit.constants, circuit.inputs, circuit.outputs, info)
+    if largest is not None:
+        circuit = largest_only(circuit, largest)
     return Compiled(circuit, fidelity, notes)
 
 

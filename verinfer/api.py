@@ -66,9 +66,10 @@ def compile(
     options: Options | None = None,
     dims: Mapping[str, int] | None = None,
     progress: Progress = silent,
+    largest: int | None = None,
 ) -> Compiled:
     """Compile an ONNX file to a circuit; see `circuits.compile.compile_file`."""
-    return compile_file(model, calibration, options, dims, progress)
+    return compile_file(model, calibration, options, dims, progress, largest)
 
 
 def run(circuit: Circuit, inputs: Data, saturate: bool = False) -> list[NDArray[Any]]:

@@ -165,3 +165,22 @@ def test_a_damaged_commitment_is_refused(
     (folder / "damaged").write_text(text)
     said = commands.refused("input", "check", "damaged", "x.npz", "--key", "m.vk", folder=folder)
     assert "input commitment" in said
+
+
+def test_the_label_of_a_committed_image(commands: Commands, digits: Path, tmp_path: Path) -> None:
+    """No pixel and no logit is said: the proof names the image, and answers with the digit."""
+    calibration = digits / "calibration.npz"
+    model = ("--calibration", calibration, "-o", "mlp.circuit", "--return", "argmax")
+    commands.json("compile", digits / "mlp.onnx", *model, folder=tmp_path)
+    commands.json("srs", "generate", "--k", "10", folder=tmp_path)
+    commands.json("setup", "mlp.circuit", "--commit-inputs", folder=tmp_path)
+    proven = commands.json(
+        "prove", "mlp.circuit", digits / "sample.json", "-o", "digit.proof", folder=tmp_path
+    )
+    assert len(proven["output_ints"]) == 1 and proven["output_ints"][0] in range(10)
+    said = commands.json("verify", "digit.proof", "--key", "mlp.vk", folder=tmp_path)
+    assert said["valid"] and said["outputs"] == proven["output_ints"]
+    check = ("digit.proof", digits / "sample.json", "--key", "mlp.vk")
+    assert commands.json("input", "check", *check, folder=tmp_path)["valid"]
+    refused = commands.refused("compile", digits / "mlp.onnx", "--return", "top-k", folder=tmp_path)
+    assert "expected argmax, or top-k=K" in refused

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from circuits.answer import many_cells, read_answer
 from circuits.compile import compile_file
 from circuits.errors import InputError
 from circuits.fidelity import Fidelity
@@ -45,6 +46,12 @@ POOR_ERROR, POOR_AGREEMENT = 0.05, 0.99
 )
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Fix a symbolic dimension; repeatable.")
 @click.option(
+    "--return",
+    "answer",
+    metavar="argmax|top-k=K",
+    help="Answer only with the indices of the largest cells along the output's last axis, largest first.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where to write; default: MODEL with .circuit."
 )
 @json_option
@@ -54,18 +61,20 @@ def command(
     bits: int,
     bits_for: tuple[str, ...],
     dim: tuple[str, ...],
+    answer: str | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Compile the ONNX file MODEL to an integer circuit and report how faithful it is."""
     output = destination(output or beside(model, ".circuit"), model, calibration)
+    largest = None if answer is None else read_answer(answer)
     options = Options(bits=bits, bits_for=pairs(bits_for, "--bits-for"))
     with Display(err) as progress:
-        compiled = compile_file(model, calibration, options, pairs(dim, "--dim"), progress)
+        compiled = compile_file(model, calibration, options, pairs(dim, "--dim"), progress, largest)
         progress("writing")
         save(compiled.circuit, output)
         circuit_id = compiled.circuit.circuit_id
-    notes = [*compiled.notes, *doubts(compiled.fidelity)]
+    notes = [*compiled.notes, *doubts(compiled.fidelity), *many_cells(compiled.circuit)]
     for text in notes:
         note(text)
     circuit = compiled.circuit
