@@ -9,6 +9,7 @@ from circuits.errors import ChainError, CheckFailed, InputError
 from contracts.chain import Chain
 from contracts.inference import InferenceVerifier, encode_outputs
 from contracts.registry import Model, Registration, TierKey
+from prover.progress import Progress, silent
 from verifier.circuit_header import LEAF_BYTES
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
@@ -69,6 +70,7 @@ def verify_on_chain(
     address: str,
     model_id: int | None,
     chain_id: int | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Have the contract at an address check a proof in a free call.
 
@@ -87,7 +89,10 @@ def verify_on_chain(
     """
     _require_size(proof, key)
     verifier = InferenceVerifier(Chain.connect(rpc_url, chain_id=chain_id), address)
-    return check(verifier, find_model(verifier, key, model_id), proof, key)
+    progress("making the model's verifier from the key")
+    model = find_model(verifier, key, model_id)
+    progress("asking the contract")
+    return check(verifier, model, proof, key)
 
 
 def check(verifier: InferenceVerifier, model: Model, proof: Proof, key: VerifyingKey) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from verifier.proof import Proof
 from verifier.srs import StoredSrs
 from verifier.sumcheck.program import compile_program
 from verinfer.chain import find_model, registration, verify_on_chain
+from verinfer.cli import cli
 from verinfer.demo import forgeries
 
 # The first of the ten accounts that every anvil funds; its key is public.
@@ -321,6 +322,16 @@ def test_inputs_that_are_too_many_for_a_chain() -> None:
     key, proof = key_and_proof_of(70_000)
     with pytest.raises(InputError, match="70,016 bytes, and a contract takes at most 65,536"):
         verify_on_chain(proof, key, "http://127.0.0.1:9", "0x" + "11" * 20, None)
+
+
+def test_gas_that_no_transaction_may_take(
+    tiny: Sumcheck, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tiny.folder)
+    monkeypatch.setattr("verinfer.chain.verify_on_chain", lambda *arguments: {"gas": (1 << 24) + 1})
+    cli.main(["verify", "tiny.proof", "--key", "tiny.vk", *tiny.where], standalone_mode=False)
+    shown = capsys.readouterr()
+    assert "for 16,777,217 gas" in shown.out and "no transaction of more than 16,777,216 gas" in shown.err
 
 
 def test_no_contract_for_a_backend(tiny: Sumcheck) -> None:

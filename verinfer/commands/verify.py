@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from circuits.errors import CheckFailed, InputError
+from prover.progress import Display
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.verify import verify
@@ -61,7 +62,9 @@ def command(
     if verdict.valid and rpc is not None and contract is not None:
         from verinfer.chain import verify_on_chain  # web3 takes a second to load
 
-        result |= verify_on_chain(loaded, trusted, rpc, contract, model_number(model), chain_id)
+        number = model_number(model)
+        with Display(err) as progress:
+            result |= verify_on_chain(loaded, trusted, rpc, contract, number, chain_id, progress)
         if result.get("gas", 0) > MOST_GAS:
             note(f"Ethereum admits no transaction of more than {MOST_GAS:,} gas; a free call may take more")
     if verdict.insecure_srs:
