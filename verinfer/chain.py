@@ -83,11 +83,11 @@ def verify_on_chain(
     Raises
     ------
     InputError
-        If no contract takes proofs of so many samples or inputs.
+        If no contract takes proofs of committed inputs, or of so many samples or inputs.
     ChainError
         If the question cannot be put.
     """
-    _require_size(proof, key)
+    _require_input_values(proof, key)
     verifier = InferenceVerifier(Chain.connect(rpc_url, chain_id=chain_id), address)
     progress("making the model's verifier from the key")
     model = find_model(verifier, key, model_id)
@@ -125,8 +125,13 @@ def _require_tier(model: Model, key: VerifyingKey) -> None:
         )
 
 
-def _require_size(proof: Proof, key: VerifyingKey) -> None:
-    """Raise InputError if no contract takes proofs of so many samples or inputs."""
+def _require_input_values(proof: Proof, key: VerifyingKey) -> None:
+    """Raise InputError if no contract takes proofs of committed inputs, or of so many samples or inputs."""
+    if proof.committed is not None:
+        raise InputError(
+            "the proof names a commitment to its input, and a contract takes the values: "
+            "to check proofs on a chain, set up without --commit-inputs"
+        )
     samples = samples_of(proof.statement, key.circuit)
     if samples != 1:
         raise InputError(
