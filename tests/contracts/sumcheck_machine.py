@@ -52,6 +52,8 @@ class Header:
     proof_count: int
     code: int
     length: int
+    inputs: int
+    """How many of the public words are coordinates of commitments to inputs."""
     part_hashes: tuple[bytes, ...]
     srs_id: bytes
     tau: bytes
@@ -65,11 +67,12 @@ class Header:
             int.from_bytes(program[i : i + 2], "big") for i in range(10, 20, 2)
         )
         code, length = (int.from_bytes(program[i : i + 4], "big") for i in (20, 24))
-        if length != len(program) or parts < 1 or any(program[28:32]):
+        inputs = int.from_bytes(program[28:30], "big")
+        if length != len(program) or parts < 1 or any(program[30:32]):
             raise Rejected("the program's header is malformed")
         words = [program[i : i + 32] for i in range(32, 32 * (parts + 5), 32)]
         return cls(
-            parts, values, value_count, proof, proof_count, code, length,
+            parts, values, value_count, proof, proof_count, code, length, inputs,
             tuple(words[: parts - 1]), words[parts - 1], b"".join(words[parts:]),
         )  # fmt: skip
 
@@ -82,13 +85,25 @@ class Count:
     terms: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Committed:
+    """An input commitment: the word that names it, and the words of its points."""
+
+    digest: int
+    points: Sequence[int]
+
+
 def split(program: bytes) -> list[bytes]:
     """The parts that a program is stored in."""
     return [program[i : i + PART_BYTES] for i in range(0, len(program), PART_BYTES)]
 
 
 def run(
-    program: bytes, context: Sequence[int], ports: Sequence[Sequence[int]], proof: Sequence[int]
+    program: bytes,
+    context: Sequence[int],
+    ports: Sequence[Sequence[int]],
+    proof: Sequence[int],
+    committed: Committed | None = None,
 ) -> Machine:
     """Execute a program.
 
@@ -102,6 +117,8 @@ def run(
         The field words of each port, inputs first; each port is absorbed on its own.
     proof
         The argument's words.
+    committed
+        What names the inputs, if the key commits to them; `ports` are then the outputs' alone.
 
     Returns
     -------
@@ -115,8 +132,9 @@ def run(
     ProgramError
         If the program itself is faulty.
     """
-    machine = Machine(program, ports, proof)
-    machine.begin(context, ports)
+    points = () if committed is None else committed.points
+    machine = Machine(program, points, ports, proof)
+    machine.begin(context, () if committed is None else (committed.digest,), ports)
     machine.execute()
     return machine
 
@@ -124,9 +142,13 @@ def run(
 class Machine:
     """Memory, program counter and count."""
 
-    def __init__(self, program: bytes, ports: Sequence[Sequence[int]], proof: Sequence[int]) -> None:
+    def __init__(
+        self, program: bytes, points: Sequence[int], ports: Sequence[Sequence[int]], proof: Sequence[int]
+    ) -> None:
         self.header = header = Header.read(program)
-        values = [value for port in ports for value in port]
+        values = [*points, *(value for port in ports for value in port)]
+        if len(points) != header.inputs:
+            raise Rejected("inputs are committed, or not committed, against what the program says")
         if len(values) != header.value_count or len(proof) != header.proof_count:
             raise Rejected("there are not as many public values or words of the proof as the program says")
         self.memory: dict[int, int] = {SPARE: 0}
@@ -144,12 +166,14 @@ class Machine:
         self._code = program
         self._at = header.code
 
-    def begin(self, context: Sequence[int], ports: Sequence[Sequence[int]]) -> None:
+    def begin(self, context: Sequence[int], digest: Sequence[int], ports: Sequence[Sequence[int]]) -> None:
         """What the transcript absorbs before the code runs."""
         self.memory[STATE] = int.from_bytes(TAG, "big")
         circuit_id, key_digest, recipient = context
         self._absorb([int.from_bytes(self.header.srs_id, "big"), circuit_id, key_digest, recipient])
         self._absorb([1])
+        if digest:
+            self._absorb(digest)
         for port in ports:
             self._absorb(port)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.contracts.sumcheck_machine import Rejected, run
+from tests.contracts.sumcheck_machine import Committed, Rejected, run
 from tests.prover.circuits_to_prove import BUILDS, build
 from tests.prover.sumcheck.corner_circuits import CORNERS, corner
-from tests.prover.sumcheck.trials import SMALL, TABLED, Trial, random_inputs, set_up, words
+from tests.prover.sumcheck.trials import COMMITTED, SMALL, TABLED, Trial, random_inputs, set_up, words
 from verifier.bn254 import SCALAR_FIELD
 from verifier.development_srs import development_head
 from verifier.sumcheck.plan import Options
@@ -34,15 +34,23 @@ def program_of(trial: Trial) -> bytes:
 
 def accepts(program: bytes, trial: Trial, proof: Sequence[int], ports: Sequence[Sequence[int]]) -> bool:
     context = words(trial.context)[1:]
+    said = trial.instance.committed
+    committed = Committed(int.from_bytes(said.digest, "big"), words(said.points)) if said else None
     try:
-        run(program, context, [[value % SCALAR_FIELD for value in port] for port in ports], proof)
+        values = [[value % SCALAR_FIELD for value in port] for port in ports]
+        run(program, context, values, proof, committed)
     except Rejected:
         return False
     return True
 
 
-@pytest.mark.parametrize("options", [SMALL, TABLED], ids=["small", "tabled"])
-@pytest.mark.parametrize("name", CIRCUITS)
+CASES = [
+    *((name, options) for name in CIRCUITS for options in (SMALL, TABLED)),
+    *((name, COMMITTED) for name in BUILDS),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
 def test_a_program_accepts_honest_proofs_and_no_changed_ones(name: str, options: Options) -> None:
     trial = trial_of(name, options)
     program, proof = program_of(trial), words(trial.prove())

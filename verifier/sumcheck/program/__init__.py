@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from circuits.errors import FormatError
 from verifier.key import VerifyingKey
 from verifier.sumcheck.argument import follow
 from verifier.sumcheck.key import decode_key
@@ -27,12 +26,9 @@ def compile_program(key: VerifyingKey) -> bytes:
     Raises
     ------
     FormatError
-        If the key is not one of this backend, the circuit is too large to be checked on a chain, or the key
-        commits to inputs: the tier's contract takes them as values.
+        If the key is not one of this backend, or the circuit is too large to be checked on a chain.
     """
     parts = decode_key(key)
-    if parts.options.commit_inputs:
-        raise FormatError("no contract checks proofs of committed inputs: set up without --commit-inputs")
     return encode(record(parts.plan(1)), parts.parameters, key.srs)
 
 
@@ -40,11 +36,12 @@ def record(plan: Plan) -> Recording:
     """The verifier's operations on a proof of the plan."""
     ports = {tensor.port: i for i, tensor in enumerate(plan.system.tensors) if isinstance(tensor, Public)}
     sizes = {port: math.prod(plan.system.shape(tensor)) for port, tensor in ports.items()}
-    recording = Recording(sum(sizes.values()), plan.parameters.chunks)
+    points = 0 if plan.inputs is None else plan.inputs.chunks
+    recording = Recording(points, sum(sizes.values()), plan.parameters.chunks)
     values: dict[int, Any] = {}
     start = 0
     for port in sorted(ports):  # "input" before "output", each by number
         values[ports[port]] = recording.public_values(start, sizes[port])
         start += sizes[port]
-    follow(recording, plan, values, recording.key_points(plan.parameters.chunks))
+    follow(recording, plan, values, recording.known_points())
     return recording

@@ -65,7 +65,7 @@ def encode(recording: Recording, parameters: Sequence[Sum], srs: SrsHead) -> byt
         [[(s.result, s.size) for s in _sums(step) if s.result is not None] for step in steps],
         [[ref.operation for s in _sums(step) for ref in s.operands] for step in steps],
     )
-    values = recording.operations[recording.values].size
+    inputs, values = (recording.operations[name].size for name in (recording.inputs, recording.values))
     read_points = {ref.offset // 2 for step in steps for s in _sums(step) for ref in s.operands
                    if ref.operation == recording.parameters}  # fmt: skip
     points = {number: i for i, number in enumerate(sorted(read_points))}
@@ -83,7 +83,7 @@ def encode(recording: Recording, parameters: Sequence[Sum], srs: SrsHead) -> byt
         code_start = 32 * (first - FIRST_WORD + 2 * len(points))
 
         def emit(values_at: int) -> bytes:
-            proof_at = values_at + values
+            proof_at = values_at + inputs + values
             registers_at = proof_at + recording.proof_words
             if registers_at + registers > _WORDS:
                 raise FormatError(
@@ -92,8 +92,10 @@ def encode(recording: Recording, parameters: Sequence[Sum], srs: SrsHead) -> byt
                 )
 
             def word(ref: Ref) -> int:
-                if ref.operation == recording.values:
+                if ref.operation == recording.inputs:
                     return values_at + ref.offset
+                if ref.operation == recording.values:
+                    return values_at + inputs + ref.offset
                 if ref.operation == recording.proof:
                     return proof_at + ref.offset
                 if ref.operation == recording.parameters:
@@ -117,9 +119,9 @@ def encode(recording: Recording, parameters: Sequence[Sum], srs: SrsHead) -> byt
         parts = -(-length // PART_BYTES)
     body = srs.id + encode_g2(srs.tau_g2) + data + code
     later = _later_hashes(body, parts, 32 * parts)
-    proof_at = values_at + values
-    numbers = (parts, values_at, values, proof_at, recording.proof_words, code_start, length)
-    head = struct.pack(">8s6HII4x", MAGIC, VERSION, *numbers)
+    public = inputs + values
+    head_places = (parts, values_at, public, values_at + public, recording.proof_words)
+    head = struct.pack(">8s6HIIH2x", MAGIC, VERSION, *head_places, code_start, length, inputs)
     return head + b"".join(later) + body
 
 

@@ -28,7 +28,7 @@ class Operation(NamedTuple):
     ----------
     kind
         An instruction of the machine (docs/evm.md), or "+", "-", "*"; or where words come from without one:
-        "constant", "values", "proof", "parameters".
+        "constant", "inputs", "values", "proof", "parameters".
     operands
         The words that it reads. A run of words is named by its first.
     immediates
@@ -54,19 +54,22 @@ class Recording:
 
     Parameters
     ----------
+    inputs
+        The number of commitments to inputs in the statement.
     values
         The number of public values.
     parameters
         The number of commitments in the key.
     """
 
-    def __init__(self, values: int, parameters: int) -> None:
+    def __init__(self, inputs: int, values: int, parameters: int) -> None:
         self.operations: list[Operation] = []
         self.effects: list[int] = []
         """Those that talk to the prover or check something, in order."""
         self.proof_words = 0
         self._known: dict[Operation, int] = {}
         self.proof = self._add(Operation("proof", (), (), 0))
+        self.inputs = self._add(Operation("inputs", (), (), 2 * inputs))
         self.values = self._add(Operation("values", (), (), values))
         self.parameters = self._add(Operation("parameters", (), (), 2 * parameters))
 
@@ -180,11 +183,11 @@ class Recording:
         self._effect("ZERO", (self.ref(value),), (), 0)
 
     def require_opening(self, scalars: Sequence[Any], points: Sequence[Any], witness: Any) -> None:
-        """The pairing check. Points that the key fixes and no claim reaches are left out."""
+        """The pairing check. What the key fixes and no claim reaches is left out; what is said is checked."""
         operands: list[Ref] = []
         for scalar, point in zip(scalars, points, strict=True):
             x = self._generator(point) if not isinstance(point, Point) else point.x
-            if scalar != 0 or x.operation == self.proof:
+            if scalar != 0 or x.operation in (self.proof, self.inputs):
                 operands += [x, self.ref(scalar)]
         self._effect("OPEN", (*operands, witness.x), (), 0)
 
@@ -192,9 +195,13 @@ class Recording:
         """Some of the public values."""
         return [self._symbol(Ref(self.values, start + i)) for i in range(count)]
 
-    def key_points(self, count: int) -> list[Any]:
-        """The key's commitments."""
-        return [Point(Ref(self.parameters, 2 * i)) for i in range(count)]
+    def known_points(self) -> list[Any]:
+        """The key's commitments, and those of the inputs."""
+        return [
+            Point(Ref(name, i))
+            for name in (self.parameters, self.inputs)
+            for i in range(0, self.operations[name].size, 2)
+        ]
 
     # How it is kept
 

@@ -14,7 +14,7 @@ from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.program.recording import Operation, Recording, Ref
 
 _ARITHMETIC = frozenset("+-*")
-_GIVEN = frozenset({"constant", "values", "proof", "parameters"})
+_GIVEN = frozenset({"constant", "inputs", "values", "proof", "parameters"})
 _MOST_TERMS = 255
 
 
