@@ -72,9 +72,12 @@ def contract_vector(
 ) -> NDArray[np.uint64]:
     """The same for a vector x of the shape [outer, axis, inner]."""
 
+def product_sum(factors: list[NDArray[np.uint64]]) -> bytes:
+    """The sum of the product of 2 or 3 vectors, as a scalar."""
+
 def product_round(factors: list[NDArray[np.uint64]]) -> list[bytes]:
-    """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in
-    the most significant variable: its values at 0 and, of three factors, at -1, and its leading
+    """What a round of the sumcheck for a product of 2 or 3 vectors of 2^n * m elements says of its polynomial
+    in the most significant variable: its values at 0 and, of three factors, at -1, and its leading
     coefficient."""
 
 def product_bind(factors: list[NDArray[np.uint64]], r: bytes) -> list[NDArray[np.uint64]]:

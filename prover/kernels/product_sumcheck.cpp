@@ -3,6 +3,9 @@
 //
 //     f(X, x) = f[x] + X * (f[x + 2^(n-1)] - f[x])
 //
+// Sums of many such products side by side are one: where each x has a row of m values, 2^n m in all, the variables
+// bound are still the most significant ones, and a row of m is what is left.
+//
 // A round states the polynomial g(X) = sum over x of the product of the f(X, x) by values that determine it together
 // with the claim g(0) + g(1).
 
@@ -10,7 +13,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <mutex>
 #include <stdexcept>
@@ -71,6 +73,15 @@ Sums sum_over_blocks(std::size_t count, const Body &body) {
     return total;
 }
 
+Fr sum(const Factors &factors) {
+    const Sums sums = sum_over_blocks(factors.size, [&](std::size_t begin, std::size_t end, Sums &total) {
+        std::array<const Fr *, kMaxFactors> here;
+        for (std::size_t f = 0; f < factors.vectors.size(); ++f) here[f] = factors.vectors[f] + begin;
+        total[0] += product_kernels().sum(here.data(), factors.vectors.size(), end - begin);
+    });
+    return sums[0];
+}
+
 Sums round(const Factors &factors) {
     const std::size_t half = factors.size / 2;
     return sum_over_blocks(half, [&](std::size_t begin, std::size_t end, Sums &sums) {
@@ -98,7 +109,7 @@ Sums bind_round(const Factors &factors, const Fr &r) {
 }
 
 template <class Array>
-Factors parse(const nb::list &list, std::size_t least_size) {
+Factors parse(const nb::list &list, std::size_t multiple) {
     Factors factors{};
     for (const nb::handle item : list) {
         Array array;
@@ -114,9 +125,9 @@ Factors parse(const nb::list &list, std::size_t least_size) {
     if (factors.vectors.size() < 2 || factors.vectors.size() > kMaxFactors) {
         throw std::invalid_argument("a product has 2 or 3 factors, not " + std::to_string(factors.vectors.size()));
     }
-    if (!std::has_single_bit(factors.size) || factors.size < least_size) {
-        throw std::invalid_argument("factors of " + std::to_string(factors.size) + " elements; needed is a power of " +
-                                    "two, at least " + std::to_string(least_size));
+    if (factors.size == 0 || factors.size % multiple != 0) {
+        throw std::invalid_argument("factors of " + std::to_string(factors.size) + " elements; needed is a multiple " +
+                                    "of " + std::to_string(multiple));
     }
     std::ranges::sort(factors.distinct);
     for (std::size_t i = 1; i < factors.distinct.size(); ++i) {
@@ -138,6 +149,16 @@ nb::list first_halves(const nb::list &vectors, std::size_t half) {
     nb::list list;
     for (const nb::handle vector : vectors) list.append(vector[first_half]);
     return list;
+}
+
+nb::bytes product_sum(const nb::list &list) {
+    const Factors factors = parse<Vector>(list, 1);
+    Fr total;
+    {
+        nb::gil_scoped_release release;
+        total = sum(factors);
+    }
+    return to_python(total);
 }
 
 nb::list product_round(const nb::list &list) {
@@ -174,9 +195,10 @@ nb::tuple product_bind_round(const nb::list &list, const nb::bytes &r) {
 }  // namespace
 
 void register_product_sumcheck(nb::module_ &module) {
+    module.def("product_sum", &product_sum, "factors"_a, "The sum of the product of 2 or 3 vectors.");
     module.def("product_round", &product_round, "factors"_a,
-               "What a round of the sumcheck for a product of 2 or 3 vectors of 2^n elements says of its polynomial in "
-               "the most significant variable: its values at 0 and, of three factors, at -1, and its leading "
+               "What a round of the sumcheck for a product of 2 or 3 vectors of 2^n * m elements says of its polynomial "
+               "in the most significant variable: its values at 0 and, of three factors, at -1, and its leading "
                "coefficient.");
     module.def("product_bind", &product_bind, "factors"_a, "r"_a,
                "Bind the most significant variable of 2 or 3 vectors to r, in place. Returns their first halves, which "

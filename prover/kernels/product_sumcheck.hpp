@@ -10,6 +10,9 @@
 namespace verinfer {
 
 struct ProductKernels {
+    // The sum over i < count of the product over the two or three f of factors[f][i].
+    Fr (*sum)(const Fr *const *factors, std::size_t factor_count, std::size_t count);
+
     // out[i] = low[i] + r * (high[i] - low[i]) for i < count. `out` may be `low`.
     void (*fold)(const Fr *low, const Fr *high, Fr *out, std::size_t count, const Fr &r);
 

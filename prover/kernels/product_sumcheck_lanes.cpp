@@ -19,6 +19,20 @@ VERINFER_INLINE Lanes<Fr> load_ahead(const Fr *from, int count) {
     return load(from, count);
 }
 
+Fr sum(const Fr *const *factors, std::size_t factor_count, std::size_t count) {
+    Products<Fr> products;
+    for (std::size_t i = 0; i < count; i += kLanes) {
+        const int n = lanes_left(i, count);
+        const auto a = load_ahead(factors[0] + i, n), b = load_ahead(factors[1] + i, n);
+        if (factor_count == 2) {
+            products.add(a, b);
+        } else {
+            products.add(a * b, load_ahead(factors[2] + i, n));
+        }
+    }
+    return products.total();
+}
+
 void fold(const Fr *low, const Fr *high, Fr *out, std::size_t count, const Fr &r) {
     const auto challenge = broadcast(r);
     for (std::size_t i = 0; i < count; i += kLanes) {
@@ -58,6 +72,6 @@ void sums_of_3(const Fr *const *low, const Fr *const *high, std::size_t count, F
 
 }  // namespace
 
-extern const ProductKernels product_kernels = {fold, sums_of_2, sums_of_3};
+extern const ProductKernels product_kernels = {sum, fold, sums_of_2, sums_of_3};
 
 }  // namespace verinfer::VERINFER_PATH

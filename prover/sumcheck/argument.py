@@ -12,7 +12,7 @@ from prover.progress import Progress, silent
 from prover.sumcheck.commitments import commit, polynomial_cells
 from prover.sumcheck.device import Device
 from prover.sumcheck.merge import Committed, prove_merge, prove_opening
-from prover.sumcheck.products import group_term
+from prover.sumcheck.products import group_terms
 from prover.sumcheck.rounds import prove_rounds
 from prover.sumcheck.transcript import Speaker
 from prover.sumcheck.tree import build_tree, capped_fractions, prove_tree
@@ -84,7 +84,7 @@ def prove(
     reduced = reduce(plan.system, at_one_point(plan, point, equations.claims, mix))
     values = public_values(plan, instance)
     groups = grouped(plan.system, reduced.products)
-    terms = [group_term(device, witness, group) for group in groups]
+    terms = group_terms(device, witness, groups)
     # the statement being true, what products and public values do not make up is the committed part
     total = sum(term.sum for term in terms) % SCALAR_FIELD
     committed_part = (equations.total - reduced.known(values) - total) % SCALAR_FIELD
@@ -97,6 +97,7 @@ def prove(
         left, right = (device.scalars(vector)[0] for vector in term.factors[-2:])
         speaker.say([left, right])
         factors.append((left, right))
+    del terms  # what is bound keeps the memory of the whole
 
     progress("opening the commitments")
     merge = merged_claims(

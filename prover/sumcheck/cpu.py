@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class CpuDevice:
         return _kernels.from_bytes(b"".join([scalar.to_bytes(_BYTES, "little") for scalar in scalars]))
 
     def integers(self, values: IntArray) -> Vector:
-        return _kernels.from_ints(np.ascontiguousarray(values, dtype=np.int64).reshape(-1))
+        return _kernels.from_ints(np.ascontiguousarray(values).reshape(-1))
 
     def scalars(self, vector: Vector) -> list[int]:
         data = _kernels.to_bytes(np.ascontiguousarray(vector))
@@ -47,9 +47,7 @@ class CpuDevice:
         out[tuple(slice(0, n) for n in x.shape[:-1])] = x
         return out.reshape(-1, 4)
 
-    def joined(self, vectors: Sequence[Vector], length: int) -> Vector:
-        if len(vectors) == 1 and len(vectors[0]) == length:
-            return vectors[0]
+    def joined(self, vectors: Iterable[Vector], length: int) -> Vector:
         out = np.empty((length, 4), dtype=np.uint64)
         start = 0
         for vector in vectors:
@@ -57,6 +55,11 @@ class CpuDevice:
             start += len(vector)
         out[start:] = 0
         return out
+
+    def beside(self, matrices: Sequence[Vector], rows: int) -> Vector:
+        if len(matrices) == 1:
+            return matrices[0]
+        return np.concatenate([matrix.reshape(rows, -1, 4) for matrix in matrices], axis=1).reshape(-1, 4)
 
     def repeated(self, vector: Vector, times: int) -> Vector:
         return vector if times == 1 else np.repeat(vector, times, axis=0)
@@ -88,6 +91,9 @@ class CpuDevice:
 
     def contract_vector(self, vector: Vector, shape: tuple[int, int, int], weights: Vector) -> Vector:
         return _kernels.contract_vector(vector, shape, weights)
+
+    def product_sum(self, factors: Sequence[Vector]) -> int:
+        return _number(_kernels.product_sum(list(factors)))
 
     def product_round(self, factors: Sequence[Vector]) -> list[int]:
         return [_number(value) for value in _kernels.product_round(list(factors))]

@@ -6,7 +6,7 @@ integers, and tensors of small integers NumPy arrays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from circuits.tensor import IntArray
@@ -71,8 +71,12 @@ class Device(Protocol):
         """A row-major tensor with its axes in another order, then each padded with zeros."""
         ...
 
-    def joined(self, vectors: Sequence[Vector], length: int) -> Vector:
-        """The vectors one after another, padded with zeros."""
+    def joined(self, vectors: Iterable[Vector], length: int) -> Vector:
+        """The vectors one after another, padded with zeros: a vector of its own."""
+        ...
+
+    def beside(self, matrices: Sequence[Vector], rows: int) -> Vector:
+        """Matrices of so many rows, each row-major, side by side; one alone may stay what it is."""
         ...
 
     def repeated(self, vector: Vector, times: int) -> Vector:
@@ -115,14 +119,18 @@ class Device(Protocol):
         """The same for a vector of shape [o, a, i]."""
         ...
 
+    def product_sum(self, factors: Sequence[Vector]) -> int:
+        """The sum of the product of two or three vectors."""
+        ...
+
     def product_round(self, factors: Sequence[Vector]) -> list[int]:
-        """Of g(X) = sum_x prod_f f(X, x), X being the most significant bit: g(0), g(-1) if there are three
-        factors, and the coefficient of the highest power.
+        """Of g(X) = sum_x prod_f f(X, x), X being the first half of the elements or the second: g(0), g(-1)
+        if there are three factors, and the coefficient of the highest power.
         """
         ...
 
     def bind(self, factors: Sequence[Vector], challenge: int) -> list[Vector]:
-        """Each factor with its most significant bit fixed; the factors may be overwritten."""
+        """Each factor with that variable fixed; the factors may be overwritten."""
         ...
 
     def bind_round(self, factors: Sequence[Vector], challenge: int) -> tuple[list[Vector], list[int]]:

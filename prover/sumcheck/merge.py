@@ -10,7 +10,7 @@ import numpy as np
 
 from circuits.tensor import IntArray
 from prover.sumcheck.device import Device, Vector
-from prover.sumcheck.merge_terms import polynomial_terms
+from prover.sumcheck.merge_terms import merge_terms
 from prover.sumcheck.rounds import Term, prove_rounds
 from prover.sumcheck.transcript import Speaker
 from verifier.bn254 import SCALAR_FIELD
@@ -37,20 +37,14 @@ def prove_merge(
     merge: Merge,
 ) -> Point:
     """Say the merge's rounds; the point at which all chunks are to be opened."""
-    terms = []
-    for part in committed:
-        for polynomial, cells in zip(part.layout.polynomials, part.cells, strict=True):
-            terms += polynomial_terms(device, polynomial, cells, merge.reduced)
-    weights = _cap_weights(device, plan, merge)
-    full = _full(device, plan, fractions)
-    terms.append(Term(plan.fraction_bits, [full, weights], device.dot(full, weights)))
+    polynomials = [
+        each for part in committed for each in zip(part.layout.polynomials, part.cells, strict=True)
+    ]
+    terms = merge_terms(device, polynomials, merge.reduced)
+    cap = [device.joined([fractions], 1 << plan.fraction_bits), _cap_weights(device, plan, merge)]
+    terms.append(Term(plan.fraction_bits, cap, device.product_sum(cap)))
     point, _ = prove_rounds(speaker, device, terms, merge_variables(plan), 2)
     return point
-
-
-def _full(device: Device, plan: Plan, fractions: Vector) -> Vector:
-    # a copy: the rounds overwrite it, and the opening needs the fractions
-    return device.joined([device.scale(fractions, 1)], 1 << plan.fraction_bits)
 
 
 def _cap_weights(device: Device, plan: Plan, merge: Merge) -> Vector:

@@ -29,7 +29,8 @@ class Term:
     variables
         The number of variables.
     factors
-        Vectors of 2^(variables - summed) elements each.
+        Vectors of 2^(variables - summed) elements each; or of as many rows, for the sum of the products of
+        all columns.
     sum
         The whole sum, without the coefficient.
     summed
@@ -56,7 +57,7 @@ def prove_rounds(
     Returns
     -------
     tuple
-        The point, and the terms, whose factors are single elements now.
+        The point, and the terms, whose factors are single elements now, or single rows.
     """
     active = list(terms)
     point: list[int] = []

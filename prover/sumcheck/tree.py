@@ -78,9 +78,8 @@ def prove_tree(
     fractions, numerators, denominators = _padded_cap(device, shape, cap)
     eq = device.eq(z)
     zero = device.scale(eq, SCALAR_FIELD - 1)
-    own = device.scale(fractions, 1)  # the rounds overwrite it, and the merge needs the fractions
-    product = Term(shape.cap_bits, [eq, own, denominators], 0)
-    product.sum = device.dot(device.multiply(eq, fractions), denominators)
+    factors = [eq, fractions, denominators]
+    product = Term(shape.cap_bits, factors, device.product_sum(factors))
     other = Term(shape.cap_bits, [zero, numerators], -product.sum % SCALAR_FIELD)
     y, [product, other] = prove_rounds(speaker, device, [product, other], shape.cap_bits, 3)
     fraction, denominator = (device.scalars(product.factors[i])[0] for i in (1, 2))
@@ -110,6 +109,7 @@ def prove_tree(
             else:
                 layer.bind(r)
         n0, n1, d0, d1 = layer.finish()
+        del layer  # so that the next one can have its memory
         speaker.say([n0, n1, d0, d1])
         last = transcript.challenge()
         numerator = (n0 + last * (n1 - n0)) % SCALAR_FIELD
@@ -121,7 +121,7 @@ def prove_tree(
 def _padded_cap(
     device: Device, shape: Tree, cap: tuple[Vector, Vector, Vector]
 ) -> tuple[Vector, Vector, Vector]:
-    """The cap's nodes padded with 0/1."""
+    """The cap's nodes padded with 0/1: vectors of their own, which the rounds may overwrite."""
     fractions, numerators, denominators = cap
     length = 1 << shape.cap_bits
     missing = length - shape.cap_nodes

@@ -56,8 +56,15 @@ def bind_round(factors: Factors, r: int) -> tuple[list[Vector], list[bytes]]:
 @st.composite
 def products(draw: st.DrawFn, least: int = 1) -> Factors:
     rng = random.Random(draw(st.integers(0, 2**32)))
-    size = 2 ** draw(st.integers(least, 7))
+    size = 2 ** draw(st.integers(least, 7)) * draw(st.sampled_from([1, 1, 3, 5]))
     return [some_elements(rng, size) for _ in range(draw(st.integers(2, 3)))]
+
+
+@settings(max_examples=examples(50), deadline=None)
+@given(products(least=0))
+def test_sum(factors: Factors) -> None:
+    total = on_every_path(lambda: _kernels.product_sum(vectors(factors)))
+    assert integer(total) == sum(math.prod(values) for values in zip(*factors, strict=True)) % ORDER
 
 
 @settings(max_examples=examples(50), deadline=None)
@@ -163,15 +170,15 @@ def test_what_is_refused() -> None:
         ([a], "2 or 3 factors"),
         ([a, b, a, b], "2 or 3 factors"),
         ([a, b[:2]], "differ in length"),
-        ([a[:3], b[:3]], "power of two"),
-        ([a[:1], b[:1]], "at least 2"),
-        ([a[:0], b[:0]], "power of two"),
+        ([a[:3], b[:3]], "a multiple of 2"),
+        ([a[:1], b[:1]], "a multiple of 2"),
+        ([a[:0], b[:0]], "a multiple of 2"),
     ):
         with pytest.raises(ValueError, match=why):
             _kernels.product_round(factors)
         with pytest.raises(ValueError, match=why):
             _kernels.product_bind(factors, r)
-    with pytest.raises(ValueError, match="at least 4"):
+    with pytest.raises(ValueError, match="a multiple of 4"):
         _kernels.product_bind_round([a[:2], b[:2]], r)
     with pytest.raises(ValueError, match="overlap"):
         _kernels.product_bind([a[:2], a[1:3]], r)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from prover.sumcheck.merge import Committed, prove_merge, prove_opening
-from prover.sumcheck.products import group_term
+from prover.sumcheck.products import group_terms
 from prover.sumcheck.rounds import Term, prove_rounds
 from prover.sumcheck.transcript import Speaker
 from prover.sumcheck.tree import capped_fractions, prove_tree
@@ -146,7 +146,7 @@ class Forger:
         reduced = reduce(plan.system, at_one_point(plan, point, equations.claims, mix))
         known = reduced.known(public_values(plan, self.instance))
         groups = grouped(plan.system, reduced.products)
-        terms = self.terms([group_term(device, self.witness, group) for group in groups])
+        terms = self.terms(group_terms(device, self.witness, groups))
         products = sum(term.sum for term in terms) % SCALAR_FIELD
         part = self.committed_part((equations.total - known - products) % SCALAR_FIELD)
         speaker.say([part])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,13 +100,16 @@ class PythonDevice:
         out[tuple(slice(0, n) for n in x.shape)] = x
         return out.reshape(-1)
 
-    def joined(self, vectors: Sequence[Any], length: int) -> Any:
+    def joined(self, vectors: Iterable[Any], length: int) -> Any:
         out = np.zeros(length, dtype=object)
         start = 0
         for vector in vectors:
             out[start : start + len(vector)] = vector
             start += len(vector)
         return out
+
+    def beside(self, matrices: Sequence[Any], rows: int) -> Any:
+        return np.concatenate([matrix.reshape(rows, -1) for matrix in matrices], axis=1).reshape(-1)
 
     def repeated(self, vector: Any, times: int) -> Any:
         return np.repeat(vector, times)
@@ -140,6 +143,9 @@ class PythonDevice:
         x, w = vector.reshape(outer, axis, inner), weights.reshape(-1, axis)
         made = np.stack([np.tensordot(w, x[o], (1, 0)) for o in range(outer)])
         return made.reshape(-1) % R
+
+    def product_sum(self, factors: Sequence[Any]) -> int:
+        return int(np.prod(np.stack(factors), axis=0).sum() % R)
 
     def product_round(self, factors: Sequence[Any]) -> list[int]:
         half = len(factors[0]) // 2
