@@ -390,13 +390,6 @@ class Machine:
         self.opened = True
         return n
 
-    def _scale(self) -> int:
-        dst, a, n, s = (self._u16() for _ in range(4))
-        factor = self._get(s)
-        for k in range(n):
-            self._set(dst + k, self._get(a + k) * factor)
-        return n
-
     # Memory, code and transcript.
 
     def _get(self, index: int) -> int:
@@ -487,11 +480,10 @@ INSTRUCTIONS: dict[int, Callable[[Machine], int]] = {
     0x0E: Machine._zero,
     0x0F: Machine._choose,
     0x10: Machine._open,
-    0x11: Machine._scale,
+    0x11: Machine._mul_5,
     0x12: Machine._absorb_points,
     0x13: Machine._eq_slots,
     0x14: Machine._dot_strided,
-    0x80: Machine._mul_5,
-    0xA0: Machine._sum3_2,
-    0xC0: Machine._sum2_3,
+    0x15: Machine._sum2_3,
+    0x16: Machine._sum3_2,
 }

@@ -28,12 +28,12 @@ from verifier.bn254 import G1Point, G2Point, encode_g2
 OPCODES = {
     "END": 0x00, "ABSORB": 0x01, "SQUEEZE": 0x02, "ROUNDS": 0x03, "ROUNDS_AT": 0x04, "SUM": 0x05, "MUL": 0x06,
     "DOT": 0x07, "EQ": 0x08, "OVERLAP": 0x09, "MASS": 0x0A, "OUTER": 0x0B, "GATHER": 0x0C, "INVERT": 0x0D,
-    "ZERO": 0x0E, "CHOOSE": 0x0F, "OPEN": 0x10, "SCALE": 0x11, "ABSORB_POINTS": 0x12, "MUL_5": 0x80,
-    "SUM3_2": 0xA0, "SUM2_3": 0xC0,
+    "ZERO": 0x0E, "CHOOSE": 0x0F, "OPEN": 0x10, "MUL_5": 0x11, "ABSORB_POINTS": 0x12, "EQ_SLOTS": 0x13,
+    "DOT_STRIDED": 0x14, "SUM2_3": 0x15, "SUM3_2": 0x16,
 }  # fmt: skip
 WIDTHS = {  # of operands, where they are not all u16
     "ROUNDS": (2, 2, 2, 2, 1, 1), "ROUNDS_AT": (2, 2, 2, 2, 2, 1), "SUM": (2, 1, 1), "EQ": (2, 2, 1, 4, 2),
-    "OVERLAP": (2, 2, 2, 1, 4), "MASS": (2, 2, 1, 4), "CHOOSE": (2, 2, 1, 2),
+    "EQ_SLOTS": (2, 2, 1), "OVERLAP": (2, 2, 2, 1, 4), "MASS": (2, 2, 1, 4), "CHOOSE": (2, 2, 1, 2),
 }  # fmt: skip
 
 
@@ -230,6 +230,23 @@ class Writer:
         count = self._rng.choice([(1 << n) - start, self._rng.randint(1, (1 << n) - start)])
         self._emit("EQ", self._fresh(count), point, n, start, count)
 
+    def _eq_slots(self) -> None:
+        n = self._rng.randrange(0, 6)
+        point = self._read(max(n, 1))
+        kept, nodes, shape = 0, 1, []
+        for _ in range(n):
+            keep = self._rng.choice([0, 0, self._rng.randint(0, nodes)])
+            nodes = 2 * (nodes - keep)
+            nodes -= nodes > 0 and self._rng.randrange(2)
+            kept += keep
+            shape += [keep, nodes]
+        self._emit("EQ_SLOTS", self._fresh(kept + nodes), point, n, *shape)
+
+    def _dot_strided(self) -> None:
+        n, stride = self._rng.randrange(0, 6), self._rng.randrange(0, 4)
+        a, b = self._read(max(n, 1)), self._read(max(n, 1) * max(stride, 1))
+        self._emit("DOT_STRIDED", self._new(), a, b, n, stride)
+
     def _count(self, n: int) -> int:
         return self._rng.choice([1 << n, self._rng.randint(1, 1 << n), 1 << self._rng.randint(0, n)])
 
@@ -247,11 +264,6 @@ class Writer:
         na, nb = self._rng.randrange(1, 5), self._rng.randrange(1, 8)
         a, b = self._read(na), self._read(nb)
         self._emit("OUTER", self._fresh(na * nb), a, na, b, nb)
-
-    def _scale(self) -> None:
-        n = self._rng.randrange(1, 10)
-        a, s = self._read(n), self._read()
-        self._emit("SCALE", self._fresh(n), a, n, s)
 
     def _gather(self) -> None:
         n = self._rng.randrange(0, 6)

@@ -13,8 +13,8 @@ import {R} from "./ScalarField.sol";
 library PackedInputs {
     using CircuitHeader for bytes;
 
-    /// @notice Writes the field elements of all inputs, ports in order, to the words from address `at` on.
-    function embed(bytes memory header, bytes calldata packed, uint256 at) internal pure {
+    /// @notice Writes the field elements of all inputs, ports in order, to the words from address `to` on.
+    function embed(bytes memory header, bytes calldata packed, uint256 to) internal pure {
         uint256 ports = header.inputCount();
         uint256 first = 0;
         for (uint256 i = 0; i < ports; ++i) {
@@ -24,16 +24,16 @@ library PackedInputs {
             assembly ("memory-safe") {
                 from := packed.offset
             }
-            if (!_embed(port, from, at)) _refuse(port, packed[:size], first);
+            if (!_embed(port, from, to)) _refuse(port, packed[:size], first);
             packed = packed[size:];
             first += port.elements();
-            at += 32 * port.elements();
+            to += 32 * port.elements();
         }
     }
 
     /// @dev Embeds the tensor at `from` in calldata. Returns whether all elements are within the bound. With u = n - lo, an integer from 0 to hi - lo if so, the
     /// field element of n is (lo mod R) + u mod R.
-    function _embed(Port port, uint256 from, uint256 at) private pure returns (bool within) {
+    function _embed(Port port, uint256 from, uint256 to) private pure returns (bool within) {
         uint256 bits = 8 * port.width();
         int256 lo = port.lo();
         uint256 span = uint256(port.hi() - lo);
@@ -42,34 +42,34 @@ library PackedInputs {
             // forge-lint: disable-next-line(unsafe-typecast)
             base = lo < 0 ? R + uint256(lo) : uint256(lo);
         }
-        uint256 end = at + 32 * port.elements();
+        uint256 end = to + 32 * port.elements();
         assembly {
             let drop := sub(256, bits)
             let step := shr(1, bits) // the bytes of four elements
             let outside := 0
-            for {} gt(sub(end, at), 0x7f) { at := add(at, 0x80) } {
+            for {} gt(sub(end, to), 0x7f) { to := add(to, 0x80) } {
                 let x := calldataload(from)
                 let u := sub(sar(drop, x), lo)
                 outside := or(outside, gt(u, span))
-                mstore(at, addmod(u, base, R))
+                mstore(to, addmod(u, base, R))
                 x := shl(bits, x)
                 u := sub(sar(drop, x), lo)
                 outside := or(outside, gt(u, span))
-                mstore(add(at, 0x20), addmod(u, base, R))
+                mstore(add(to, 0x20), addmod(u, base, R))
                 x := shl(bits, x)
                 u := sub(sar(drop, x), lo)
                 outside := or(outside, gt(u, span))
-                mstore(add(at, 0x40), addmod(u, base, R))
+                mstore(add(to, 0x40), addmod(u, base, R))
                 x := shl(bits, x)
                 u := sub(sar(drop, x), lo)
                 outside := or(outside, gt(u, span))
-                mstore(add(at, 0x60), addmod(u, base, R))
+                mstore(add(to, 0x60), addmod(u, base, R))
                 from := add(from, step)
             }
-            for {} lt(at, end) { at := add(at, 0x20) } {
+            for {} lt(to, end) { to := add(to, 0x20) } {
                 let u := sub(sar(drop, calldataload(from)), lo)
                 outside := or(outside, gt(u, span))
-                mstore(at, addmod(u, base, R))
+                mstore(to, addmod(u, base, R))
                 from := add(from, shr(2, step))
             }
             within := iszero(outside)

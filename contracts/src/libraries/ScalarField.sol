@@ -9,23 +9,23 @@ library ScalarField {
     /// @notice Writes the field elements of `values` into `elements` from index `start` on.
     function embed(int256[] calldata values, uint256[] memory elements, uint256 start) internal pure {
         assert(start + values.length <= elements.length);
-        uint256 at;
+        uint256 to;
         assembly ("memory-safe") {
-            at := add(elements, shl(5, add(start, 1)))
+            to := add(elements, shl(5, add(start, 1)))
         }
-        embedAt(values, at);
+        embedAt(values, to);
     }
 
-    /// @notice Writes the field elements of `values` to the words of memory from address `at` on.
-    /// @dev One-to-one only for |value| < R / 2: check bounds (at most 64 bits) first. Two's complement makes R + value
+    /// @notice Writes the field elements of `values` to the words of memory from address `to` on.
+    /// @dev One-to-one only for |value| < R / 2: check bounds (to most 64 bits) first. Two's complement makes R + value
     /// wrap around to R - |value|.
-    function embedAt(int256[] calldata values, uint256 at) internal pure {
+    function embedAt(int256[] calldata values, uint256 to) internal pure {
         assembly {
             let from := values.offset
             for { let end := add(from, shl(5, values.length)) } lt(from, end) { from := add(from, 0x20) } {
                 let value := calldataload(from)
-                mstore(at, add(value, and(sar(255, value), R)))
-                at := add(at, 0x20)
+                mstore(to, add(value, and(sar(255, value), R)))
+                to := add(to, 0x20)
             }
         }
     }

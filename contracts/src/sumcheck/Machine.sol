@@ -2,57 +2,101 @@
 pragma solidity ^0.8.24;
 
 import {Arithmetic} from "./Arithmetic.sol";
+import {FUNCTIONS, OPENED, SCRATCH} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Opening} from "./Opening.sol";
 import {Rounds} from "./Rounds.sol";
 import {Transcript} from "./Transcript.sol";
 import {Vectors} from "./Vectors.sol";
 
-/// @notice Executes a program's instructions: an opcode, one byte, and its operands, back to back.
+/// @notice Executes a program's instructions. Each is an opcode, below 32 and one byte, and its operands; they stand
+/// back to back and are executed in this order. Each has a function, which takes the instruction's address and returns
+/// that of the next.
 /// @dev The program is trusted to be the one that its key stands for: it is what the model was registered with. So
-/// operands are not checked. What the machine does guarantee is that nothing is accepted by running off the code.
+/// operands are not checked, and of an opcode 5 bits are looked at. What the machine does guarantee is that nothing is accepted by running off the code.
 library Machine {
     error UnknownInstruction(uint256 opcode);
     error NothingOpened();
 
-    /// @notice Executes the instructions from `ip` on up to END (0x00). Reverts where one of them refuses the proof, and
-    /// unless one was OPEN.
-    /// @param tau The address of [tau]_2.
-    function run(uint256 ip, uint256 tau) internal view {
-        bool opened = false;
-        while (true) {
-            ip = Arithmetic.run(ip);
-            uint256 opcode;
+    /// @notice Executes the loaded program whose first instruction is at `ip`, and ends the call: it returns nothing if
+    /// the program comes to its END after an OPEN, and reverts where an instruction refuses the proof.
+    function run(uint256 ip) internal view {
+        begin();
+        for (;;) {
+            function(uint256) view returns (uint256) instruction;
             assembly {
-                opcode := byte(0, mload(ip))
+                instruction := shr(240, mload(add(FUNCTIONS, and(shr(247, mload(ip)), 0x3e))))
             }
-            if (opcode < 0x08) {
-                if (opcode == 0x04) ip = Rounds.runAt(ip);
-                else if (opcode == 0x02) ip = Transcript.squeeze(ip);
-                else if (opcode == 0x01) ip = Transcript.absorbScalars(ip);
-                else if (opcode == 0x03) ip = Rounds.run(ip);
-                else break; // END: Arithmetic has executed whatever else is below 8
-            } else if (opcode < 0x0c) {
-                if (opcode == 0x09) ip = Multilinear.overlap(ip);
-                else if (opcode == 0x08) ip = Multilinear.eq(ip);
-                else if (opcode == 0x0a) ip = Multilinear.mass(ip);
-                else ip = Vectors.outer(ip);
-            } else if (opcode < 0x10) {
-                if (opcode == 0x0e) ip = Vectors.requireZero(ip);
-                else if (opcode == 0x0c) ip = Vectors.gather(ip);
-                else if (opcode == 0x0f) ip = Multilinear.choose(ip);
-                else ip = Vectors.invert(ip);
-            } else if (opcode == 0x11) {
-                ip = Vectors.scale(ip);
-            } else if (opcode == 0x12) {
-                ip = Transcript.absorbPoints(ip);
-            } else if (opcode == 0x10) {
-                ip = Opening.open(ip, tau);
-                opened = true;
-            } else {
-                revert UnknownInstruction(opcode);
-            }
+            ip = instruction(ip);
+        }
+    }
+
+    /// @notice Prepares what instructions rely on.
+    function begin() internal pure {
+        uint256 first = 0;
+        first = _append(first, _end); // 0x00
+        first = _append(first, Transcript.absorbScalars);
+        first = _append(first, Transcript.squeeze);
+        first = _append(first, Rounds.run);
+        first = _append(first, Rounds.runAt); // 0x04
+        first = _append(first, Arithmetic.sum);
+        first = _append(first, Arithmetic.mul);
+        first = _append(first, Arithmetic.dot);
+        first = _append(first, Multilinear.eq); // 0x08
+        first = _append(first, Multilinear.overlap);
+        first = _append(first, Multilinear.mass);
+        first = _append(first, Vectors.outer);
+        first = _append(first, Vectors.gather); // 0x0c
+        first = _append(first, Vectors.invert);
+        first = _append(first, Vectors.requireZero);
+        first = _append(first, Multilinear.choose);
+        uint256 second = 0;
+        second = _append(second, Opening.open); // 0x10
+        second = _append(second, Arithmetic.mul5);
+        second = _append(second, Transcript.absorbPoints);
+        second = _append(second, Multilinear.eqSlots);
+        second = _append(second, Arithmetic.dotStrided); // 0x14
+        second = _append(second, Arithmetic.sum2);
+        second = _append(second, Arithmetic.sum3);
+        for (uint256 i = 0x17; i < 0x20; ++i) {
+            second = _append(second, _unknown);
+        }
+        assembly {
+            mstore(FUNCTIONS, first)
+            mstore(add(FUNCTIONS, 0x20), second)
+            mstore(OPENED, 0)
+            mstore(0x40, SCRATCH)
+        }
+    }
+
+    /// @dev END (0x00): what the program checks is checked.
+    function _end(uint256) private pure returns (uint256) {
+        bool opened;
+        assembly {
+            opened := mload(OPENED)
         }
         if (!opened) revert NothingOpened();
+        assembly {
+            return(0, 0)
+        }
+    }
+
+    function _unknown(uint256 ip) private pure returns (uint256) {
+        uint256 opcode;
+        assembly {
+            opcode := byte(0, mload(ip))
+        }
+        revert UnknownInstruction(opcode);
+    }
+
+    /// @dev A function's value is the place in this contract's code where it begins, which two bytes can name.
+    function _append(uint256 functions, function(uint256) view returns (uint256) instruction)
+        private
+        pure
+        returns (uint256 longer)
+    {
+        assembly {
+            longer := or(shl(16, functions), instruction)
+        }
     }
 }

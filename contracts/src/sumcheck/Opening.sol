@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {OPERAND} from "./Memory.sol";
+import {OPENED, OPERAND, PROGRAM, SCRATCH} from "./Memory.sol";
+import {Program} from "./Program.sol";
 
 /// @notice The last check of an argument, on points of BN254's groups:
 ///
@@ -20,14 +21,17 @@ library Opening {
     uint256 private constant MINUS_G2_Y0 = 0x1d9befcd05a5323e6da4d435f3b617cdb3af83285c2df711ef39c01571827f9d;
 
     /// @notice OPEN.
-    /// @param tau The address of [tau]_2.
-    function open(uint256 ip, uint256 tau) internal view returns (uint256 next) {
-        bool open_;
+    function open(uint256 ip) internal view returns (uint256 next) {
+        Program program;
+        assembly {
+            program := mload(PROGRAM)
+        }
+        uint256 tau = program.tau();
+        bool accepted = true;
         assembly {
             // Words 0 and 1 hold the sum, words 2 and 3 the next term, words 4 to 6 the precompile's input for it.
             mstore(0, 0)
             mstore(0x20, 0)
-            open_ := 1
             let x := mload(ip)
             next := add(ip, 3)
             for { let end := add(next, shl(2, shr(240, shl(8, x)))) } lt(next, end) { next := add(next, 4) } {
@@ -36,8 +40,8 @@ library Opening {
                 mstore(0x80, mload(point))
                 mstore(0xa0, mload(add(point, 0x20)))
                 mstore(0xc0, mload(and(shr(219, x), OPERAND)))
-                open_ := and(open_, staticcall(gas(), 7, 0x80, 0x60, 0x40, 0x40))
-                open_ := and(open_, staticcall(gas(), 6, 0, 0x80, 0, 0x40))
+                accepted := and(accepted, staticcall(gas(), 7, 0x80, 0x60, 0x40, 0x40))
+                accepted := and(accepted, staticcall(gas(), 6, 0, 0x80, 0, 0x40))
             }
             let witness := and(shr(235, mload(next)), OPERAND)
             next := add(next, 2)
@@ -47,11 +51,12 @@ library Opening {
             mstore(0xa0, MINUS_G2_Y0)
             mcopy(0xc0, witness, 0x40)
             mcopy(0x100, tau, 0x80)
-            mstore(0x180, 0)
-            open_ := and(open_, staticcall(gas(), 8, 0, 0x180, 0x180, 0x20))
-            open_ := and(open_, eq(mload(0x180), 1))
-            mstore(0x40, 0x80)
+            // The first word is a coordinate; only the answer 1 makes it 1.
+            accepted := and(accepted, staticcall(gas(), 8, 0, 0x180, 0, 0x20))
+            accepted := and(accepted, and(eq(returndatasize(), 0x20), eq(mload(0), 1)))
+            mstore(0x40, SCRATCH)
+            mstore(OPENED, accepted)
         }
-        if (!open_) revert OpeningRefused();
+        if (!accepted) revert OpeningRefused();
     }
 }

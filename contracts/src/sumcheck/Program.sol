@@ -42,16 +42,16 @@ library ProgramLibrary {
     /// @return taken Bytes of these addresses.
     function load(Program program, address account, bytes calldata proof) internal view returns (uint256 taken) {
         uint256 left = program.length();
-        uint256 at = PROGRAM;
+        uint256 to = PROGRAM;
         uint256 last = program.parts() - 1;
         for (uint256 part = 0;; ++part) {
             uint256 size = left < CodeStore.MAX_BYTES ? left : CodeStore.MAX_BYTES;
             assembly {
-                extcodecopy(account, at, 1, size)
+                extcodecopy(account, to, 1, size)
             }
             if (part == last) return 32 * last;
             left -= size;
-            at += size;
+            to += size;
             account = _part(part + 1, uint256(bytes32(proof[32 * part:])));
         }
     }
@@ -94,6 +94,11 @@ library ProgramLibrary {
     /// @notice Address of the SRS's id, once the program is loaded.
     function srs(Program self) internal pure returns (uint256) {
         return PROGRAM + 32 * self.parts();
+    }
+
+    /// @notice Address of [tau]_2, once the program is loaded.
+    function tau(Program self) internal pure returns (uint256) {
+        return self.srs() + 32;
     }
 
     /// @dev The account that a word names, which must hold what part 0 says of this part.

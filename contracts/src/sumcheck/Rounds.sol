@@ -33,33 +33,34 @@ library Rounds {
     function runAt(uint256 ip) internal pure returns (uint256 next) {
         bool canonical = true;
         assembly {
-            let r := R
             let x := mload(ip)
             let before := sub(and(shr(227, x), OPERAND), 0x20)
             let claim := mload(and(shr(211, x), OPERAND))
+            let state := mload(STATE)
             let last := shl(5, byte(11, x))
             let z := and(shr(195, x), OPERAND)
             let point := add(and(shr(179, x), OPERAND), last)
-            for { let at := add(z, last) } gt(at, z) {} {
-                at := sub(at, 0x20)
+            for { let zk := add(z, last) } gt(zk, z) {} {
+                zk := sub(zk, 0x20)
                 point := sub(point, 0x20)
                 let linear := mload(add(before, 0x20))
                 let square := mload(add(before, 0x40))
-                canonical := and(canonical, and(lt(linear, r), lt(square, r)))
+                canonical := and(canonical, and(lt(linear, R), lt(square, R)))
                 {
                     let kept := mload(before)
-                    mstore(before, mload(STATE))
-                    mstore(STATE, keccak256(before, 0x60))
+                    mstore(before, state)
+                    mstore(before, keccak256(before, 0x60))
+                    state := keccak256(before, 0x20)
                     mstore(before, kept)
                 }
-                mstore(STATE, keccak256(STATE, 0x20))
-                let e := mod(mload(STATE), r)
-                claim := add(claim, sub(r, mulmod(mload(at), add(linear, square), r)))
+                let e := mod(state, R)
+                claim := add(claim, sub(R, mulmod(mload(zk), add(linear, square), R)))
                 mstore(point, e)
-                claim := addmod(mulmod(add(mulmod(square, e, r), linear), e, r), claim, r)
+                claim := addmod(mulmod(add(mulmod(square, e, R), linear), e, R), claim, R)
                 before := add(before, 0x40)
             }
             mstore(and(shr(163, x), OPERAND), claim)
+            mstore(STATE, state)
             next := add(ip, 12)
         }
         if (!canonical) revert Transcript.ScalarNotCanonical();
@@ -67,60 +68,62 @@ library Rounds {
 
     function _quadratic(uint256 x) private pure returns (bool canonical) {
         assembly {
-            let r := R
             let before := sub(and(shr(227, x), OPERAND), 0x20)
             let claim := mload(and(shr(211, x), OPERAND))
+            let state := mload(STATE)
             let point := and(shr(195, x), OPERAND)
             canonical := 1
             for { let end := add(point, shl(5, byte(9, x))) } lt(point, end) { point := add(point, 0x20) } {
                 let c0 := mload(add(before, 0x20))
                 let c2 := mload(add(before, 0x40))
-                canonical := and(canonical, and(lt(c0, r), lt(c2, r)))
+                canonical := and(canonical, and(lt(c0, R), lt(c2, R)))
                 {
                     let kept := mload(before)
-                    mstore(before, mload(STATE))
-                    mstore(STATE, keccak256(before, 0x60))
+                    mstore(before, state)
+                    mstore(before, keccak256(before, 0x60))
+                    state := keccak256(before, 0x20)
                     mstore(before, kept)
                 }
-                mstore(STATE, keccak256(STATE, 0x20))
-                let e := mod(mload(STATE), r)
+                let e := mod(state, R)
                 mstore(point, e)
-                claim := sub(add(claim, mul(3, r)), add(add(c0, c0), c2))
-                claim := addmod(mulmod(addmod(mulmod(c2, e, r), claim, r), e, r), c0, r)
+                claim := sub(add(claim, mul(3, R)), add(add(c0, c0), c2))
+                claim := addmod(mulmod(addmod(mulmod(c2, e, R), claim, R), e, R), c0, R)
                 before := add(before, 0x40)
             }
             mstore(and(shr(179, x), OPERAND), claim)
+            mstore(STATE, state)
         }
     }
 
     function _cubic(uint256 x) private pure returns (bool canonical) {
         assembly {
-            let r := R
             let before := sub(and(shr(227, x), OPERAND), 0x20)
             let claim := mload(and(shr(211, x), OPERAND))
+            let state := mload(STATE)
             let point := and(shr(195, x), OPERAND)
             canonical := 1
             for { let end := add(point, shl(5, byte(9, x))) } lt(point, end) { point := add(point, 0x20) } {
                 let c0 := mload(add(before, 0x20))
                 let c2 := mload(add(before, 0x40))
                 let c3 := mload(add(before, 0x60))
-                canonical := and(canonical, and(and(lt(c0, r), lt(c2, r)), lt(c3, r)))
+                canonical := and(canonical, and(and(lt(c0, R), lt(c2, R)), lt(c3, R)))
                 {
                     let kept := mload(before)
-                    mstore(before, mload(STATE))
-                    mstore(STATE, keccak256(before, 0x80))
+                    mstore(before, state)
+                    mstore(before, keccak256(before, 0x80))
+                    state := keccak256(before, 0x20)
                     mstore(before, kept)
                 }
-                mstore(STATE, keccak256(STATE, 0x20))
-                let e := mod(mload(STATE), r)
+                let e := mod(state, R)
                 mstore(point, e)
                 // c_1, to which 4 R is added so that nothing is negative, and then the rest by Horner's rule.
-                claim := sub(add(claim, shl(2, r)), add(add(c0, c0), add(c2, c3)))
-                c3 := mulmod(add(mulmod(c3, e, r), c2), e, r)
-                claim := addmod(mulmod(addmod(c3, claim, r), e, r), c0, r)
+                claim := sub(add(claim, shl(2, R)), add(add(c0, c0), add(c2, c3)))
+                c3 := mulmod(add(mulmod(c3, e, R), c2), e, R)
+                claim := addmod(mulmod(addmod(c3, claim, R), e, R), c0, R)
                 before := add(before, 0x60)
             }
             mstore(and(shr(179, x), OPERAND), claim)
+            mstore(STATE, state)
         }
     }
 }

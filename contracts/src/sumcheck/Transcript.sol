@@ -45,8 +45,8 @@ library Transcript {
         bool canonical = true;
         assembly {
             let end := add(first, shl(5, count))
-            for { let at := first } lt(at, end) { at := add(at, 0x20) } {
-                canonical := and(canonical, lt(mload(at), R))
+            for { let word := first } lt(word, end) { word := add(word, 0x20) } {
+                canonical := and(canonical, lt(mload(word), R))
             }
         }
         if (!canonical) revert ScalarNotCanonical();

@@ -7,7 +7,6 @@ import {OPERAND} from "./Memory.sol";
 /// @notice Instructions on many words, and on one.
 ///
 ///   OUTER  0x0b   dst, a, na, b, nb    w(dst + i nb + j) = w(a + i) w(b + j)
-///   SCALE  0x11   dst, a, n, s         w(dst + k) = w(a + k) w(s)
 ///   GATHER 0x0c   dst, n, n indices    w(dst + k) = w(index_k)
 ///   INVERT 0x0d   dst, a               w(dst) = 1 / w(a), where w(a) must not be zero
 ///   ZERO   0x0e   a                    w(a) must be zero
@@ -15,57 +14,53 @@ library Vectors {
     error InverseOfZero();
     error NotZero(uint256 word);
 
-    /// @notice OUTER.
+    /// @notice OUTER, row by row.
     function outer(uint256 ip) internal pure returns (uint256 next) {
-        uint256 x;
-        uint256 dst;
-        uint256 row;
-        uint256 end;
-        uint256 b;
         assembly {
-            x := mload(ip)
-            next := add(ip, 11)
-            dst := and(shr(227, x), OPERAND)
-            row := and(shr(211, x), OPERAND)
-            end := add(row, and(shr(195, x), OPERAND))
-            b := and(shr(179, x), OPERAND)
-        }
-        while (row < end) {
-            assembly {
-                x := and(shr(163, mload(ip)), OPERAND)
-            }
-            dst = _scale(dst, b, x, row);
-            assembly {
-                row := add(row, 0x20)
-            }
-        }
-    }
-
-    /// @notice SCALE.
-    function scale(uint256 ip) internal pure returns (uint256 next) {
-        uint256 dst;
-        uint256 a;
-        uint256 size;
-        uint256 factor;
-        assembly {
+            let r := R
             let x := mload(ip)
-            next := add(ip, 9)
-            dst := and(shr(227, x), OPERAND)
-            a := and(shr(211, x), OPERAND)
-            size := and(shr(195, x), OPERAND)
-            factor := and(shr(179, x), OPERAND)
+            next := add(ip, 11)
+            let dst := and(shr(227, x), OPERAND)
+            let a := and(shr(211, x), OPERAND)
+            let b := and(shr(179, x), OPERAND)
+            let size := and(shr(163, x), OPERAND)
+            for { let end := add(a, and(shr(195, x), OPERAND)) } lt(a, end) { a := add(a, 0x20) } {
+                let factor := mload(a)
+                let offset := sub(b, dst)
+                let rowEnd := add(dst, size)
+                for { let most := sub(rowEnd, and(size, 0x7f)) } lt(dst, most) { dst := add(dst, 0x80) } {
+                    let from := add(dst, offset)
+                    mstore(dst, mulmod(mload(from), factor, r))
+                    mstore(add(dst, 0x20), mulmod(mload(add(from, 0x20)), factor, r))
+                    mstore(add(dst, 0x40), mulmod(mload(add(from, 0x40)), factor, r))
+                    mstore(add(dst, 0x60), mulmod(mload(add(from, 0x60)), factor, r))
+                }
+                for {} lt(dst, rowEnd) { dst := add(dst, 0x20) } {
+                    mstore(dst, mulmod(mload(add(dst, offset)), factor, r))
+                }
+            }
         }
-        _scale(dst, a, size, factor);
     }
 
     /// @notice GATHER.
     function gather(uint256 ip) internal pure returns (uint256 next) {
         assembly {
+            let m := OPERAND
             let x := mload(ip)
-            let dst := and(shr(227, x), OPERAND)
+            let dst := and(shr(227, x), m)
+            let size := and(shr(211, x), m)
             next := add(ip, 5)
-            for { let end := add(dst, and(shr(211, x), OPERAND)) } lt(dst, end) { dst := add(dst, 0x20) } {
-                mstore(dst, mload(and(shr(235, mload(next)), OPERAND)))
+            let end := add(dst, size)
+            for { let most := sub(end, and(size, 0x7f)) } lt(dst, most) { dst := add(dst, 0x80) } {
+                x := mload(next)
+                mstore(dst, mload(and(shr(235, x), m)))
+                mstore(add(dst, 0x20), mload(and(shr(219, x), m)))
+                mstore(add(dst, 0x40), mload(and(shr(203, x), m)))
+                mstore(add(dst, 0x60), mload(and(shr(187, x), m)))
+                next := add(next, 8)
+            }
+            for {} lt(dst, end) { dst := add(dst, 0x20) } {
+                mstore(dst, mload(and(shr(235, mload(next)), m)))
                 next := add(next, 2)
             }
         }
@@ -93,33 +88,13 @@ library Vectors {
 
     /// @notice ZERO.
     function requireZero(uint256 ip) internal pure returns (uint256 next) {
-        uint256 address_;
+        uint256 operand;
         uint256 word;
         assembly {
-            address_ := and(shr(227, mload(ip)), OPERAND)
-            word := mload(address_)
+            operand := and(shr(227, mload(ip)), OPERAND)
+            word := mload(operand)
             next := add(ip, 3)
         }
-        if (word != 0) revert NotZero(address_ / 32);
-    }
-
-    /// @dev Multiplies the `size` bytes at `a` by the word at `factor_`; returns the address behind what it writes.
-    function _scale(uint256 dst, uint256 a, uint256 size, uint256 factor_) private pure returns (uint256 end) {
-        assembly {
-            let r := R
-            let factor := mload(factor_)
-            end := add(dst, size)
-            let offset := sub(a, dst)
-            for { let most := sub(end, and(size, 0x7f)) } lt(dst, most) { dst := add(dst, 0x80) } {
-                let at := add(dst, offset)
-                mstore(dst, mulmod(mload(at), factor, r))
-                mstore(add(dst, 0x20), mulmod(mload(add(at, 0x20)), factor, r))
-                mstore(add(dst, 0x40), mulmod(mload(add(at, 0x40)), factor, r))
-                mstore(add(dst, 0x60), mulmod(mload(add(at, 0x60)), factor, r))
-            }
-            for {} lt(dst, end) { dst := add(dst, 0x20) } {
-                mstore(dst, mulmod(mload(add(dst, offset)), factor, r))
-            }
-        }
+        if (word != 0) revert NotZero(operand / 32);
     }
 }

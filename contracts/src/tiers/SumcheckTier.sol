@@ -41,8 +41,8 @@ contract SumcheckTier is ITierVerifier, ProgramStore {
     }
 
     /// @inheritdoc ITierVerifier
-    /// @dev The machine takes memory by absolute address. Solidity's own objects are put where nothing is until the
-    /// argument comes: behind the public values.
+    /// @dev The machine addresses memory absolutely. Solidity's own objects are put where nothing is until the argument
+    /// comes: behind the public values.
     function verify(Statement calldata statement, TierKey calldata key, bytes calldata proof) external view override {
         Program program = ProgramLibrary.read(key.verifier);
         uint256 values = program.values();
@@ -52,21 +52,17 @@ contract SumcheckTier is ITierVerifier, ProgramStore {
         }
         bytes memory header = statement.header;
         _requireLength(program, header, proof.length);
-        uint256 at = program.load(key.verifier, proof);
-        _embed(program, header, statement, proof[at:]);
+        uint256 names = program.load(key.verifier, proof);
+        _embed(program, header, statement, proof[names:]);
         _begin(program, header, statement, key.keyHash);
 
-        // The argument is the end of the proof. From here on nothing of Solidity's is in memory.
-        uint256 argument = 32 * program.proofCount();
-        at = program.proof();
+        // The argument is the end of the proof. It may take the place of what Solidity had in memory.
+        uint256 first = program.proof();
+        uint256 size = 32 * program.proofCount();
         assembly {
-            calldatacopy(at, sub(add(proof.offset, proof.length), argument), argument)
-            mstore(0x40, 0x80)
+            calldatacopy(first, sub(add(proof.offset, proof.length), size), size)
         }
-        Machine.run(program.code(), program.srs() + 32);
-        assembly {
-            return(0, 0)
-        }
+        Machine.run(program.code());
     }
 
     function _requireLength(Program program, bytes memory header, uint256 actual) private pure {
@@ -96,18 +92,19 @@ contract SumcheckTier is ITierVerifier, ProgramStore {
     /// samples, one; and for each port its values.
     function _begin(Program program, bytes memory header, Statement calldata statement, bytes32 keyHash) private pure {
         Transcript.begin();
-        uint256[5] memory words;
-        uint256 at = program.srs();
-        uint256 srs;
+        uint256[4] memory names;
+        uint256 first;
+        uint256 srs = program.srs();
         assembly ("memory-safe") {
-            srs := mload(at)
-            at := words
+            first := names
+            mstore(names, mload(srs))
         }
-        (words[1], words[2], words[3], words[4]) =
-        (srs, uint256(CircuitId.unwrap(statement.circuitId)), uint256(keyHash), uint256(uint160(statement.recipient)));
-        Transcript.absorb(at + 32, 4);
-        words[1] = 1;
-        Transcript.absorb(at + 32, 1);
+        names[1] = uint256(CircuitId.unwrap(statement.circuitId));
+        names[2] = uint256(keyHash);
+        names[3] = uint160(statement.recipient);
+        Transcript.absorb(first, 4);
+        names[0] = 1;
+        Transcript.absorb(first, 1);
         uint256 next = program.values();
         uint256 ports = header.inputCount() + header.outputCount();
         for (uint256 i = 0; i < ports; ++i) {
