@@ -34,7 +34,9 @@ library Opening {
             mstore(0x20, 0)
             let x := mload(ip)
             next := add(ip, 3)
-            for { let end := add(next, shl(2, shr(240, shl(8, x)))) } lt(next, end) { next := add(next, 4) } {
+            for { let end := add(next, shl(2, shr(240, shl(8, x)))) } and(lt(next, end), accepted) {
+                next := add(next, 4)
+            } {
                 x := mload(next)
                 let point := and(shr(235, x), OPERAND)
                 mstore(0x80, mload(point))
@@ -51,8 +53,9 @@ library Opening {
             mstore(0xa0, MINUS_G2_Y0)
             mcopy(0xc0, witness, 0x40)
             mcopy(0x100, tau, 0x80)
-            // The first word is a coordinate; only the answer 1 makes it 1.
-            accepted := and(accepted, staticcall(gas(), 8, 0, 0x180, 0, 0x20))
+            // A precompile that fails takes all gas but a 64th, which is for reverting and not for another.
+            if accepted { accepted := staticcall(gas(), 8, 0, 0x180, 0, 0x20) }
+            // The first word was a coordinate; only the answer 1 makes it 1.
             accepted := and(accepted, and(eq(returndatasize(), 0x20), eq(mload(0), 1)))
             mstore(0x40, SCRATCH)
             mstore(OPENED, accepted)

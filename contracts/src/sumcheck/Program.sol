@@ -29,18 +29,18 @@ library ProgramLibrary {
         }
         uint256 word = Program.unwrap(program);
         if (word >> 176 != PREFIX) revert NotAProgram(account);
-        uint256 parts = program.parts();
+        uint256 count = program.parts();
         uint256 size = program.length();
-        bool fits = parts != 0 && size > (parts - 1) * CodeStore.MAX_BYTES && size <= parts * CodeStore.MAX_BYTES
+        bool fits = count != 0 && size > (count - 1) * CodeStore.MAX_BYTES && size <= count * CodeStore.MAX_BYTES
             && program.values() >= PROGRAM + size && program.code() < PROGRAM + size;
         if (!fits || uint32(word) != 0) revert ProgramMalformed();
     }
 
     /// @notice Loads the whole program to its place in memory.
     /// @param account The account that holds part 0.
-    /// @param proof Begins with the addresses of the accounts that hold the other parts, a word each.
+    /// @param names Begins with the addresses of the accounts that hold the other parts, a word each.
     /// @return taken Bytes of these addresses.
-    function load(Program program, address account, bytes calldata proof) internal view returns (uint256 taken) {
+    function load(Program program, address account, bytes calldata names) internal view returns (uint256 taken) {
         uint256 left = program.length();
         uint256 to = PROGRAM;
         uint256 last = program.parts() - 1;
@@ -52,7 +52,7 @@ library ProgramLibrary {
             if (part == last) return 32 * last;
             left -= size;
             to += size;
-            account = _part(part + 1, uint256(bytes32(proof[32 * part:])));
+            account = _part(part + 1, uint256(bytes32(names[32 * part:])));
         }
     }
 

@@ -91,15 +91,6 @@ abstract contract MachineTest is Test {
         }
     }
 
-    /// @dev The `count` words from word `out` on, after `code` was executed.
-    function _execute(bytes memory code, uint256[] memory words, uint256 out, uint256 count)
-        internal
-        view
-        returns (uint256[] memory results)
-    {
-        (results,) = harness.execute(code, words, out, count);
-    }
-
     /// @dev Records the gas of an instruction within a program, finding its function included: what it costs to execute
     /// it twice less what it costs to execute it once.
     function _record(string memory name, bytes memory instruction) internal {
