@@ -321,8 +321,8 @@ def random_case(rng: random.Random, names: Sequence[str], pairs: int = 0, parts:
 
     # The first execution tells the registers and the witness.
     executed = replace(source, code=writer.code + instruction("END"))
-    machine = Machine(executed.assemble(), ports, [*proof, 0, 0])
-    machine.begin(CONTEXT, ports)
+    machine = Machine(executed.assemble(), (), ports, [*proof, 0, 0])
+    machine.begin(CONTEXT, (), ports)
     try:
         machine.execute()
     except Rejected as rejection:
