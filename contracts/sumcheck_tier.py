@@ -106,21 +106,24 @@ class SumcheckTier:
         return to_checksum_address(digest[12:])
 
 
-def encode_proof(
-    further_accounts: Sequence[str], header: CircuitHeader, inputs: Sequence[int], argument: bytes
-) -> bytes:
-    """A proof as the contract takes it: proof system, accounts, packed inputs, argument.
+def encode_proof(further_accounts: Sequence[str], inputs: bytes, argument: bytes) -> bytes:
+    """A proof as the contract takes it: proof system, accounts, inputs, argument.
 
     Parameters
     ----------
     further_accounts
         Where the parts of the program but the first are.
-    header
-        The circuit's header.
     inputs
-        All inputs as integers, flat, row-major, ports in order.
+        The inputs, packed; under a key that commits to inputs, the commitment (`InputCommitment.encode`).
     argument
         The prover's messages.
+    """
+    words = b"".join(bytes.fromhex(account[2:]).rjust(32, b"\0") for account in further_accounts)
+    return PROOF_SYSTEM + words + inputs + argument
+
+
+def pack_inputs(header: CircuitHeader, inputs: Sequence[int]) -> bytes:
+    """All inputs of a circuit (flat, row-major, ports in order), each in the width of its port.
 
     Raises
     ------
@@ -129,16 +132,15 @@ def encode_proof(
     InputError
         If an input does not fit the width of its port.
     """
-    words = b"".join(bytes.fromhex(account[2:]).rjust(32, b"\0") for account in further_accounts)
+    parts = split_by_port("input", inputs, header.inputs)
     try:
-        packed = b"".join(
+        return b"".join(
             value.to_bytes(port.width, "big", signed=True)
-            for port, values in zip(header.inputs, split_by_port("input", inputs, header.inputs), strict=True)
+            for port, values in zip(header.inputs, parts, strict=True)
             for value in values
         )
     except OverflowError:
         raise InputError("an input does not fit the width of its port") from None
-    return PROOF_SYSTEM + words + packed + argument
 
 
 def _code(part: bytes) -> bytes:

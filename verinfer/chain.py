@@ -14,7 +14,7 @@ from verifier.circuit_header import LEAF_BYTES
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.recipient import show_address
-from verifier.statement import input_commitment, samples_of
+from verifier.statement import named_input, samples_of
 from verinfer.chain_tiers import CHAIN_TIERS, chain_tier
 
 MAX_INPUT_BYTES = 512 * LEAF_BYTES
@@ -83,11 +83,11 @@ def verify_on_chain(
     Raises
     ------
     InputError
-        If no contract takes proofs of committed inputs, or of so many samples or inputs.
+        If no contract takes proofs of so many samples or inputs.
     ChainError
         If the question cannot be put.
     """
-    _require_input_values(proof, key)
+    _require_size(proof, key)
     verifier = InferenceVerifier(Chain.connect(rpc_url, chain_id=chain_id), address)
     progress("making the model's verifier from the key")
     model = find_model(verifier, key, model_id)
@@ -97,7 +97,8 @@ def verify_on_chain(
 
 def check(verifier: InferenceVerifier, model: Model, proof: Proof, key: VerifyingKey) -> dict[str, Any]:
     """Have a contract check a proof of one sample of a registered model; see `verify_on_chain`."""
-    commitment = input_commitment(proof.inputs, key.circuit)
+    commitment = named_input(proof.statement, key.circuit)
+    assert commitment is not None, "a proof of several samples"
     payload = chain_tier(key).payload(verifier, key, proof)
     recipient = show_address(proof.recipient)
     try:
@@ -125,13 +126,8 @@ def _require_tier(model: Model, key: VerifyingKey) -> None:
         )
 
 
-def _require_input_values(proof: Proof, key: VerifyingKey) -> None:
-    """Raise InputError if no contract takes proofs of committed inputs, or of so many samples or inputs."""
-    if proof.committed is not None:
-        raise InputError(
-            "the proof names a commitment to its input, and a contract takes the values: "
-            "to check proofs on a chain, set up without --commit-inputs"
-        )
+def _require_size(proof: Proof, key: VerifyingKey) -> None:
+    """Raise InputError if no contract takes proofs of so many samples or inputs."""
     samples = samples_of(proof.statement, key.circuit)
     if samples != 1:
         raise InputError(
@@ -139,8 +135,8 @@ def _require_input_values(proof: Proof, key: VerifyingKey) -> None:
             "prove them one by one to check them on a chain"
         )
     packed = LEAF_BYTES * sum(port.leaves for port in key.circuit.inputs)
-    if packed > MAX_INPUT_BYTES:
+    if proof.committed is None and packed > MAX_INPUT_BYTES:
         raise InputError(
             f"the inputs take {packed:,} bytes, and a contract takes at most {MAX_INPUT_BYTES:,}: "
-            "this circuit's proofs cannot be checked on a chain"
+            "make a sumcheck key with --commit-inputs, whose proofs name a commitment to them"
         )

@@ -106,7 +106,11 @@ class SumcheckOnChain:
     def payload(self, verifier: InferenceVerifier, key: VerifyingKey, proof: Proof) -> bytes:
         """See `ChainTier.payload`."""
         accounts = self._tier(verifier).accounts_of(_program(key))
-        return sumcheck_tier.encode_proof(accounts[1:], key.circuit, proof.inputs, proof.sections["argument"])
+        if proof.committed is not None:
+            inputs = proof.committed.encode()
+        else:
+            inputs = sumcheck_tier.pack_inputs(key.circuit, proof.inputs)
+        return sumcheck_tier.encode_proof(accounts[1:], inputs, proof.sections["argument"])
 
     def _tier(self, verifier: InferenceVerifier) -> SumcheckTier:
         address = verifier.tier(self.system)

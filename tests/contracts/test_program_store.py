@@ -14,6 +14,7 @@ from contracts.sumcheck_tier import (
     PROOF_SYSTEM,
     SumcheckTier,
     encode_proof,
+    pack_inputs,
     program_code_hash,
 )
 from tests.contracts.headers import Header, Port
@@ -104,19 +105,19 @@ def test_no_tier_at_an_address(chain: Chain) -> None:
 
 
 def test_the_layout_of_a_proof() -> None:
-    header = parse_header(HEADER.encode())
+    packed = pack_inputs(parse_header(HEADER.encode()), [1, 100, -2])
     accounts = ["0x" + "ab" * 20, "0x" + "cd" * 20]
-    proof = encode_proof(accounts, header, [1, 100, -2], b"argument")
+    proof = encode_proof(accounts, packed, b"argument")
     words = bytes(12) + b"\xab" * 20 + bytes(12) + b"\xcd" * 20
     assert proof == PROOF_SYSTEM + words + b"\x01\x64\xff\xfe" + b"argument"
-    assert encode_proof([], header, [0, 0, 0], b"") == PROOF_SYSTEM + bytes(4)
+    assert encode_proof([], bytes(4), b"") == PROOF_SYSTEM + bytes(4)
 
 
 def test_inputs_that_have_no_encoding() -> None:
     header = parse_header(HEADER.encode())
     for inputs in ([1, 2], [1, 2, 3, 4]):
         with pytest.raises(BoundError, match="but the circuit has 3"):
-            encode_proof([], header, inputs, b"")
+            pack_inputs(header, inputs)
     for inputs in ([128, 0, 0], [0, 0, -40_000]):
         with pytest.raises(InputError, match="does not fit the width"):
-            encode_proof([], header, inputs, b"")
+            pack_inputs(header, inputs)

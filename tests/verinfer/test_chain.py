@@ -318,20 +318,6 @@ def test_a_verifier_without_the_tier(commands: Commands, tiny: Sumcheck) -> None
     assert "no tier for sumcheck proofs" in commands.refused(*arguments, folder=tiny.folder, **ROOM)
 
 
-def test_committed_inputs_are_not_for_a_chain(commands: Commands, tiny: Sumcheck) -> None:
-    folder = tiny.folder
-    commands.json("setup", "tiny.circuit", "--commit-inputs", "-o", "committed.vk", folder=folder, **ROOM)
-    made = ("tiny.circuit", "tiny.json", "--key", "committed.vk", "-o", "committed.proof")
-    commands.json("prove", *made, folder=folder, **ROOM)
-    arguments = ("verify", "committed.proof", "--key", "committed.vk", *tiny.where)
-    assert "without --commit-inputs" in commands.refused(*arguments, folder=folder, **ROOM)
-    arguments = ("contract", "commit", "tiny.circuit", *tiny.where, "-o", "committed.salt")
-    commands.json(*arguments, folder=folder, environment=KEY, **ROOM)
-    arguments = ("contract", "register", "tiny.circuit", *tiny.where, "--key", "committed.vk")
-    message = commands.refused(*arguments, "--salt", "committed.salt", folder=folder, environment=KEY, **ROOM)
-    assert "without --commit-inputs" in message
-
-
 def test_inputs_that_are_too_many_for_a_chain() -> None:
     key, proof = key_and_proof_of(70_000)
     with pytest.raises(InputError, match="70,016 bytes, and a contract takes at most 65,536"):
