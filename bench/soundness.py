@@ -10,9 +10,10 @@ from pathlib import Path
 
 from circuits.circuit import Circuit
 from verifier.powers_of_tau import MAX_K
-from verifier.sumcheck.plan import choose_options, make_plan
+from verifier.sumcheck.plan import make_plan
 from verifier.sumcheck.soundness import steps, total
 from verifier.sumcheck.structure import structure_of
+from verifier.sumcheck.tuning import choose_options
 
 
 def main(paths: list[str]) -> None:

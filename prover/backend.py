@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from circuits.circuit import Circuit
 from circuits.errors import InputError
@@ -64,6 +64,33 @@ class Estimate:
     peak_rss_bytes: int
     proof_bytes: int | None
     layers: tuple[LayerCost, ...]
+
+
+Target = Literal["cpu", "evm"]
+"""Where proofs are to be cheap: to be made on a CPU, or to be checked by a contract."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user may choose of a setup. A backend refuses what it has not.
+
+    Parameters
+    ----------
+    target
+        Where proofs are to be cheap.
+    chunk_bits
+        Commit to vectors of 2^chunk_bits numbers, which is the size of SRS that is needed; by default what is
+        best for the target.
+    commit_inputs
+        Statements name a commitment to their inputs instead of the values.
+    """
+
+    target: Target = "cpu"
+    chunk_bits: int | None = None
+    commit_inputs: bool = False
+
+
+DEFAULT_CHOICES = Choices()
 
 
 @dataclass(frozen=True)
@@ -148,8 +175,7 @@ class Backend(Protocol):
         circuit: Circuit,
         find_srs: FindSrs,
         progress: Progress,
-        chunk_bits: int | None = None,
-        commit_inputs: bool = False,
+        choices: Choices = DEFAULT_CHOICES,
     ) -> SetUp:
         """Make the verifying key, and a proving key in the cache if the backend needs one.
 
@@ -158,11 +184,8 @@ class Backend(Protocol):
 
         Parameters
         ----------
-        chunk_bits
-            Commit to vectors of 2^chunk_bits numbers, which is the size of SRS that is needed; by default as
-            the backend thinks best.
-        commit_inputs
-            Statements name a commitment to their inputs instead of the values.
+        choices
+            What the user has chosen.
 
         Raises
         ------

@@ -28,6 +28,7 @@ from circuits.errors import CheckFailed, InputError, VerinferError
 from circuits.executor import execute
 from circuits.quantise import Options
 from circuits.tensor import IntArray
+from prover.backend import Choices, Target
 from prover.backends import DEFAULT, backend
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
@@ -91,17 +92,20 @@ def setup(
     chunk_bits: int | None = None,
     threads: int | None = None,
     commit_inputs: bool = False,
+    target: Target = "cpu",
 ) -> VerifyingKey:
     """Make the verifying key of a circuit; a proving key, if the backend has one, stays in the cache.
 
     Parameters
     ----------
     chunk_bits
-        Commit to chunks of 2^chunk_bits numbers; by default as the backend thinks best.
+        Commit to chunks of 2^chunk_bits numbers; by default what is best for the target.
     threads
         How many to use; by default one for each processor.
     commit_inputs
         Proofs name a commitment to their input instead of its values.
+    target
+        Where proofs are to be cheap: "cpu", to be made, or "evm", to be checked by a contract.
 
     Raises
     ------
@@ -110,7 +114,8 @@ def setup(
     InputError
         If there is no reference string of the size that is needed.
     """
-    return backend(backend_name, threads).setup(circuit, finder(srs), progress, chunk_bits, commit_inputs).key
+    choices = Choices(target, chunk_bits, commit_inputs)
+    return backend(backend_name, threads).setup(circuit, finder(srs), progress, choices).key
 
 
 def prove(

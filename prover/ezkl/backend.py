@@ -22,6 +22,8 @@ from circuits.errors import CheckFailed, InputError
 from circuits.executor import execute
 from circuits.tensor import IntArray
 from prover.backend import (
+    DEFAULT_CHOICES,
+    Choices,
     Estimate,
     FindSrs,
     LayerCost,
@@ -116,13 +118,12 @@ class EzklBackend:
         circuit: Circuit,
         find_srs: FindSrs,
         progress: Progress,
-        chunk_bits: int | None = None,
-        commit_inputs: bool = False,
+        choices: Choices = DEFAULT_CHOICES,
     ) -> SetUp:
         """See `Backend.setup`."""
-        if commit_inputs:
+        if choices.commit_inputs:
             raise InputError(f"the {NAME} backend takes inputs as values: leave --commit-inputs out")
-        if chunk_bits is not None:
+        if choices.chunk_bits is not None:
             raise InputError(f"the {NAME} backend has no chunks: leave --chunk-bits out")
         began = time.monotonic()
         sized = self._size(circuit, progress)

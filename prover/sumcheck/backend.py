@@ -14,7 +14,18 @@ from circuits.circuit import Circuit
 from circuits.errors import FormatError, InputError, UnsupportedError
 from circuits.executor import checked
 from circuits.tensor import IntArray
-from prover.backend import Estimate, FindSrs, Proven, SetUp, check_key, check_srs, key_of, sample_by_sample
+from prover.backend import (
+    DEFAULT_CHOICES,
+    Choices,
+    Estimate,
+    FindSrs,
+    Proven,
+    SetUp,
+    check_key,
+    check_srs,
+    key_of,
+    sample_by_sample,
+)
 from prover.memory import forget_peak, peak_rss_bytes, require
 from prover.progress import Progress
 from prover.sumcheck.argument import prove
@@ -32,8 +43,9 @@ from verifier.recipient import ANYONE
 from verifier.srs import StoredSrs
 from verifier.sumcheck.argument import Instance
 from verifier.sumcheck.key import NAME, decode_options, encode_sections
-from verifier.sumcheck.plan import Options, Plan, choose_options, make_plan
+from verifier.sumcheck.plan import Options, Plan, make_plan
 from verifier.sumcheck.structure import Structure, structure_of
+from verifier.sumcheck.tuning import choose_options
 from verifier.sumcheck.verify import context
 
 MakeDevice = Callable[[bytes, int | None], Device]
@@ -71,18 +83,17 @@ class SumcheckBackend:
         circuit: Circuit,
         find_srs: FindSrs,
         progress: Progress,
-        chunk_bits: int | None = None,
-        commit_inputs: bool = False,
+        choices: Choices = DEFAULT_CHOICES,
     ) -> SetUp:
         """See `Backend.setup`."""
         began = time.monotonic()
         progress("planning the proof")
         structure = structure_of(circuit)
-        options = _planned(structure, commit_inputs).options
-        if chunk_bits is not None:
-            if not 1 <= chunk_bits <= MAX_K:
-                raise InputError(f"chunks have between 2^1 and 2^{MAX_K} numbers, not 2^{chunk_bits}")
-            options = replace(options, chunk_bits=chunk_bits)
+        options = _planned(structure, choices).options
+        if choices.chunk_bits is not None:
+            if not 1 <= choices.chunk_bits <= MAX_K:
+                raise InputError(f"chunks have between 2^1 and 2^{MAX_K} numbers, not 2^{choices.chunk_bits}")
+            options = replace(options, chunk_bits=choices.chunk_bits)
         made = self._make_key(circuit, structure, options, find_srs, progress)
         return replace(made, seconds=time.monotonic() - began)
 
@@ -204,7 +215,7 @@ class SumcheckProver:
         return self._plan
 
 
-def _planned(structure: Structure, commit_inputs: bool = False) -> Plan:
+def _planned(structure: Structure, choices: Choices = DEFAULT_CHOICES) -> Plan:
     """The plan of a proof of one input by the best options.
 
     Raises
@@ -212,7 +223,7 @@ def _planned(structure: Structure, commit_inputs: bool = False) -> Plan:
     UnsupportedError
         If the circuit is too large.
     """
-    options = choose_options(structure, commit_inputs)
+    options = choose_options(structure, choices.commit_inputs, choices.target == "evm")
     if options.chunk_bits > MAX_K:
         raise UnsupportedError(
             f"the circuit would take an SRS of 2^{options.chunk_bits} points, and the largest has 2^{MAX_K}: "

@@ -98,7 +98,7 @@ def cost_of(circuit: Circuit, plan: Plan) -> Cost:
 
 def counts_of(circuit: Circuit, plan: Plan) -> Counts:
     """Count what the prover works on."""
-    groups = product_groups(plan)
+    groups = product_groups(plan.system, plan.tree)
     cells = [sum(1 << polynomial.bits for polynomial in layout.polynomials) for layout in plan.layouts]
     parameters, advice = cells[0], sum(cells[1:])
     return Counts(
@@ -114,7 +114,7 @@ def counts_of(circuit: Circuit, plan: Plan) -> Counts:
 
 def proof_bytes(plan: Plan) -> int:
     """The length of the messages, which depends on nothing but the plan."""
-    tree, chunk_bits, groups = plan.tree, plan.options.chunk_bits, product_groups(plan)
+    tree, chunk_bits, groups = plan.tree, plan.options.chunk_bits, product_groups(plan.system, plan.tree)
     points = plan.advice.chunks + plan.fraction_chunks + (chunk_bits - 1) + 2
     cap = 3 * tree.cap_bits + 3
     levels = sum(2 * (tree.cap_bits + level) + 4 for level in range(tree.height))

@@ -16,6 +16,7 @@ from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.file import load, save
 from circuits.tensor import IntArray
+from prover.backend import Choices
 from prover.progress import silent
 from prover.sumcheck.backend import SumcheckBackend
 from verifier.srs import SrsStore
@@ -56,7 +57,7 @@ def test_the_largest_of_many_cells_are_proved(k: int, tmp_path: Path) -> None:
     circuit = largest_only(plain, k)
     backend, store = SumcheckBackend(), SrsStore(tmp_path)
     x = np.random.default_rng(6).integers(-20, 21, (1, 1, 6))
-    key = backend.setup(circuit, store.generate, silent, commit_inputs=True).key
+    key = backend.setup(circuit, store.generate, silent, Choices(commit_inputs=True)).key
     proof = backend.load(circuit, key, store.find, silent).prove([x], silent).proof
     verdict = verify(proof, key)
     assert verdict.valid, verdict.reason

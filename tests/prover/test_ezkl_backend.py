@@ -12,7 +12,7 @@ from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Node, Port
 from circuits.errors import BoundError, CheckFailed, InputError, UnsupportedError
 from circuits.executor import execute
-from prover.backend import Backend
+from prover.backend import Backend, Choices
 from prover.ezkl import backend as ezkl_backend
 from prover.ezkl.backend import EzklBackend
 from prover.keys import KeyCache
@@ -182,7 +182,7 @@ def test_a_recipient_is_refused(proved: Proved, srs: Srs) -> None:
 
 def test_chunks_are_not_for_ezkl(proved: Proved, cache: KeyCache, srs: Srs) -> None:
     with pytest.raises(InputError, match="has no chunks"):
-        EzklBackend(cache).setup(proved.circuit, srs, silent, chunk_bits=8)
+        EzklBackend(cache).setup(proved.circuit, srs, silent, Choices(chunk_bits=8))
 
 
 def test_a_key_is_made_anew(proved: Proved, srs: Srs) -> None:

@@ -17,10 +17,9 @@ from circuits.errors import BoundError, FormatError, InputError
 from circuits.executor import execute
 from circuits.tensor import IntArray
 from prover import memory
-from prover.backend import Backend, Prover
+from prover.backend import Backend, Choices, Prover
 from prover.backends import DEFAULT, backend
 from prover.progress import silent
-from prover.sumcheck import backend as sumcheck_backend
 from prover.sumcheck.backend import SumcheckBackend
 from prover.sumcheck.cost import proof_bytes
 from tests.prover.circuits_to_prove import BUILDS, build
@@ -28,8 +27,10 @@ from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.recipient import ANYONE, show_address
 from verifier.srs import SrsStore, StoredSrs
+from verifier.sumcheck.key import decode_key
 from verifier.sumcheck.plan import make_plan
 from verifier.sumcheck.structure import structure_of
+from verifier.sumcheck.tuning import choose_options
 from verifier.verify import verify
 
 Srs = Callable[[int], StoredSrs]
@@ -106,7 +107,7 @@ def test_a_setup_is_reproducible_whatever_the_srs_file(circuit: Circuit, key: Ve
 
 
 def test_a_key_is_remade_with_its_own_choices(circuit: Circuit, key: VerifyingKey, srs: Srs) -> None:
-    other = SumcheckBackend().setup(circuit, srs, silent, chunk_bits=4).key
+    other = SumcheckBackend().setup(circuit, srs, silent, Choices(chunk_bits=4)).key
     assert other.digest != key.digest
     assert SumcheckBackend().remake(circuit, other, srs, silent).digest == other.digest
     proven = SumcheckBackend().load(circuit, other, srs, silent).prove(random_batch(circuit, 1), silent)
@@ -168,7 +169,7 @@ def test_a_small_srs_is_refused_and_what_fits_is_named(circuit: Circuit, tmp_pat
     store.generate(5)
     with pytest.raises(InputError, match=r"2\^8 points or more.*--chunk-bits 5 would do"):
         SumcheckBackend().setup(circuit, store.find, silent)
-    key = SumcheckBackend().setup(circuit, store.find, silent, chunk_bits=5).key
+    key = SumcheckBackend().setup(circuit, store.find, silent, Choices(chunk_bits=5)).key
     proven = SumcheckBackend().load(circuit, key, store.find, silent).prove(random_batch(circuit, 1), silent)
     assert verify(proven.proof, key).valid
 
@@ -188,7 +189,7 @@ def test_another_srs_than_the_keys_is_refused(circuit: Circuit, key: VerifyingKe
 @pytest.mark.parametrize("chunk_bits", [0, -1, 23, 99])
 def test_chunks_out_of_range_are_refused(chunk_bits: int, circuit: Circuit, srs: Srs) -> None:
     with pytest.raises(InputError, match="chunks have between"):
-        SumcheckBackend().setup(circuit, srs, silent, chunk_bits=chunk_bits)
+        SumcheckBackend().setup(circuit, srs, silent, Choices(chunk_bits=chunk_bits))
 
 
 def test_too_many_chunks_are_refused() -> None:
@@ -197,7 +198,7 @@ def test_too_many_chunks_are_refused() -> None:
     y = b.add("matmul", [x, b.constant(np.eye(1024, dtype=np.int64))])
     large = b.build([Port("y", y, 1.0, "int")], {})
     with pytest.raises(FormatError, match=r"524,288 chunks of 2\^1 numbers"):
-        SumcheckBackend().setup(large, lambda k: pytest.fail("too late"), silent, chunk_bits=1)
+        SumcheckBackend().setup(large, lambda k: pytest.fail("too late"), silent, Choices(chunk_bits=1))
 
 
 def test_memory_is_counted_before_it_is_taken(
@@ -232,7 +233,7 @@ def test_the_length_of_a_proof_is_known_before(name: str, srs: Srs) -> None:
 
 
 def test_the_length_of_a_batchs_proof_is_known_before(circuit: Circuit, prover: Prover) -> None:
-    options = sumcheck_backend.choose_options(structure_of(circuit))
+    options = choose_options(structure_of(circuit))
     for batch in (2, 9):
         proof = prover.prove(random_batch(circuit, batch), silent).proof
         plan = make_plan(structure_of(circuit), options, batch)
@@ -249,3 +250,13 @@ def test_digits_are_recognised_and_proved(name: str, digits: Path, srs: Srs) -> 
     proof = SumcheckBackend().load(circuit, key, srs, silent).prove([images[:8]], silent).proof
     assert verify(proof, key).valid
     assert np.argmax(np.reshape(proof.outputs, (8, -1)), axis=1).tolist() == labels[:8].tolist()
+
+
+def test_a_setup_for_a_chain_has_few_commitments(circuit: Circuit, srs: Srs) -> None:
+    """Each commitment costs a contract a multiplication in G1; larger chunks cost the prover little here."""
+    plans = []
+    for target in ("cpu", "evm"):
+        key = SumcheckBackend().setup(circuit, srs, silent, Choices(target)).key  # type: ignore[arg-type]
+        plan = decode_key(key).plan(1)
+        plans.append(plan.parameters.chunks + plan.advice.chunks + plan.options.chunk_bits)
+    assert plans[1] <= plans[0]

@@ -5,9 +5,8 @@ Prover and verifier make it on their own, and it fixes every message's length.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from circuits.errors import FormatError
 from verifier.scalars import powers
@@ -15,7 +14,6 @@ from verifier.sumcheck.fractions import Tree, tree_of
 from verifier.sumcheck.inputs import lay_out_inputs
 from verifier.sumcheck.layout import Layout, lay_out
 from verifier.sumcheck.lowering import Lowering, lower
-from verifier.sumcheck.multilinear import bits_of
 from verifier.sumcheck.products import Entangled, Group, grouped
 from verifier.sumcheck.reduction import Reduced, reduce
 from verifier.sumcheck.structure import Structure
@@ -184,9 +182,9 @@ def _entangled(lowering: Lowering) -> set[int]:
     return found
 
 
-def product_groups(plan: Plan) -> list[Group]:
+def product_groups(system: System, tree: Tree) -> list[Group]:
     """The groups of products that a proof will have, but for weights: those depend on challenges."""
-    return grouped(plan.system, _reduced_claims(plan.system, plan.tree).products)
+    return grouped(system, _reduced_claims(system, tree).products)
 
 
 def _reduced_claims(system: System, tree: Tree) -> Reduced:
@@ -208,55 +206,3 @@ _ANY = 0x9E3779B97F4A7C15F39CC0605CEDC835
 
 def _point_bits(system: System, tree: Tree) -> int:
     return max([tree.bits, *(padded_bits(system.shape(tensor)) for tensor in system.zeros)])
-
-
-def choose_options(structure: Structure, commit_inputs: bool = False) -> Options:
-    """The options that make a proof of one input cheapest on a CPU, by a count of cells."""
-
-    @cache
-    def cost(limb_bits: int, clamp_bits: int) -> int:
-        return _cost(structure, Options(_LEAST_CHUNK_BITS, limb_bits, clamp_bits, commit_inputs))
-
-    limb_bits = _descend(lambda bits: cost(bits, 0), _LIMB_BITS, 10)
-    tabled = _descend(lambda bits: cost(limb_bits, bits), _CLAMP_BITS, limb_bits)
-    clamp_bits = min(0, tabled, key=lambda bits: cost(limb_bits, bits))
-    if clamp_bits:
-        limb_bits = _descend(lambda bits: cost(bits, clamp_bits), _LIMB_BITS, limb_bits)
-    options = Options(_LEAST_CHUNK_BITS, limb_bits, clamp_bits, commit_inputs)
-    system = settled(structure, 1, options).system
-    advice, parameters = (_committed_cells(system, kind) for kind in (Advice, Parameter))
-    chunk_bits = max(
-        _LEAST_CHUNK_BITS, bits_of(advice) - _ADVICE_CHUNK_BITS, bits_of(parameters) - _KEY_CHUNK_BITS
-    )
-    return replace(options, chunk_bits=chunk_bits)
-
-
-def _descend(cost: Callable[[int], int], choices: range, start: int) -> int:
-    """The choice that is cheaper than its neighbours, from a start."""
-    best = min(max(start, choices[0]), choices[-1])
-    while True:
-        better = min((bits for bits in (best, best - 1, best + 1) if bits in choices), key=cost)
-        if better == best:
-            return best
-        best = better
-
-
-_LIMB_BITS, _CLAMP_BITS = range(4, 21), range(8, 23)
-_LEAST_CHUNK_BITS = 8
-_ADVICE_CHUNK_BITS = 8
-"""A proof has at most about 2^8 chunks of advice ..."""
-_KEY_CHUNK_BITS = 10
-"""... and a key at most about 2^10 chunks of parameters."""
-
-
-def _committed_cells(system: System, kind: type[Advice] | type[Parameter]) -> int:
-    return sum(1 << padded_bits(t.shape) for t in system.committed().values() if isinstance(t, kind))
-
-
-def _cost(structure: Structure, options: Options) -> int:
-    """A leaf of the tree, a committed cell and a product of three cells cost about the same."""
-    system = settled(structure, 1, options).system
-    tree = tree_of(system)
-    groups = grouped(system, _reduced_claims(system, tree).products)
-    products = sum(1 << group.variables for group in groups if group.weighted)
-    return tree.leaves + _committed_cells(system, Advice) + products

@@ -39,7 +39,7 @@ def steps(plan: Plan, srs_points: int) -> list[Step]:
     srs_points
         The number of powers of tau that the prover may know.
     """
-    tree, groups = plan.tree, product_groups(plan)
+    tree, groups = plan.tree, product_groups(plan.system, plan.tree)
     rows = sum(table.count for table in plan.system.tables)
     levels = range(tree.cap_bits, tree.bits)
     return [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from circuits.circuit import Circuit
 from circuits.errors import CheckFailed
 from circuits.file import load
+from prover.backend import Choices, Target
 from prover.backends import BACKENDS, DEFAULT, backend
 from prover.progress import Display
 from verifier.key import VerifyingKey
@@ -27,7 +29,14 @@ from verinfer.srs_choice import INSECURE, finder
     type=int,
     metavar="L",
     help="Commit to chunks of 2^L numbers, with an SRS of 2^L points: a larger L takes longer to prove and "
-    "makes shorter proofs. Default: what proves fastest.",
+    "makes shorter proofs. Default: what is best for the target.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(get_args(Target)),
+    default="cpu",
+    show_default=True,
+    help="Where proofs are to be cheap: to be made on a CPU, or to be checked by a contract (evm).",
 )
 @click.option(
     "--commit-inputs",
@@ -50,6 +59,7 @@ def command(
     name: str,
     srs: Path | None,
     chunk_bits: int | None,
+    target: Target,
     commit_inputs: bool,
     threads: int | None,
     output: Path | None,
@@ -64,7 +74,7 @@ def command(
     destination(output, circuit, srs)
     loaded, prover = load(circuit), backend(name, threads)
     with Display(err) as progress:
-        done = prover.setup(loaded, finder(srs), progress, chunk_bits, commit_inputs)
+        done = prover.setup(loaded, finder(srs), progress, Choices(target, chunk_bits, commit_inputs))
     done.key.save(output)
     if done.key.insecure_srs:
         err.print(INSECURE)

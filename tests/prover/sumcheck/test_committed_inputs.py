@@ -34,9 +34,10 @@ from verifier.input_commitment import InputCommitment
 from verifier.msm import multi_scalar_multiply
 from verifier.sumcheck.argument import Instance
 from verifier.sumcheck.messages import decode_points
-from verifier.sumcheck.plan import Options, choose_options, make_plan
+from verifier.sumcheck.plan import Options, make_plan
 from verifier.sumcheck.structure import structure_of
 from verifier.sumcheck.system import CommittedInput
+from verifier.sumcheck.tuning import choose_options
 
 HALF = pow(2, -1, SCALAR_FIELD)
 

@@ -20,9 +20,10 @@ from tests.circuits.random_circuits import circuits
 from tests.prover.circuits_to_prove import BUILDS, Build, binary, build, unary
 from tests.prover.sumcheck.corner_circuits import CORNERS, FARTHEST, corner
 from tests.prover.sumcheck.trials import COMMITTED, SMALL, TABLED, random_inputs, set_up
-from verifier.sumcheck.plan import Options, choose_options, make_plan
+from verifier.sumcheck.plan import Options, make_plan
 from verifier.sumcheck.relations import RELATIONS
 from verifier.sumcheck.structure import structure_of
+from verifier.sumcheck.tuning import choose_options
 
 NAMES = [*BUILDS, *CORNERS]
 SETTINGS = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))

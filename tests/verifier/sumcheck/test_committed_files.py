@@ -12,6 +12,7 @@ from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Port
 from circuits.errors import BoundError, FormatError, InputError
 from circuits.tensor import IntArray
+from prover.backend import Choices
 from prover.progress import silent
 from prover.sumcheck.backend import SumcheckBackend
 from tests.verifier.sumcheck.second_verifier import Refused, verify_files
@@ -43,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SrsStore:
 
 @pytest.fixture(scope="module")
 def key(circuit: Circuit, store: SrsStore) -> VerifyingKey:
-    return SumcheckBackend().setup(circuit, store.generate, silent, commit_inputs=True).key
+    return SumcheckBackend().setup(circuit, store.generate, silent, Choices(commit_inputs=True)).key
 
 
 @pytest.fixture(scope="module")
