@@ -7,7 +7,9 @@ import platform
 import statistics
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from circuits.executor import execute
 from circuits.tensor import IntArray
 from prover.backend import Backend, FindSrs
 from prover.backends import backend
-from prover.progress import Progress
+from prover.progress import Progress, silent
 from verifier.srs import SrsStore, StoredSrs
 from verifier.verify import verify
 
@@ -63,6 +65,13 @@ def measure(job: Job, name: str, runs: int, threads: int | None, progress: Progr
         return row | _measured(job, prover, runs, progress)
     except InputError as error:
         return row | {"refused": str(error)}
+
+
+def measure_apart(job: Job, name: str, runs: int, threads: int | None, progress: Progress) -> dict[str, Any]:
+    """`measure` in a process of its own, which has nothing in memory but this circuit and this backend."""
+    progress(f"measuring {name} on {job.label}")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, job, name, runs, threads, silent).result()
 
 
 def _measured(job: Job, prover: Backend, runs: int, progress: Progress) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from circuits.data import load_inputs
 from circuits.file import load
 from prover.backends import BACKENDS
 from prover.progress import Display
-from verinfer.bench import Job, machine, measure, random_inputs
+from verinfer.bench import Job, machine, measure_apart, random_inputs
 from verinfer.bench_plot import plot
 from verinfer.console import destination, emit, err, json_option, shown, threads_option
 from verinfer.example_data import digits
@@ -74,7 +74,9 @@ def command(
     jobs = list(_jobs(circuits, inputs))
     with Display(err) as progress:
         rows = [
-            measure(job, name, runs, threads, progress) for job in jobs for name in names or tuple(BACKENDS)
+            measure_apart(job, name, runs, threads, progress)
+            for job in jobs
+            for name in names or tuple(BACKENDS)
         ]
     result = {"machine": machine() | {"threads": threads}, "runs": runs, "rows": rows}
     if output is not None:
