@@ -170,7 +170,7 @@ class SumcheckProver:
     ) -> None:
         self._circuit, self._key, self._device = circuit, key, device
         self._structure, self._options = structure, options
-        self._plan = make_plan(structure, options, 1)
+        self._settle(make_plan(structure, options, 1))
         values = _parameters(circuit, self._plan)
         self._parameters = [polynomial_cells(p, values) for p in self._plan.parameters.polynomials]
 
@@ -185,7 +185,7 @@ class SumcheckProver:
                 "one after another, or set up without --commit-inputs"
             )
         plan = self._plan_for(inputs[0].shape[0])
-        require(cost_of(self._circuit, plan).prove_bytes, "this proof")
+        require(self._needed_bytes, "this proof")
         progress("running the circuit")
         witness = Witness(self._circuit, plan, inputs)
         cells, outputs = (
@@ -211,8 +211,12 @@ class SumcheckProver:
 
     def _plan_for(self, batch: int) -> Plan:
         if batch != self._plan.batch:
-            self._plan = make_plan(self._structure, self._options, batch)
+            self._settle(make_plan(self._structure, self._options, batch))
         return self._plan
+
+    def _settle(self, plan: Plan) -> None:
+        """Prove by this plan from now on; what follows from it is found once for all proofs."""
+        self._plan, self._needed_bytes = plan, cost_of(self._circuit, plan).prove_bytes
 
 
 def _planned(structure: Structure, choices: Choices = DEFAULT_CHOICES) -> Plan:
