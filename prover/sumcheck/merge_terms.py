@@ -58,9 +58,8 @@ def _cut_term(vectors: FactorVectors, variables: int, cuts: Sequence[Cut]) -> Te
     rows = 1 << (variables - summed)
     sums = device.beside([_sums_behind(device, cut) for cut in cuts], rows)
     befores = device.beside([before for cut in cuts for before in cut.befores], rows)
-    term = Term(variables, [sums, befores], device.product_sum([sums, befores]), summed)
 
-    def expand(point: Point) -> Term:
+    def expand(term: Term, point: Point) -> Term:
         bound = iter(device.scalars(term.factors[1]))
         values, weights = [], []
         for cut in cuts:
@@ -72,8 +71,7 @@ def _cut_term(vectors: FactorVectors, variables: int, cuts: Sequence[Cut]) -> Te
         columns = [device.beside(each, 1 << summed) for each in (values, weights)]
         return Term(summed, columns, term.sum)
 
-    term.expand = expand
-    return term
+    return Term(variables, [sums, befores], device.product_sum([sums, befores]), summed, expand)
 
 
 def _sums_behind(device: Device, cut: Cut) -> Vector:

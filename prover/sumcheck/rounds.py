@@ -36,14 +36,14 @@ class Term:
     summed
         The number of last variables over which the sum was already taken.
     expand
-        Given the values of the other variables, the term in the last ones; None if another term's has it.
+        Given the bound term and the point in the other variables, the term in the last ones.
     """
 
     variables: int
     factors: list[Vector]
     sum: int
     summed: int = 0
-    expand: Callable[[Point], Term] | None = None
+    expand: Callable[[Term, Point], Term] | None = None
     coefficient: int = 1
     polynomial: list[int] = field(default_factory=list)
     """The coefficients of this round's polynomial."""
@@ -63,7 +63,7 @@ def prove_rounds(
     point: list[int] = []
     for k in range(rounds):
         remaining = rounds - k
-        active = [grown for term in active if (grown := _grown(term, remaining, point, rounds)) is not None]
+        active = [_grown(term, remaining, point, rounds) for term in active]
         coefficients = [0] * (degree + 1)
         for term in active:
             if term.variables < remaining:
@@ -81,13 +81,11 @@ def prove_rounds(
     return tuple(point), active
 
 
-def _grown(term: Term, remaining: int, point: Sequence[int], rounds: int) -> Term | None:
+def _grown(term: Term, remaining: int, point: Sequence[int], rounds: int) -> Term:
     """The term, or the one that takes its place when its factors have no variable left."""
-    if not term.summed or remaining > term.summed:
+    if term.expand is None or remaining > term.summed:
         return term
-    if term.expand is None:
-        return None
-    grown = term.expand(tuple(point[rounds - term.variables :]))
+    grown = term.expand(term, tuple(point[rounds - term.variables :]))
     grown.coefficient = term.coefficient
     return grown
 

@@ -16,7 +16,7 @@ from circuits.circuit import Circuit
 from circuits.errors import CheckFailed
 from circuits.executor import execute
 from circuits.ops.narrowing import half_of
-from circuits.tensor import IntArray
+from circuits.tensor import IntArray, Shape
 from prover.sumcheck.images import image, product_image
 from prover.sumcheck.inputs import padded_cells
 from verifier.sumcheck.fractions import Tree
@@ -24,6 +24,7 @@ from verifier.sumcheck.plan import Plan
 from verifier.sumcheck.system import (
     Advice,
     CommittedInput,
+    Linear,
     PairTable,
     Parameter,
     Product,
@@ -71,16 +72,19 @@ class Witness:
         if isinstance(tensor, Advice):
             name, *arguments = tensor.role
             return ROLES[str(name)](self, tensor, *arguments)
+        if len(tensor.terms) == 1 and tensor.terms[0].coefficient == 1 and not tensor.constant:
+            return self._image(tensor.terms[0], tensor.shape)  # as narrow as it is
         total = np.full(tensor.shape, tensor.constant, dtype=np.int64)
         for term in tensor.terms:
-            if isinstance(term, Product):
-                part = product_image(term, self.value(term.left), self.value(term.right)).reshape(
-                    tensor.shape
-                )
-            else:
-                part = image(term.map, self.value(term.source))
-            total += part if term.coefficient == 1 else term.coefficient * part.astype(np.int64)
+            part = self._image(term, tensor.shape)
+            total += part if term.coefficient == 1 else np.multiply(part, term.coefficient, dtype=np.int64)
         return total
+
+    def _image(self, term: Linear | Product, shape: Shape) -> IntArray:
+        """A term without its coefficient."""
+        if isinstance(term, Linear):
+            return image(term.map, self.value(term.source))
+        return product_image(term, self.value(term.left), self.value(term.right)).reshape(shape)
 
     def _quotient(self, node: int) -> IntArray:
         """What a rescale clamps."""
@@ -103,7 +107,7 @@ class Witness:
 
     def limb(self, advice: Advice, tensor: int, shift: int, bits: int) -> IntArray:
         """Some bits of a tensor's cells."""
-        limb: IntArray = (self.value(tensor) >> shift) & ((1 << bits) - 1)
+        limb: IntArray = (_wide(self.value(tensor)) >> shift) & ((1 << bits) - 1)
         return limb
 
     def excess_low(self, advice: Advice, node: int) -> IntArray:
@@ -167,6 +171,11 @@ ROLES: Mapping[str, Callable[..., IntArray]] = {
         Witness.positive,
     )
 }
+
+
+def _wide(x: IntArray) -> IntArray:
+    """Cells that may be masked with any number of 64 bits; a cheat's are unbounded already."""
+    return x if x.dtype == object else x.astype(np.int64, copy=False)
 
 
 class LookupRows:
