@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Protocol
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, eq_vector, shifted_overlap, window_sum
+from verifier.sumcheck.multilinear import Point, eq_vector, shifted_overlap, window_sum, window_values
 from verifier.sumcheck.weights import Extend, Factor, Shape, Weights, eq_factor, joined, ones
 
 
@@ -209,22 +209,29 @@ class Window:
 
     def pull(self, weights: Weights) -> Weights:
         key = ("window", self.count, self.kernel, self.stride, self.dilation, self.before)
-        # a window far too wide for anybody must not be written out before it is refused
         size = self.source[self.axis]
-        return _scattered(weights, self.axis, 2, size, lambda: self._index, key, self._extend(weights))
-
-    def _extend(self, weights: Weights) -> Extend | None:
-        """The extension of the pulled factor, where the weights on the two axes are factors of their own."""
         own = {factor.axes: factor for factor in weights.proper_factors}
         outer, inner = own.get((self.axis,)), own.get((self.axis + 1,))
         if outer is None or inner is None:
-            return None
+            # a window far too wide for anybody must not be written out before it is refused
+            return _scattered(weights, self.axis, 2, size, lambda: self._index, key)
+        others = [_past(factor, self.axis, 2) for factor in weights.factors if factor not in (outer, inner)]
+        return Weights(weights.coefficient, (*others, self._separable(outer, inner, key)))
+
+    def _separable(self, outer: Factor, inner: Factor, key: tuple[object, ...]) -> Factor:
+        """The pulled factor, where the weights on the two axes are factors of their own."""
+        size = self.source[self.axis]
+
+        def compute() -> list[int]:
+            return window_values(outer.values, inner.values, size, self.stride, self.dilation, self.before)
 
         def extend(points: Sequence[Point]) -> int:
-            cells = eq_vector(points[0], self.source[self.axis])
+            cells = eq_vector(points[0], size)
             return window_sum(outer.values, inner.values, cells, self.stride, self.dilation, self.before)
 
-        return extend
+        axes, sizes = ((self.axis,), (size,)) if size > 1 else ((), ())
+        whole = (*key, sizes, (outer.key, outer.sizes), (inner.key, inner.sizes))
+        return Factor(axes, sizes, whole, compute, (outer, inner), extend if axes else None)
 
 
 def _scattered(

@@ -134,6 +134,28 @@ def window_sum(
     return total % SCALAR_FIELD
 
 
+def window_values(
+    outer: Sequence[int], inner: Sequence[int], size: int, stride: int, dilation: int, before: int
+) -> list[int]:
+    """For t < size the sum of outer[p] * inner[q] where p * stride + q * dilation - before = t."""
+    backward = together(inner[::-1])  # p grows where q falls
+    values = []
+    for t in range(size):
+        pairs = []
+        for q in reversed(range(len(inner))):
+            p, rest = divmod(t + before - q * dilation, stride)
+            if rest == 0 and 0 <= p < len(outer):
+                pairs.append((outer[p], backward[len(inner) - 1 - q]))
+        values.append(inner_product([a for a, _ in pairs], [b for _, b in pairs]))
+    return values
+
+
+@recordable
+def together(elements: Sequence[int]) -> Sequence[int]:
+    """The elements themselves. A machine brings them side by side, for whoever reads them more than once."""
+    return elements
+
+
 @recordable
 def outer_product(a: Sequence[int], b: Sequence[int]) -> list[int]:
     """a[i] * b[j], i slowest."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import inner_product
+from verifier.sumcheck.multilinear import inner_product, together
 from verifier.sumcheck.system import Committed, Product, Public, PublicChoice, System
 from verifier.sumcheck.weights import Weights, joined
 
@@ -105,8 +105,8 @@ def weighted_sum(weights: Weights, values: Sequence[int]) -> int:
     sums = list(values)
     for factor in reversed(proper):
         # The last axes first: what is left is a row-major tensor of the axes before.
-        size = len(factor.values)
-        sums = [inner_product(factor.values, sums[i : i + size]) for i in range(0, len(sums), size)]
+        values = together(factor.values)
+        sums = [inner_product(values, sums[i : i + len(values)]) for i in range(0, len(sums), len(values))]
     return weights.scale * sums[0] % SCALAR_FIELD
 
 

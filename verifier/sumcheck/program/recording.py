@@ -132,7 +132,7 @@ class Recording:
     def _inner_product(self, a: Sequence[int | Symbol], b: Sequence[int | Symbol]) -> int | Symbol:
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != 0 and y != 0]
         runs = sorted(filter(None, (self._strided([pair[side] for pair in pairs]) for side in (0, 1))))
-        if len(pairs) > 1 and len(runs) == 2 and runs[0][0] == 1:
+        if len(pairs) >= _LEAST_DOT and len(runs) == 2 and runs[0][0] == 1:
             (_, a), (stride, b) = runs
             [value] = self._yield("DOT", (a, b), (len(pairs), stride), 1)
             return value
@@ -140,6 +140,12 @@ class Recording:
         for x, y in pairs:
             total = total + x * y
         return total
+
+    def _together(self, elements: Sequence[int | Symbol]) -> Sequence[Any]:
+        if len(elements) < _LEAST_DOT or not all(isinstance(element, Symbol) for element in elements):
+            return elements
+        run = self._run([element for element in elements if isinstance(element, Symbol)])
+        return [self._symbol(Ref(run.operation, run.offset + i)) for i in range(len(elements))]
 
     def _outer_product(self, a: Sequence[int | Symbol], b: Sequence[int | Symbol]) -> list[Any]:
         left, right = self._side_by_side(a), self._side_by_side(b)
@@ -278,5 +284,7 @@ class Recording:
         return Symbol(self, ref.operation * _WORDS + ref.offset)
 
 
+_LEAST_DOT = 5
+"""From how many products on they are cheaper side by side than as terms of a sum."""
 _WORDS = 1 << 20
 """More than any operation yields."""
