@@ -292,9 +292,10 @@ contract MachineEndTest is MachineTest {
 
     function test_refusesUnknownInstructions() public {
         uint256[] memory words = _words(1, 20);
-        for (uint8 opcode = 0x17; opcode < 0x20; ++opcode) {
+        for (uint256 opcode = 0x17; opcode <= 0xff; ++opcode) {
             vm.expectRevert(abi.encodeWithSelector(Machine.UnknownInstruction.selector, opcode));
-            harness.run(abi.encodePacked(opcode, CLOSE), words);
+            // forge-lint: disable-next-line(unsafe-typecast)
+            harness.run(abi.encodePacked(uint8(opcode), CLOSE), words);
         }
     }
 

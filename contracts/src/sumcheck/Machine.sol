@@ -9,12 +9,16 @@ import {Rounds} from "./Rounds.sol";
 import {Transcript} from "./Transcript.sol";
 import {Vectors} from "./Vectors.sol";
 
-/// @notice Executes a program's instructions. Each is an opcode, below 32 and one byte, and its operands; they stand
-/// back to back and are executed in this order. Each has a function, which takes the instruction's address and returns
-/// that of the next.
+/// @notice Executes a program's instructions. Each is an opcode of one byte and its operands; they stand back to back and
+/// are executed in this order. Each has a function, which takes the instruction's address and returns that of the next.
 /// @dev The program is trusted to be the one that its key stands for: it is what the model was registered with. So
-/// operands are not checked, and of an opcode 5 bits are looked at. What the machine does guarantee is that nothing is accepted by running off the code.
+/// operands are not checked. What the machine does guarantee is that an opcode without a meaning is refused, and that
+/// nothing is accepted by running off the code.
 library Machine {
+    /// @dev Byte k is where in the list of functions that of opcode k is, for opcodes 0x00 to 0x16. The first function,
+    /// at 0, is that of all others: they have a zero here, or, from 0x20 on, nothing, which the EVM takes for zero.
+    uint256 private constant PLACES = 0x020406080a0c0e10121416181a1c1e20222426282a2c2e_000000000000000000;
+
     error UnknownInstruction(uint256 opcode);
     error NothingOpened();
 
@@ -22,10 +26,11 @@ library Machine {
     /// the program comes to its END after an OPEN, and reverts where an instruction refuses the proof.
     function run(uint256 ip) internal view {
         begin();
+        uint256 places = PLACES; // on the stack, where it is cheaper
         for (;;) {
             function(uint256) view returns (uint256) instruction;
             assembly {
-                instruction := shr(240, mload(add(FUNCTIONS, and(shr(247, mload(ip)), 0x3e))))
+                instruction := shr(240, mload(add(FUNCTIONS, byte(byte(0, mload(ip)), places))))
             }
             ip = instruction(ip);
         }
@@ -34,6 +39,7 @@ library Machine {
     /// @notice Prepares what instructions rely on.
     function begin() internal pure {
         uint256 first = 0;
+        first = _append(first, _unknown);
         first = _append(first, _end); // 0x00
         first = _append(first, Transcript.absorbScalars);
         first = _append(first, Transcript.squeeze);
@@ -49,8 +55,8 @@ library Machine {
         first = _append(first, Vectors.gather); // 0x0c
         first = _append(first, Vectors.invert);
         first = _append(first, Vectors.requireZero);
-        first = _append(first, Multilinear.choose);
         uint256 second = 0;
+        second = _append(second, Multilinear.choose);
         second = _append(second, Opening.open); // 0x10
         second = _append(second, Arithmetic.mul5);
         second = _append(second, Transcript.absorbPoints);
@@ -58,12 +64,9 @@ library Machine {
         second = _append(second, Arithmetic.dotStrided); // 0x14
         second = _append(second, Arithmetic.sum2);
         second = _append(second, Arithmetic.sum3);
-        for (uint256 i = 0x17; i < 0x20; ++i) {
-            second = _append(second, _unknown);
-        }
         assembly {
             mstore(FUNCTIONS, first)
-            mstore(add(FUNCTIONS, 0x20), second)
+            mstore(add(FUNCTIONS, 0x20), shl(128, second))
             mstore(OPENED, 0)
             mstore(0x40, SCRATCH)
         }

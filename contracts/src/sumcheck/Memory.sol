@@ -6,7 +6,7 @@ pragma solidity ^0.8.24;
 //   words 0 to 10    scratch. Word 2, Solidity's free memory pointer, points at word 4 while a program runs, so that
 //                    what Solidity itself writes (a revert's data) goes there.
 //   word 11          whether the program has opened its commitments
-//   words 12 and 13  where each instruction's function is
+//   words 12 and 13  where the functions of the instructions are
 //   word 14          spare: programs may write it, and nothing reads it
 //   word 15          the state of the transcript
 //   from word 16 on  the program, the public values, the proof, and registers, each where the program's header says
@@ -17,7 +17,7 @@ uint256 constant SCRATCH = 0x80;
 /// @dev Address of the word that is 1 once commitments were opened.
 uint256 constant OPENED = 0x160;
 
-/// @dev Address of the functions of instructions 0 to 31, two bytes each.
+/// @dev Address of the functions, two bytes each: first of unknown instructions, then of instruction 0, 1, and so on.
 uint256 constant FUNCTIONS = 0x180;
 
 /// @dev Address of the transcript's state.

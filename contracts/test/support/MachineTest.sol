@@ -38,7 +38,7 @@ contract MachineHarness {
         for (uint256 ip = CODE; ip < CODE + code.length;) {
             function(uint256) view returns (uint256) instruction;
             assembly {
-                instruction := shr(240, mload(add(FUNCTIONS, shl(1, byte(0, mload(ip))))))
+                instruction := shr(240, mload(add(FUNCTIONS, shl(1, add(1, byte(0, mload(ip)))))))
             }
             ip = instruction(ip);
         }
