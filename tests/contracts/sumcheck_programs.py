@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from eth_hash.auto import keccak
 from py_ecc.optimized_bn128.optimized_curve import G1, G2, multiply, normalize
 
 from tests.contracts.sumcheck_machine import (
@@ -18,6 +19,7 @@ from tests.contracts.sumcheck_machine import (
     PROGRAM,
     SPARE,
     VERSION,
+    Committed,
     Machine,
     ProgramError,
     Rejected,
@@ -76,6 +78,8 @@ class Source:
     value_count: int
     proof_count: int
     tau: G2Point
+    inputs: int = 0
+    """How many of the public words are those of committed inputs."""
     srs_id: bytes = bytes(range(32))
     part_hashes: tuple[bytes, ...] = ()
 
@@ -102,7 +106,8 @@ class Source:
         fields = (VERSION, parts, self.values, self.value_count, self.proof, self.proof_count)
         head = MAGIC + b"".join(value.to_bytes(2, "big") for value in fields)
         start = 32 + len(body)
-        head += start.to_bytes(4, "big") + (start + len(self.code)).to_bytes(4, "big") + bytes(4)
+        head += start.to_bytes(4, "big") + (start + len(self.code)).to_bytes(4, "big")
+        head += self.inputs.to_bytes(2, "big") + bytes(2)
         return head + body + self.code
 
 
@@ -113,7 +118,18 @@ class Case:
     source: Source
     program: bytes
     ports: list[list[int]]
+    """The values of each port; those of outputs alone, if inputs are committed."""
     proof: list[int]
+    points: list[int] = field(default_factory=list)
+    """The words of the committed inputs' points."""
+
+    @property
+    def committed(self) -> Committed | None:
+        """What names the committed inputs."""
+        if not self.points:
+            return None
+        data = b"".join(word.to_bytes(32, "big") for word in self.points)
+        return Committed(int.from_bytes(keccak(TAG + ROOT + keccak(data)), "big"), self.points)
 
 
 class Writer:
@@ -125,7 +141,7 @@ class Writer:
         self.next_word = source.proof
         self.next_register = source.registers
         constants = range(source.first_constant, source.first_constant + len(source.constants))
-        self.vectors = [constants, range(source.values, source.values + source.value_count)]
+        self.vectors = [constants, range(source.values + source.inputs, source.values + source.value_count)]
         self.written: set[int] = set()
         self.code = b""
 
@@ -277,15 +293,20 @@ class Writer:
     def _choose(self) -> None:
         n = self._rng.randrange(3, 8)
         point = self._read(n)
-        self._emit("CHOOSE", self._new(), point, n, self.source.values)
+        self._emit("CHOOSE", self._new(), point, n, self.source.values + self.source.inputs)
 
 
 NAMES = [name for name in OPCODES if name not in ("END", "ZERO", "OPEN")]
 TAU = 0x1234567
 CONTEXT = (3, 4, 5)
+TAG = bytes.fromhex("772ed556872e90691e8cf92f45f78460720adeced86510ac3689fd511949ea2f")
+ROOT = bytes(range(100, 132))
+"""The root of the tree of committed inputs, whatever they are."""
 
 
-def random_case(rng: random.Random, names: Sequence[str], pairs: int = 0, parts: int = 1) -> Case:
+def random_case(
+    rng: random.Random, names: Sequence[str], pairs: int = 0, parts: int = 1, committed: int = 0
+) -> Case:
     """A program with an instruction of each name, in this order, that is accepted.
 
     Parameters
@@ -293,36 +314,44 @@ def random_case(rng: random.Random, names: Sequence[str], pairs: int = 0, parts:
     names
         Names of instructions.
     pairs
-        Points that are opened.
+        Points of the proof that are opened.
     parts
         Accounts that the program takes.
+    committed
+        Points that the inputs are committed by; if there are none, inputs are public values.
     """
     ports = [[rng.randrange(8)], [rng.randrange(256) for _ in range(3)], [0, R - 1, R - 128]]
+    if committed:
+        ports = ports[-1:]
     constants = [0, 1, R - 1, *(rng.randrange(R) for _ in range(20))]
     filler = (parts - 1) * PART_BYTES // 32
     source = Source(
         constants + [rng.randrange(R) for _ in range(filler)],
         b"",
         values=PROGRAM + 2400 + filler,
-        value_count=7,
+        value_count=2 * committed + sum(map(len, ports)),
         proof_count=0,
         tau=g2(TAU),
+        inputs=2 * committed,
         part_hashes=(bytes(32),) * (parts - 1),
     )
     source.proof_count = 6 * 15 + 2 + 2 * pairs + 16 * len(names)
     writer = Writer(rng, source)
     for name in names:
         writer.write(name)
-    points = [rng.randrange(R) for _ in range(pairs)]
+    points = [rng.randrange(R) for _ in range(committed + pairs)]
+    opened = [word for p in points for word in words_of(g1(p))]
     scalars = [rng.choice(sorted(writer.written) or [source.first_constant]) for _ in points]
-    first = source.registers - 2 - 2 * pairs
+    places = [source.values + 2 * k for k in range(committed)]
+    places += [source.registers - 2 - 2 * k for k in range(pairs, 0, -1)]
     proof = [rng.randrange(R) for _ in range(source.proof_count - 2 - 2 * pairs)]
-    proof += [word for p in points for word in words_of(g1(p))]
+    proof += opened[2 * committed :]
+    case = Case(source, b"", ports, proof, opened[: 2 * committed])
 
     # The first execution tells the registers and the witness.
     executed = replace(source, code=writer.code + instruction("END"))
-    machine = Machine(executed.assemble(), (), ports, [*proof, 0, 0])
-    machine.begin(CONTEXT, (), ports)
+    machine = Machine(executed.assemble(), case.points, ports, [*proof, 0, 0])
+    machine.begin(CONTEXT, [case.committed.digest] if case.committed else (), ports)
     try:
         machine.execute()
     except Rejected as rejection:
@@ -339,13 +368,13 @@ def random_case(rng: random.Random, names: Sequence[str], pairs: int = 0, parts:
     for i, index in enumerate(expected):
         check += instruction("SUM", scratch, 2, 0, index, one, constant + i, one)
         check += instruction("ZERO", scratch)
-    operands = [word for k, s in enumerate(scalars) for word in (first + 2 * k, s)]
-    end = instruction("OPEN", pairs, *operands, source.registers - 2) + instruction("END")
+    operands = [word for pair in zip(places, scalars, strict=True) for word in pair]
+    end = instruction("OPEN", len(points), *operands, source.registers - 2) + instruction("END")
     source.code = writer.code + check + end
     program = source.assemble()
     if len(program) > 32 * (source.values - PROGRAM):
         raise ProgramError("the program is longer than planned")
-    return Case(source, program, ports, proof)
+    return replace(case, program=program, proof=proof)
 
 
 Alter = Callable[[random.Random, Case], Case]
@@ -370,5 +399,15 @@ def alter_constant(rng: random.Random, case: Case) -> Case:
 def alter_values(rng: random.Random, case: Case) -> Case:
     """Change a public value."""
     ports = [list(port) for port in case.ports]
-    ports[1][rng.randrange(3)] ^= 1
+    if case.committed:
+        ports[-1][rng.randrange(3)] = rng.randrange(128)
+    else:
+        ports[1][rng.randrange(3)] ^= 1
     return replace(case, ports=ports)
+
+
+def alter_points(rng: random.Random, case: Case) -> Case:
+    """Put another point in the place of one that the inputs are committed by."""
+    k = 2 * rng.randrange(len(case.points) // 2)
+    other = words_of(g1(rng.randrange(R)))
+    return replace(case, points=[*case.points[:k], *other, *case.points[k + 2 :]])

@@ -5,8 +5,8 @@ import {CodeStore} from "../libraries/CodeStore.sol";
 import {PROGRAM} from "./Memory.sol";
 
 /// @notice The first word of a program: magic "VERINFpg" | version u16 = 1 | parts u16 | values u16 | value_count u16 |
-/// proof u16 | proof_count u16 | code u32 | length u32 | 4 bytes zero. After it come the code hashes of parts 1, 2, ...,
-/// the id of the SRS, [tau]_2, constants, and the code.
+/// proof u16 | proof_count u16 | code u32 | length u32 | inputs u16 | 2 bytes zero. After it come the code hashes of parts
+/// 1, 2, ..., the id of the SRS, [tau]_2, constants, and the code.
 type Program is uint256;
 
 using ProgramLibrary for Program global;
@@ -33,7 +33,7 @@ library ProgramLibrary {
         uint256 size = program.length();
         bool fits = count != 0 && size > (count - 1) * CodeStore.MAX_BYTES && size <= count * CodeStore.MAX_BYTES
             && program.values() >= PROGRAM + size && program.code() < PROGRAM + size;
-        if (!fits || uint32(word) != 0) revert ProgramMalformed();
+        if (!fits || uint16(word) != 0) revert ProgramMalformed();
     }
 
     /// @notice Loads the whole program to its place in memory.
@@ -89,6 +89,12 @@ library ProgramLibrary {
     /// @notice Number of bytes.
     function length(Program self) internal pure returns (uint256) {
         return uint32(Program.unwrap(self) >> 32);
+    }
+
+    /// @notice Number of the public values that are words of commitments to inputs, two for each: the first ones. 0 if the
+    /// inputs themselves are public values.
+    function inputs(Program self) internal pure returns (uint256) {
+        return uint16(Program.unwrap(self) >> 16);
     }
 
     /// @notice Address of the SRS's id, once the program is loaded.
