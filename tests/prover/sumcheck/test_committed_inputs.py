@@ -143,6 +143,13 @@ class TestStatements:
                 assert not claimed(Forger(trial, instance=changed))
         assert not trial.checked(proof, named(trial, root=bytes(32)))
 
+    def test_the_root_is_the_word_of_whoever_names_it(self) -> None:
+        """No argument reads it: a prover may name any, and only `verinfer input check` can tell."""
+        trial = trial_of(doubling((-9, 9)))
+        other = named(trial, root=bytes(32))
+        assert claimed(Forger(trial, instance=other))
+        assert other.committed != trial.committed
+
     def test_swapped_ports_and_exchanged_chunks(self) -> None:
         trial = trial_of(doubling((-9, 9), (-9, 9)))
         points = points_of(trial)

@@ -8,6 +8,7 @@ proof for one of its own. A prover that merely becomes faster changes none.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from circuits.circuit import Circuit, Port
 from prover.sumcheck.argument import prove
 from prover.sumcheck.commitments import commit
 from prover.sumcheck.cpu import CpuDevice
+from prover.sumcheck.inputs import commit_inputs
 from prover.sumcheck.witness import Witness
 from tests.prover.circuits_to_prove import ONES
 from tests.prover.sumcheck.test_operations import circuit_called
 from tests.prover.sumcheck.trials import SMALL, TABLED, random_inputs, statement
+from verifier.circuit_header import parse_header
 from verifier.halo2_srs import read_monomial_points
 from verifier.srs import StoredSrs
 from verifier.sumcheck.plan import Options, make_plan
@@ -90,9 +93,15 @@ GOLDEN = {
         1,
         SMALL,
     ),
+    "a7d5d35e0b49583fc8fefe5262e5a52e086b6271529fe5df2228956974d5324e": (
+        "convolutions",
+        1,
+        Options(8, 8, 0, commit_inputs=True),
+    ),
     "132e931dba989cd92eb85c8d156bb0a8ec9aac93de020f522ed026b66fd1a7fd": ("a layer", 1, Options(1, 4, 0)),
 }
-"""For keccak256 of the key's commitments and the argument: the circuit, the batch, the options."""
+"""For keccak256 of the key's commitments, those of committed inputs and the argument: the circuit, the batch,
+the options."""
 
 
 @pytest.mark.parametrize(("digest", "name", "batch", "options"), [(key, *of) for key, of in GOLDEN.items()])
@@ -110,5 +119,9 @@ def test_a_proof_stays_the_same(
 
     points, cells = commit(device, plan.parameters, options.chunk_bits, constant)
     witness = Witness(circuit, plan, inputs)
-    proof = prove(device, plan, statement(inputs, witness.outputs, CONTEXT), witness, cells)
+    claimed = statement(inputs, witness.outputs, CONTEXT)
+    if options.commit_inputs:
+        committed = commit_inputs(device, parse_header(circuit.header), options.chunk_bits, inputs)
+        claimed, points = replace(claimed, inputs=[], committed=committed), points + committed.encode()
+    proof = prove(device, plan, claimed, witness, cells)
     assert keccak(points + proof).hex() == digest
