@@ -29,7 +29,7 @@ from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.srs import StoredSrs
 from verifier.sumcheck.program import compile_program
-from verinfer.chain import find_model, registration, verify_on_chain
+from verinfer.chain import check, find_model, registration, verify_on_chain
 from verinfer.cli import cli
 from verinfer.demo import forgeries
 
@@ -338,6 +338,29 @@ def test_a_verifier_without_the_tier(commands: Commands, tiny: Sumcheck) -> None
     verifier, _ = InferenceVerifier.deploy(tiny.chain, tiny.deployment.registry, [])
     arguments = ("verify", "tiny.proof", "--key", "tiny.vk", *tiny.where[:3], verifier.address)
     assert "no tier for sumcheck proofs" in commands.refused(*arguments, folder=tiny.folder, **ROOM)
+
+
+def test_committed_inputs(commands: Commands, tiny: Sumcheck) -> None:
+    folder = tiny.folder
+    commands.json("setup", "tiny.circuit", "--commit-inputs", "-o", "committed.vk", folder=folder, **ROOM)
+    made = ("tiny.circuit", "tiny.json", "--key", "committed.vk", "-o", "committed.proof")
+    commands.json("prove", *made, folder=folder, **ROOM)
+    salt = ("tiny.circuit", *tiny.where, "-o", "committed.salt")
+    commands.json("contract", "commit", *salt, folder=folder, environment=KEY, **ROOM)
+    registering = ("tiny.circuit", *tiny.where, "--key", "committed.vk", "--salt", "committed.salt")
+    registered = commands.json("contract", "register", *registering, folder=folder, environment=KEY, **ROOM)
+    verifying = ("committed.proof", "--key", "committed.vk", *tiny.where)
+    found = commands.json("verify", *verifying, folder=folder, **ROOM)
+    assert found["valid"] and found["model_id"] == registered["model_id"]
+    assert found["call"]["inputCommitment"] == found["input_commitment"]
+    proof = Proof.load(folder / "committed.proof")
+    assert proof.committed is not None
+    model_id = int(registered["model_id"], 16)
+    key = VerifyingKey.load(folder / "committed.vk")
+    other = replace(proof, committed=replace(proof.committed, root=bytes(32)))
+    model = tiny.deployment.verifier.registry.model(model_id)
+    assert check(tiny.deployment.verifier, model, proof, key)["valid"]
+    assert not check(tiny.deployment.verifier, model, other, key)["valid"]
 
 
 def test_inputs_that_are_too_many_for_a_chain() -> None:
