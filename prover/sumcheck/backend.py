@@ -26,6 +26,7 @@ from prover.backend import (
     key_of,
     sample_by_sample,
 )
+from prover.collection import uncollected
 from prover.memory import forget_peak, peak_rss_bytes, require
 from prover.progress import Progress
 from prover.sumcheck.argument import prove
@@ -174,6 +175,7 @@ class SumcheckProver:
         values = _parameters(circuit, self._plan)
         self._parameters = [polynomial_cells(p, values) for p in self._plan.parameters.polynomials]
 
+    @uncollected()
     def prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes = ANYONE) -> Proven:
         """See `Prover.prove`."""
         began = time.monotonic()
