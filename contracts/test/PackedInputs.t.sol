@@ -85,6 +85,32 @@ contract PackedInputsTest is Test {
         this.embedPacked(header, packed);
     }
 
+    /// @dev Whatever the width and the place: at least one element is beyond the bound on either side, next to elements
+    /// that are at its edges.
+    function testFuzz_refusesOutOfBoundsOfEachWidth(uint256 seed, uint8 widthLog, uint8 size, uint256 index) public {
+        uint256 bits = 8 << widthLog % 4;
+        int256 most = int256(1 << (bits - 1)) - 1;
+        // The bound leaves a value on either side, and takes all bits.
+        int64 lo = int64(-1 - most + 1 + int256(seed % 5));
+        int64 hi = int64(most - 1 - int256((seed >> 8) % 5));
+        uint256 count = 1 + uint256(size) % 150;
+        index %= count;
+        bytes memory header = Headers.vectors(uint32(count), lo, hi, 1, 0, 1);
+        bytes memory packed;
+        for (uint256 i = 0; i < count; ++i) {
+            packed = bytes.concat(packed, _pack((seed >> (i % 200)) % 2 == 0 ? lo : hi, bits / 8));
+        }
+        this.embedPacked(header, packed);
+        int256[4] memory beyond = [int256(lo) - 1, int256(hi) + 1, -1 - most, most];
+        int256 value = beyond[(seed >> 16) % 4];
+        bytes memory word = _pack(value, bits / 8);
+        for (uint256 i = 0; i < word.length; ++i) {
+            packed[index * word.length + i] = word[i];
+        }
+        vm.expectRevert(abi.encodeWithSelector(Bounds.ValueOutOfBounds.selector, index, value, lo, hi));
+        this.embedPacked(header, packed);
+    }
+
     function _pack(int256 value, uint256 width) private pure returns (bytes memory packed) {
         packed = new bytes(width);
         for (uint256 i = 0; i < width; ++i) {
