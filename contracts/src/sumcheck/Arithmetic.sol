@@ -187,16 +187,47 @@ library Arithmetic {
         }
     }
 
-    /// @notice DOT.
+    /// @notice DOT. Eight terms at a time, four, and then one.
     function dot(uint256 ip) internal pure returns (uint256 next) {
         assembly {
             let r := R
             let x := mload(ip)
             let a := and(shr(211, x), OPERAND)
             let b := and(shr(195, x), OPERAND)
+            let size := and(shr(179, x), OPERAND)
+            let end := add(a, size)
             let total := 0
-            let n := and(shr(184, x), 0xffff)
-            for {} gt(n, 3) { n := sub(n, 4) } {
+            for { let most := sub(end, and(size, 0xff)) } lt(a, most) {} {
+                total := mod(
+                    add(
+                        add(
+                            add(
+                                add(total, mulmod(mload(a), mload(b), r)),
+                                mulmod(mload(add(a, 0x20)), mload(add(b, 0x20)), r)
+                            ),
+                            mulmod(mload(add(a, 0x40)), mload(add(b, 0x40)), r)
+                        ),
+                        mulmod(mload(add(a, 0x60)), mload(add(b, 0x60)), r)
+                    ),
+                    r
+                )
+                total := mod(
+                    add(
+                        add(
+                            add(
+                                add(total, mulmod(mload(add(a, 0x80)), mload(add(b, 0x80)), r)),
+                                mulmod(mload(add(a, 0xa0)), mload(add(b, 0xa0)), r)
+                            ),
+                            mulmod(mload(add(a, 0xc0)), mload(add(b, 0xc0)), r)
+                        ),
+                        mulmod(mload(add(a, 0xe0)), mload(add(b, 0xe0)), r)
+                    ),
+                    r
+                )
+                a := add(a, 0x100)
+                b := add(b, 0x100)
+            }
+            if and(size, 0x80) {
                 total := mod(
                     add(
                         add(
@@ -213,7 +244,7 @@ library Arithmetic {
                 a := add(a, 0x80)
                 b := add(b, 0x80)
             }
-            for {} n { n := sub(n, 1) } {
+            for {} lt(a, end) {} {
                 total := addmod(total, mulmod(mload(a), mload(b), r), r)
                 a := add(a, 0x20)
                 b := add(b, 0x20)
@@ -223,16 +254,34 @@ library Arithmetic {
         }
     }
 
-    /// @notice DOT_STRIDED.
+    /// @notice DOT_STRIDED. Four terms at a time, and then one.
     function dotStrided(uint256 ip) internal pure returns (uint256 next) {
         assembly {
             let r := R
             let x := mload(ip)
             let a := and(shr(211, x), OPERAND)
             let b := and(shr(195, x), OPERAND)
+            let size := and(shr(179, x), OPERAND)
             let stride := and(shr(163, x), OPERAND)
+            let end := add(a, size)
             let total := 0
-            for { let end := add(a, and(shr(179, x), OPERAND)) } lt(a, end) { a := add(a, 0x20) } {
+            for { let most := sub(end, and(size, 0x7f)) } lt(a, most) { a := add(a, 0x80) } {
+                let c := add(b, stride)
+                let d := add(c, stride)
+                let e := add(d, stride)
+                total := mod(
+                    add(
+                        add(
+                            add(add(total, mulmod(mload(a), mload(b), r)), mulmod(mload(add(a, 0x20)), mload(c), r)),
+                            mulmod(mload(add(a, 0x40)), mload(d), r)
+                        ),
+                        mulmod(mload(add(a, 0x60)), mload(e), r)
+                    ),
+                    r
+                )
+                b := add(e, stride)
+            }
+            for {} lt(a, end) { a := add(a, 0x20) } {
                 total := addmod(total, mulmod(mload(a), mload(b), r), r)
                 b := add(b, stride)
             }

@@ -19,6 +19,9 @@ import {OPERAND, SCRATCH} from "./Memory.sol";
 ///   MASS    0x0a   dst, a, n u8, count u32                   sum_{i < count} eq(a, i)
 ///   CHOOSE  0x0f   dst, point, n u8, index                   eq(point, w(index)), where w(index) must be below 2^n
 library Multilinear {
+    /// @dev 2 R + 1.
+    uint256 private constant TWO_R_AND_1 = 0x60c89ce5c263405370a08b6d0302b0ba5067d090f372e12287c3eb27e0000003;
+
     error IndexBeyondCube(uint256 index, uint256 variables);
 
     /// @notice EQ, as a tree whose nodes are eq of the first coordinates: a node's four children, two coordinates on, are
@@ -85,7 +88,23 @@ library Multilinear {
                     i := sub(i, 0x20)
                     one(i, nodes, above)
                 }
-                for {} gt(i, add(first, 0x7f)) {} {
+                for { let least := add(first, 0xff) } gt(i, least) {} {
+                    i := sub(i, 0x100)
+                    // Two parents at a time, the second first.
+                    let parents := add(above, shr(2, i))
+                    let to := add(nodes, i)
+                    let parent := mload(add(parents, 0x20))
+                    mstore(add(to, 0x80), mulmod(parent, mload(SCRATCH), R))
+                    mstore(add(to, 0xa0), mulmod(parent, mload(add(SCRATCH, 0x20)), R))
+                    mstore(add(to, 0xc0), mulmod(parent, mload(add(SCRATCH, 0x40)), R))
+                    mstore(add(to, 0xe0), mulmod(parent, mload(add(SCRATCH, 0x60)), R))
+                    parent := mload(parents)
+                    mstore(to, mulmod(parent, mload(SCRATCH), R))
+                    mstore(add(to, 0x20), mulmod(parent, mload(add(SCRATCH, 0x20)), R))
+                    mstore(add(to, 0x40), mulmod(parent, mload(add(SCRATCH, 0x40)), R))
+                    mstore(add(to, 0x60), mulmod(parent, mload(add(SCRATCH, 0x60)), R))
+                }
+                if gt(i, add(first, 0x7f)) {
                     i := sub(i, 0x80)
                     let parent := mload(add(above, shr(2, i)))
                     let to := add(nodes, i)
@@ -172,11 +191,23 @@ library Multilinear {
                     a := add(a, 0x20)
                 }
             }
-            for {} lt(a, end) { a := add(a, 0x20) } {
+            if and(sub(end, a), 0x20) {
                 let u := mload(a)
                 let v := mload(add(a, offset))
                 let one := mulmod(u, v, r)
-                below := mulmod(below, sub(add(add(one, one), add(add(r, r), 1)), add(u, v)), r)
+                below := mulmod(below, sub(add(add(one, one), TWO_R_AND_1), add(u, v)), r)
+                a := add(a, 0x20)
+            }
+            for {} lt(a, end) { a := add(a, 0x40) } {
+                let u := mload(a)
+                let b := add(a, offset)
+                let v := mload(b)
+                let one := mulmod(u, v, r)
+                below := mulmod(below, sub(add(add(one, one), TWO_R_AND_1), add(u, v)), r)
+                u := mload(add(a, 0x20))
+                v := mload(add(b, 0x20))
+                one := mulmod(u, v, r)
+                below := mulmod(below, sub(add(add(one, one), TWO_R_AND_1), add(u, v)), r)
             }
             mstore(and(shr(227, x), OPERAND), mod(below, r))
         }

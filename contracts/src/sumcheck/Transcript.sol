@@ -39,15 +39,34 @@ library Transcript {
         }
     }
 
-    /// @notice ABSORB.
+    /// @notice ABSORB. Of four words or more, four at a time are compared, the last four once more where they overlap others.
     function absorbScalars(uint256 ip) internal pure returns (uint256) {
         (uint256 first, uint256 count) = _operands(ip);
         bool canonical = true;
         assembly {
+            let word := first
             let end := add(first, shl(5, count))
-            for { let word := first } lt(word, end) { word := add(word, 0x20) } {
-                canonical := and(canonical, lt(mload(word), R))
+            if gt(count, 3) {
+                let last := sub(end, 0x80)
+                for {} lt(word, last) { word := add(word, 0x80) } {
+                    canonical := and(
+                        and(canonical, lt(mload(word), R)),
+                        and(
+                            and(lt(mload(add(word, 0x20)), R), lt(mload(add(word, 0x40)), R)),
+                            lt(mload(add(word, 0x60)), R)
+                        )
+                    )
+                }
+                canonical := and(
+                    and(canonical, lt(mload(last), R)),
+                    and(
+                        and(lt(mload(add(last, 0x20)), R), lt(mload(add(last, 0x40)), R)),
+                        lt(mload(add(last, 0x60)), R)
+                    )
+                )
+                word := end
             }
+            for {} lt(word, end) { word := add(word, 0x20) } { canonical := and(canonical, lt(mload(word), R)) }
         }
         if (!canonical) revert ScalarNotCanonical();
         absorb(first, count);

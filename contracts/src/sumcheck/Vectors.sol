@@ -14,7 +14,7 @@ library Vectors {
     error InverseOfZero();
     error NotZero(uint256 word);
 
-    /// @notice OUTER, row by row.
+    /// @notice OUTER, row by row, eight products at a time and then one.
     function outer(uint256 ip) internal pure returns (uint256 next) {
         assembly {
             let r := R
@@ -28,12 +28,16 @@ library Vectors {
                 let factor := mload(a)
                 let offset := sub(b, dst)
                 let rowEnd := add(dst, size)
-                for { let most := sub(rowEnd, and(size, 0x7f)) } lt(dst, most) { dst := add(dst, 0x80) } {
+                for { let most := sub(rowEnd, and(size, 0xff)) } lt(dst, most) { dst := add(dst, 0x100) } {
                     let from := add(dst, offset)
                     mstore(dst, mulmod(mload(from), factor, r))
                     mstore(add(dst, 0x20), mulmod(mload(add(from, 0x20)), factor, r))
                     mstore(add(dst, 0x40), mulmod(mload(add(from, 0x40)), factor, r))
                     mstore(add(dst, 0x60), mulmod(mload(add(from, 0x60)), factor, r))
+                    mstore(add(dst, 0x80), mulmod(mload(add(from, 0x80)), factor, r))
+                    mstore(add(dst, 0xa0), mulmod(mload(add(from, 0xa0)), factor, r))
+                    mstore(add(dst, 0xc0), mulmod(mload(add(from, 0xc0)), factor, r))
+                    mstore(add(dst, 0xe0), mulmod(mload(add(from, 0xe0)), factor, r))
                 }
                 for {} lt(dst, rowEnd) { dst := add(dst, 0x20) } {
                     mstore(dst, mulmod(mload(add(dst, offset)), factor, r))
@@ -42,7 +46,7 @@ library Vectors {
         }
     }
 
-    /// @notice GATHER.
+    /// @notice GATHER. Eight words at a time, whose names one load reads, four, and then one.
     function gather(uint256 ip) internal pure returns (uint256 next) {
         assembly {
             let m := OPERAND
@@ -51,12 +55,25 @@ library Vectors {
             let size := and(shr(211, x), m)
             next := add(ip, 5)
             let end := add(dst, size)
-            for { let most := sub(end, and(size, 0x7f)) } lt(dst, most) { dst := add(dst, 0x80) } {
+            for { let most := sub(end, and(size, 0xff)) } lt(dst, most) { dst := add(dst, 0x100) } {
                 x := mload(next)
                 mstore(dst, mload(and(shr(235, x), m)))
                 mstore(add(dst, 0x20), mload(and(shr(219, x), m)))
                 mstore(add(dst, 0x40), mload(and(shr(203, x), m)))
                 mstore(add(dst, 0x60), mload(and(shr(187, x), m)))
+                mstore(add(dst, 0x80), mload(and(shr(171, x), m)))
+                mstore(add(dst, 0xa0), mload(and(shr(155, x), m)))
+                mstore(add(dst, 0xc0), mload(and(shr(139, x), m)))
+                mstore(add(dst, 0xe0), mload(and(shr(123, x), m)))
+                next := add(next, 16)
+            }
+            if and(size, 0x80) {
+                x := mload(next)
+                mstore(dst, mload(and(shr(235, x), m)))
+                mstore(add(dst, 0x20), mload(and(shr(219, x), m)))
+                mstore(add(dst, 0x40), mload(and(shr(203, x), m)))
+                mstore(add(dst, 0x60), mload(and(shr(187, x), m)))
+                dst := add(dst, 0x80)
                 next := add(next, 8)
             }
             for {} lt(dst, end) { dst := add(dst, 0x20) } {
