@@ -8,6 +8,9 @@ BIN := .venv/bin
 SETUP := .venv/.installed node_modules/.package-lock.json
 NATIVE := CMakeLists.txt $(wildcard circuits/kernels/* prover/kernels/*)
 
+# The attacks on proofs again, each proof of one sample judged by the contract and its machine as well.
+JUDGED = VERINFER_TEST_JUDGES=machine,contract $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 # The pins hold in the isolated environment that builds the native code, too (newer pips read the second name).
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
@@ -25,10 +28,12 @@ demo: $(SETUP) ## the main job on a real model: compile, prove, verify here and 
 .PHONY: test
 test: $(SETUP) ## the tests that every change must pass
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(JUDGED) tests/prover/sumcheck/test_argument_attacks.py tests/prover/sumcheck/test_relation_attacks.py
 
 .PHONY: test-long
 test-long: $(SETUP) ## the tests that take minutes each
 	$(BIN)/python -m pytest -m long
+	$(JUDGED) tests/prover/sumcheck
 
 .PHONY: fuzz
 fuzz: $(SETUP) ## search at random for inputs that break an invariant

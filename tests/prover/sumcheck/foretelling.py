@@ -44,7 +44,10 @@ def challenges_of(trial: Trial, proof: bytes, instance: Instance | None = None) 
 
 @contextmanager
 def foretold(challenges: Sequence[int]) -> Iterator[None]:
-    """A world in which the challenges are these, whatever is said."""
+    """A world in which the challenges are these, whatever is said.
+
+    Programs draw their challenges themselves: no judge lives in this world.
+    """
 
     class Oracle(Transcript):
         def __init__(self) -> None:
@@ -54,7 +57,8 @@ def foretold(challenges: Sequence[int]) -> Iterator[None]:
         def challenge(self) -> int:
             return next(self.left)
 
-    with patch("verifier.sumcheck.argument.Transcript", Oracle), known_tau():
+    alone = patch("tests.prover.sumcheck.trials.JUDGES", [])
+    with patch("verifier.sumcheck.argument.Transcript", Oracle), known_tau(), alone:
         yield
 
 

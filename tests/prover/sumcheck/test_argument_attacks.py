@@ -11,7 +11,7 @@ from prover.sumcheck.commitments import commit
 from tests.prover.circuits_to_prove import build
 from tests.prover.sumcheck.cheating import CheatingWitness, violated
 from tests.prover.sumcheck.forging import Forger
-from tests.prover.sumcheck.trials import Trial, random_inputs, set_up, statement
+from tests.prover.sumcheck.trials import Trial, random_inputs, samples, set_up, statement
 from verifier.bn254 import G1_GENERATOR, SCALAR_FIELD, decode_g1, encode_g1
 from verifier.msm import multi_scalar_multiply
 from verifier.sumcheck.argument import Instance
@@ -25,7 +25,7 @@ NAMES = ["a layer", "rescale with a clamp", "max_pool behind a rescale", "top_k"
 def trial(request: pytest.FixtureRequest) -> Trial:
     """Circuits that between them have everything: parameters, several chunks, small slots, all tables."""
     circuit = build(request.param)
-    return set_up(circuit, random_inputs(circuit, 2, seed=4))
+    return set_up(circuit, random_inputs(circuit, samples(), seed=4))
 
 
 def attack(trial: Trial, instance: Instance | None = None, witness: Any = None, **steps: Any) -> bool:
@@ -177,7 +177,7 @@ class TestWeights:
     @pytest.mark.parametrize("opened", ["the key's", "the cheat's"])
     def test_weights_exchanged(self, name: str, opened: str) -> None:
         circuit = build(name)
-        inputs = [x // 20 for x in random_inputs(circuit, 2, seed=4)]
+        inputs = [x // 20 for x in random_inputs(circuit, samples(), seed=4)]
         trial = set_up(circuit, inputs)
         for node, values in circuit.constants.items():
             if values.size == 1:
@@ -200,7 +200,7 @@ class TestWeights:
     def test_chunks_of_the_key_exchanged(self) -> None:
         """A proof does not verify under a key whose commitments stand in another order."""
         circuit = build("table")
-        trial = set_up(circuit, random_inputs(circuit, 2, seed=4))
+        trial = set_up(circuit, random_inputs(circuit, samples(), seed=4))
         proof = trial.prove()
         assert trial.checked(proof)
         assert not trial.checked(proof, parameters=trial.parameters[::-1])

@@ -15,7 +15,16 @@ from tests.prover.sumcheck.corner_circuits import corner
 from tests.prover.sumcheck.forging import Forger
 from tests.prover.sumcheck.test_argument_attacks import NAMES
 from tests.prover.sumcheck.test_relation_attacks import trial_of
-from tests.prover.sumcheck.trials import CONTEXT, SMALL, TABLED, Trial, random_inputs, set_up, statement
+from tests.prover.sumcheck.trials import (
+    CONTEXT,
+    SMALL,
+    TABLED,
+    Trial,
+    random_inputs,
+    samples,
+    set_up,
+    statement,
+)
 from verifier.bn254 import BASE_FIELD, SCALAR_FIELD, decode_g1, encode_g1
 from verifier.development_srs import development_head
 from verifier.srs_head import SrsHead
@@ -28,7 +37,7 @@ from verifier.sumcheck.plan import Options
 def trial(request: pytest.FixtureRequest) -> Trial:
     """Circuits that between them have everything."""
     circuit = build(request.param)
-    return set_up(circuit, random_inputs(circuit, 2, seed=4))
+    return set_up(circuit, random_inputs(circuit, samples(), seed=4))
 
 
 def claimed(trial: Trial, instance: Instance) -> bool:

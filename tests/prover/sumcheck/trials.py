@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import numpy as np
@@ -28,9 +28,11 @@ from verifier.bn254 import G1_GENERATOR, SCALAR_FIELD, G1Point, encode_g1
 from verifier.circuit_header import parse_header
 from verifier.development_srs import TAU, development_head
 from verifier.input_commitment import InputCommitment
+from verifier.key import VerifyingKey
 from verifier.msm import MultiplesTable, Sum, multi_scalar_multiply
 from verifier.sumcheck import argument
 from verifier.sumcheck.argument import Instance
+from verifier.sumcheck.key import encode_sections
 from verifier.sumcheck.messages import decode_points
 from verifier.sumcheck.plan import Options, Plan, make_plan
 from verifier.sumcheck.structure import structure_of
@@ -41,7 +43,8 @@ COMMITTED = Options(chunk_bits=4, limb_bits=5, clamp_bits=0, commit_inputs=True)
 """Inputs that are committed, in many chunks, with several limbs."""
 TABLED = Options(chunk_bits=6, limb_bits=8, clamp_bits=14)
 """Clamps by table."""
-CONTEXT = bytes(range(128))
+CONTEXT = bytes(range(96)) + bytes(12) + bytes(range(20))
+"""Four words, the last of which is an address."""
 
 
 class TrapdoorDevice(PythonDevice):
@@ -86,6 +89,23 @@ class Trial:
         claimed = statement(self.inputs, outputs, self.context)
         return replace(claimed, inputs=[], committed=self.committed) if self.committed else claimed
 
+    def key(self) -> VerifyingKey:
+        """The key as a file has it."""
+        circuit = self.circuit
+        points = b"".join(bytes(64) if point is None else encode_g1(point) for point in self.parameters)
+        return VerifyingKey(
+            backend="sumcheck",
+            circuit_id=circuit.circuit_id,
+            header=circuit.header,
+            ops_root=circuit.ops_root,
+            weights_root=circuit.weights_root,
+            scales_hash=circuit.scales_hash,
+            scales=tuple(port.scale for port in (*circuit.inputs, *circuit.outputs)),
+            srs=development_head(),
+            insecure_srs=True,
+            sections=encode_sections(structure_of(circuit), self.plan.options, points),
+        )
+
     def prove(self) -> bytes:
         """An honest proof."""
         return prove(self.device, self.plan, self.instance, self.witness, self.cells)
@@ -101,8 +121,28 @@ class Trial:
         return holds(proof, self.plan, self.instance, self.parameters)
 
 
+class Judge(Protocol):
+    """Another verifier: whether a proof holds, or None if it cannot be asked for such a statement."""
+
+    def __call__(
+        self, proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum]
+    ) -> bool | None: ...
+
+
+JUDGES: list[Judge] = []
+"""Who must agree with the verifier on every proof. `judges` has them, `conftest` registers them."""
+
+
 def holds(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum]) -> bool:
-    """Whether the verifier accepts."""
+    """Whether the verifier accepts. All judges must say the same."""
+    verdict = _accepted(proof, plan, instance, parameters)
+    for judge in JUDGES:
+        said = judge(proof, plan, instance, parameters)
+        assert said in (verdict, None), f"{judge} says {said}: {proof.hex()}"
+    return verdict
+
+
+def _accepted(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum]) -> bool:
     try:
         argument.verify(proof, plan, instance, parameters, development_head())
     except (CheckFailed, FormatError):
@@ -110,14 +150,19 @@ def holds(proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum
     return True
 
 
+def samples() -> int:
+    """How many samples the attacks prove at once: two, but one where judges sit, who know no batches."""
+    return 1 if JUDGES else 2
+
+
 @contextmanager
 def known_tau() -> Iterator[None]:
     """Pairing checks are made in G1."""
-    with patch("verifier.sumcheck.messages.pairing_product_is_one", _equal_in_g1):
+    with patch("verifier.sumcheck.messages.pairing_product_is_one", equal_in_g1):
         yield
 
 
-def _equal_in_g1(pairs: Sequence[tuple[G1Point | None, Any]]) -> bool:
+def equal_in_g1(pairs: Sequence[tuple[G1Point | None, Any]]) -> bool:
     """C + tau * (-V) = 0."""
     (combined, _), (negated, _) = pairs
     return multi_scalar_multiply([1, TAU], [combined, negated]) is None
