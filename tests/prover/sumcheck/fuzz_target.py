@@ -17,10 +17,9 @@ from eth_hash.auto import keccak
 
 from circuits.errors import VerinferError
 from tests.prover.sumcheck.test_mutated_proofs import trials
-from verifier.development_srs import development_head
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
-from verifier.sumcheck.key import decode_options, encode_sections
+from verifier.sumcheck.key import decode_options
 from verifier.sumcheck.plan import make_plan
 from verifier.sumcheck.structure import Structure, structure_of
 
@@ -80,22 +79,9 @@ def one_input(data: bytes) -> None:
 def seeds() -> list[bytes]:
     """A valid input for each target."""
     trial, _ = trials()
-    circuit, structure = trial.circuit, structure_of(trial.circuit)
-    points = bytes(64 * trial.plan.parameters.chunks)
-    key = VerifyingKey(
-        "sumcheck",
-        circuit.circuit_id,
-        circuit.header,
-        circuit.ops_root,
-        circuit.weights_root,
-        circuit.scales_hash,
-        tuple(port.scale for port in (*circuit.inputs, *circuit.outputs)),
-        development_head(),
-        True,
-        encode_sections(structure, trial.plan.options, points),
-    )
+    key, structure = trial.key(), structure_of(trial.circuit)
     values = (tuple(int(v) for v in x.reshape(-1)) for x in (trial.inputs[0], trial.witness.outputs[0]))
-    proof = Proof("sumcheck", circuit.circuit_id, key.digest, True, *values, {"argument": valid_argument()})
+    proof = Proof("sumcheck", key.circuit_id, key.digest, True, *values, {"argument": valid_argument()})
     files = (proof.encode()[:-DIGEST_BYTES], key.encode()[:-DIGEST_BYTES])
     options = key.sections["options"]
     contents = (*files, options + structure.encode(), valid_argument())
