@@ -27,7 +27,15 @@ from functools import cached_property
 
 from verifier.bn254 import SCALAR_FIELD
 from verifier.sumcheck.dialogue import Dialogue
-from verifier.sumcheck.multilinear import Point, bits_of, eq_point, eq_slots, slot_counts
+from verifier.sumcheck.multilinear import (
+    Point,
+    bits_of,
+    eq_point,
+    eq_slots,
+    index_extension,
+    outer_product,
+    slot_counts,
+)
 from verifier.sumcheck.system import ClampTable, PairTable, System
 from verifier.sumcheck.weights import Shape, Weights, at_point, padded_bits
 
@@ -183,13 +191,16 @@ def leaf_equations(
     def claim(tensor: int, weights: Weights) -> None:
         claims.setdefault(tensor, []).append(weights)
 
-    for slot, place in zip(tree.slots, leaf_places(tree, leaf.point), strict=True):
+    places = leaf_places(tree, leaf.point)
+    first_columns = outer_product([minus_powers[1]], places)
+    for slot, place, first in zip(tree.slots, places, first_columns, strict=True):
         weights = at_point(slot.shape, leaf.point)
         number = slot.number if slot.is_table else system.lookups[slot.number].table
         numbered[number, slot.shape] = numbered.get((number, slot.shape), 0) + place
         if not slot.is_table:
-            for power, column in enumerate(system.lookups[slot.number].columns, 1):
-                claim(column, weights.scaled(minus_powers[power] * place))
+            columns = system.lookups[slot.number].columns
+            for column, coefficient in zip(columns, (first, minus_powers[2] * place), strict=False):
+                claim(column, weights.scaled(coefficient))
             continue
         tables += place
         claim(system.multiplicities[slot.number], weights.scaled(-mix * place))
@@ -224,29 +235,3 @@ def clamp_extension(point: Sequence[int], table: ClampTable) -> int:
     total = table.first * (mass_b - mass_a) + index_b - index_a
     total += (table.lo or 0) * mass_a + (table.hi or 0) * (mass_c - mass_b)
     return total % SCALAR_FIELD
-
-
-def index_extension(point: Sequence[int], count: int) -> tuple[int, int]:
-    """sum_{i < count} eq(point, i), and sum_{i < count} i * eq(point, i), in a step for each variable.
-
-    The indices below `count` are, for each bit that is 1 in `count`, those that agree with it before that bit
-    and have 0 there; the bits behind are free, and add z_j * 2^j each on average.
-    """
-    n = len(point)
-    free = [0]
-    for j, z in enumerate(reversed(point)):
-        free.append((free[-1] + (z << j)) % SCALAR_FIELD)
-    if count >> n:
-        return 1, free[n]
-    mass = index = 0
-    prefix, base = 1, 0
-    for j in reversed(range(n)):
-        z = point[n - 1 - j]
-        if count >> j & 1:
-            block = prefix * (1 - z) % SCALAR_FIELD
-            mass += block
-            index += block * (base + free[j])
-            prefix, base = prefix * z % SCALAR_FIELD, base + (1 << j)
-        else:
-            prefix = prefix * (1 - z) % SCALAR_FIELD
-    return mass % SCALAR_FIELD, index % SCALAR_FIELD

@@ -17,7 +17,15 @@ from functools import cached_property
 from typing import Protocol
 
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, eq_vector, shifted_overlap, window_sum, window_values
+from verifier.sumcheck.multilinear import (
+    Point,
+    eq_before,
+    eq_vector,
+    index_extension,
+    shifted_overlap,
+    window_sum,
+    window_values,
+)
 from verifier.sumcheck.weights import Extend, Factor, Shape, Weights, eq_factor, joined, ones
 
 
@@ -136,7 +144,18 @@ class SumBehind:
         size = self.source[self.axis]
         if size == 1:
             return weights.scaled(0)
-        return _replace(weights, [self.axis], (self.axis,), (size,), ("behind",), _prefix_sums)
+        extend = self._extend(weights, size)
+        return _replace(weights, [self.axis], (self.axis,), (size,), ("behind",), _prefix_sums, extend)
+
+    def _extend(self, weights: Weights, size: int) -> Extend | None:
+        """The extension of the pulled factor, where the weights along the axis are eq, or all 1."""
+        [own] = [factor for factor in weights.proper_factors if self.axis in factor.axes]
+        point = own.point
+        if point is not None:
+            return lambda points: eq_before(point, points[0], size)
+        if own.key == "ones" and len(own.axes) == 1:
+            return lambda points: index_extension(points[0], size)[1]
+        return None
 
 
 def _prefix_sums(values: list[int], inner: int) -> list[int]:

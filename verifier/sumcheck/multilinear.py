@@ -201,3 +201,56 @@ def eq_mass(point: Sequence[int], count: int) -> int:
         else:
             prefix = prefix * (1 - z) % SCALAR_FIELD
     return total % SCALAR_FIELD
+
+
+def index_extension(point: Sequence[int], count: int) -> tuple[int, int]:
+    """sum_{i < count} eq(point, i), and sum_{i < count} i * eq(point, i), in a step for each variable.
+
+    The indices below `count` are, for each bit that is 1 in `count`, those that agree with it before that bit
+    and have 0 there; the bits behind are free, and add z_j * 2^j each on average.
+    """
+    n = len(point)
+    free = [0]
+    for j, z in enumerate(reversed(point)):
+        free.append((free[-1] + (z << j)) % SCALAR_FIELD)
+    if count >> n:
+        return 1, free[n]
+    mass = index = 0
+    prefix, base = 1, 0
+    for j in reversed(range(n)):
+        z = point[n - 1 - j]
+        if count >> j & 1:
+            block = prefix * (1 - z) % SCALAR_FIELD
+            mass += block
+            index += block * (base + free[j])
+            prefix, base = prefix * z % SCALAR_FIELD, base + (1 << j)
+        else:
+            prefix = prefix * (1 - z) % SCALAR_FIELD
+    return mass % SCALAR_FIELD, index % SCALAR_FIELD
+
+
+def eq_before(a: Sequence[int], b: Sequence[int], count: int) -> int:
+    """sum over i < j < `count` of eq(a, i) * eq(b, j), in a step for each variable.
+
+    From the most significant bit on, four sums over the prefixes of i and j: i is as j, or less, and j is
+    below the prefix of `count`, or at it.
+    """
+    variables = len(a)
+    whole = count >> variables
+    same_below, same_at, less_below, less_at = (1, 0, 0, 0) if whole else (0, 1, 0, 0)
+    for k, (x, y) in enumerate(zip(a, b, strict=True)):
+        one = x * y % SCALAR_FIELD
+        rises, zero = (y - one) % SCALAR_FIELD, (1 - x - y + one) % SCALAR_FIELD
+        less_below += same_below * rises
+        same_below = same_below * (zero + one) % SCALAR_FIELD
+        if count >> (variables - 1 - k) & 1 and not whole:
+            less_below += less_at * (1 - y)
+            same_below += same_at * zero
+            less_at = (less_at * y + same_at * rises) % SCALAR_FIELD
+            same_at = same_at * one % SCALAR_FIELD
+        else:
+            less_at = less_at * (1 - y) % SCALAR_FIELD
+            same_at = same_at * zero % SCALAR_FIELD
+        less_below %= SCALAR_FIELD
+        same_below %= SCALAR_FIELD
+    return less_below

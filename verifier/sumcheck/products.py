@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from circuits.errors import CheckFailed
 from verifier.bn254 import SCALAR_FIELD
-from verifier.sumcheck.multilinear import Point, bits_of, eq_vector
+from verifier.sumcheck.multilinear import Point, bits_of, eq_vector, outer_product
 from verifier.sumcheck.reduction import Claims, ProductClaim
 from verifier.sumcheck.system import Labels, Product, System
 from verifier.sumcheck.weights import Factor, Weights, eq_factor
@@ -125,11 +125,12 @@ class Group:
     def operand_claims(self, side: str, point: Point, coefficient: int) -> Claims:
         """What the extension of X', or Y', at a point claims of the products' factors, times a number."""
         claims: dict[int, list[Weights]] = {}
-        for at, instance in self._at(point):
+        prefixes = outer_product([coefficient], [at for at, _ in self._at(point)])
+        for at, instance in zip(prefixes, self.instances, strict=True):
             scale = instance.scale if side == "left" and not self.weighted else 1
             tensor = instance.product.left if side == "left" else instance.product.right
             weights = instance.operand_weights(side, point[self.index_bits :])
-            claims.setdefault(tensor, []).append(weights.scaled(coefficient * at * scale))
+            claims.setdefault(tensor, []).append(weights.scaled(at * scale))
         return claims
 
     def _at(self, point: Point) -> list[tuple[int, Instance]]:

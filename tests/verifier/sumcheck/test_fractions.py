@@ -17,11 +17,10 @@ from verifier.bn254 import SCALAR_FIELD as R
 from verifier.sumcheck.fractions import (
     LeafClaims,
     clamp_extension,
-    index_extension,
     leaf_equations,
     tree_of,
 )
-from verifier.sumcheck.multilinear import bits_of, eq_vector
+from verifier.sumcheck.multilinear import bits_of, eq_vector, index_extension
 from verifier.sumcheck.system import ClampTable, PairTable, Public, RangeTable, System
 from verifier.sumcheck.weights import padded_bits
 

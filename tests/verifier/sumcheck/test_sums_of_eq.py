@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from verifier.bn254 import SCALAR_FIELD as R
 from verifier.sumcheck.multilinear import (
     bits_of,
+    eq_before,
     eq_index,
     eq_slots,
     eq_vector,
@@ -43,6 +44,15 @@ def test_overlap_of_stretches(seed: int, i: int, j: int, count: int) -> None:
     a, b = (drawn_point(rng, bits_of(start + count + 1)) for start in (i, j))
     pairs = zip(eq_vector(a)[i : i + count], eq_vector(b)[j : j + count], strict=True)
     assert shifted_overlap(a, i, b, j, count) == sum(x * y for x, y in pairs) % R
+
+
+@given(seeds, st.integers(1, 40))
+def test_one_index_before_another(seed: int, count: int) -> None:
+    rng = random.Random(seed)
+    a, b = (drawn_point(rng, bits_of(count)) for _ in range(2))
+    first, second = eq_vector(a, count), eq_vector(b, count)
+    expected = sum(first[i] * second[j] for j in range(count) for i in range(j))
+    assert eq_before(a, b, count) == expected % R
 
 
 @given(seeds, *[st.integers(1, 7)] * 3, st.integers(1, 3), st.integers(1, 3), st.integers(-2, 9))

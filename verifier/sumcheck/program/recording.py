@@ -149,7 +149,7 @@ class Recording:
 
     def _outer_product(self, a: Sequence[int | Symbol], b: Sequence[int | Symbol]) -> list[Any]:
         left, right = self._side_by_side(a), self._side_by_side(b)
-        if left is None or right is None or len(a) == 1 or len(b) == 1:
+        if left is None or right is None or len(a) * len(b) < _LEAST_OUTER:
             return [x * y for x in a for y in b]
         return list(self._yield("OUTER", (left, right), (len(a), len(b)), len(a) * len(b)))
 
@@ -286,5 +286,7 @@ class Recording:
 
 _LEAST_DOT = 5
 """From how many products on they are cheaper side by side than as terms of a sum."""
+_LEAST_OUTER = 16
+"""The same, for products of each with each."""
 _WORDS = 1 << 20
 """More than any operation yields."""
