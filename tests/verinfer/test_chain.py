@@ -276,28 +276,6 @@ def test_a_proof_for_a_recipient(commands: Commands, tiny: Sumcheck) -> None:
         assert message in commands.refused(*arguments, folder=folder, **ROOM)
 
 
-def test_a_proof_that_names_a_commitment_to_its_input(commands: Commands, tiny: Sumcheck) -> None:
-    folder = tiny.folder / "committed"
-    folder.mkdir()
-    for name in ("tiny.circuit", "tiny.json"):
-        shutil.copy(tiny.folder / name, folder)
-    commands.json("setup", "tiny.circuit", "--commit-inputs", folder=folder, **ROOM)
-    commands.json("prove", "tiny.circuit", "tiny.json", folder=folder, **ROOM)
-    for command in ("commit", "register"):
-        commands.json(
-            "contract", command, "tiny.circuit", *tiny.where, folder=folder, environment=KEY, **ROOM
-        )
-    arguments = ("verify", "tiny.proof", "--key", "tiny.vk")
-    found = commands.json(*arguments, *tiny.where, folder=folder, **ROOM)
-    named = commands.json("input", "commit", "tiny.vk", "tiny.json", folder=folder, **ROOM)
-    assert found["valid"] and found["call"]["inputCommitment"] == named["input_commitment"]
-    # of another input: refused by the contract too
-    proof = Proof.load(folder / "tiny.proof")
-    assert proof.committed is not None and not proof.inputs
-    replace(proof, committed=replace(proof.committed, root=bytes(32))).save(folder / "tiny.proof")
-    assert commands.run(*arguments, *tiny.where, folder=folder, **ROOM).code == 1
-
-
 def test_a_batch_is_not_for_a_chain(commands: Commands, tiny: Sumcheck) -> None:
     commands.json("prove", "tiny.circuit", "two.npy", "-o", "two.proof", folder=tiny.folder, **ROOM)
     arguments = ("verify", "two.proof", "--key", "tiny.vk", *tiny.where)
@@ -352,7 +330,8 @@ def test_committed_inputs(commands: Commands, tiny: Sumcheck) -> None:
     verifying = ("committed.proof", "--key", "committed.vk", *tiny.where)
     found = commands.json("verify", *verifying, folder=folder, **ROOM)
     assert found["valid"] and found["model_id"] == registered["model_id"]
-    assert found["call"]["inputCommitment"] == found["input_commitment"]
+    named = commands.json("input", "commit", "committed.vk", "tiny.json", folder=folder, **ROOM)
+    assert found["call"]["inputCommitment"] == found["input_commitment"] == named["input_commitment"]
     proof = Proof.load(folder / "committed.proof")
     assert proof.committed is not None
     model_id = int(registered["model_id"], 16)
