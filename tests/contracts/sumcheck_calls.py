@@ -48,8 +48,8 @@ class Call:
         The verifying key's digest.
     others
         The accounts that hold the program's other parts, as the proof names them.
-    packed
-        The inputs, packed.
+    named
+        What names the inputs: the values, packed, or the commitments to them.
     argument
         The prover's messages.
     codes
@@ -64,14 +64,14 @@ class Call:
     program: int
     key_hash: bytes
     others: tuple[int, ...]
-    packed: bytes
+    named: bytes
     argument: bytes
     codes: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def proof(self) -> bytes:
         """The proof as the tier takes it."""
-        return b"".join(account.to_bytes(32, "big") for account in self.others) + self.packed + self.argument
+        return b"".join(account.to_bytes(32, "big") for account in self.others) + self.named + self.argument
 
     @property
     def data(self) -> bytes:

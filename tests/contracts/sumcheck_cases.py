@@ -14,7 +14,7 @@ from tests.contracts.headers import input_commitment
 from tests.contracts.sumcheck_calls import Call, Tier
 from tests.prover.circuits_to_prove import BUILDS, build
 from tests.prover.sumcheck.corner_circuits import CORNERS, corner
-from tests.prover.sumcheck.trials import SMALL, TABLED, Trial, random_inputs, set_up
+from tests.prover.sumcheck.trials import COMMITTED, SMALL, TABLED, Trial, random_inputs, set_up
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.recipient import ANYONE
@@ -24,6 +24,7 @@ from verifier.sumcheck.program import compile_program
 from verifier.sumcheck.verify import context
 
 COARSE = Options(chunk_bits=3, limb_bits=4, clamp_bits=0)
+OPTIONS = [SMALL, SMALL, TABLED, COARSE, COMMITTED, COMMITTED]
 FINE = Options(chunk_bits=1, limb_bits=1, clamp_bits=0)
 """Makes long programs."""
 
@@ -57,23 +58,26 @@ class Case:
     def call(self, proof: Proof) -> Call:
         """What the tier is called with, for the model's program, whatever the proof says."""
         header = self.key.circuit
-        packed = b"".join(
-            value.to_bytes(port.width, "big", signed=True)
-            for port, values in zip(
-                header.inputs, split_by_port("input", proof.inputs, header.inputs), strict=True
+        if proof.committed is not None:
+            named, commitment = proof.committed.encode(), proof.committed.digest
+        else:
+            by_port = split_by_port("input", proof.inputs, header.inputs)
+            named = b"".join(
+                value.to_bytes(port.width, "big", signed=True)
+                for port, values in zip(header.inputs, by_port, strict=True)
+                for value in values
             )
-            for value in values
-        )
+            commitment = input_commitment(header.inputs, proof.inputs)
         return Call(
             circuit_id=proof.circuit_id,
             header=self.key.header,
-            commitment=input_commitment(header.inputs, proof.inputs),
+            commitment=commitment,
             output=encode(["int256[]"], [proof.outputs]),
             recipient=int.from_bytes(proof.recipient, "big"),
             program=self.accounts[0],
             key_hash=proof.key_digest,
             others=self.accounts[1:],
-            packed=packed,
+            named=named,
             argument=proof.sections["argument"],
         )
 
@@ -85,7 +89,12 @@ def small_case(rng: random.Random, tier: Tier) -> Case:
     one proof serves for every name, and anybody can write it down. Such a circuit makes no case.
     """
     while True:
-        case = case_of(rng, tier, random_small_circuit(rng), rng.choice([SMALL, SMALL, TABLED, COARSE]))
+        case = case_of(
+            rng,
+            tier,
+            random_small_circuit(rng),
+            rng.choice([SMALL, SMALL, TABLED, COARSE, COMMITTED, COMMITTED]),
+        )
         for_another = proved(case.trial, case.key, bytes(range(20)))
         if for_another.sections != case.proof.sections:
             return case
@@ -132,4 +141,6 @@ def proved(trial: Trial, key: VerifyingKey, recipient: bytes) -> Proof:
         tuple(value for cells in part for value in cells) for part in (said.inputs, said.outputs)
     )
     sections = {"argument": trial.prove()}
-    return Proof("sumcheck", key.circuit_id, key.digest, True, inputs, outputs, sections, recipient)
+    return Proof(
+        "sumcheck", key.circuit_id, key.digest, True, inputs, outputs, sections, recipient, said.committed
+    )

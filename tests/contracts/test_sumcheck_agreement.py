@@ -23,9 +23,10 @@ from contracts.devchain import Anvil
 from tests.budget import examples
 from tests.contracts.sumcheck_calls import Call, Outcome, Tier
 from tests.contracts.sumcheck_cases import Case, long_case, small_case
-from tests.contracts.sumcheck_machine import PART_BYTES, ProgramError, Rejected, run
+from tests.contracts.sumcheck_machine import PART_BYTES, Committed, ProgramError, Rejected, run
 from tests.prover.sumcheck.trials import equal_in_g1, from_words, holds, known_tau, words
 from verifier.bn254 import BASE_FIELD, G2_BYTES, SCALAR_FIELD, negate_g1, on_g1
+from verifier.input_commitment import InputCommitment
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.sumcheck.key import decode_key
@@ -173,7 +174,9 @@ def with_values(case: Case, inputs: Sequence[int], outputs: Sequence[int]) -> At
 
 
 def is_true(case: Case, proof: Proof) -> bool:
-    """Whether the circuit has these outputs."""
+    """Whether the circuit has these outputs. Of committed inputs they are the only ones."""
+    if proof.committed is not None:
+        return proof.outputs == case.proof.outputs
     circuit, at, arrays = case.trial.circuit, 0, []
     for port in circuit.inputs:
         node = circuit.nodes[port.node]
@@ -193,6 +196,8 @@ def alter_an_output(rng: random.Random, case: Case) -> Attempt | None:
 
 def alter_an_input(rng: random.Random, case: Case) -> Attempt | None:
     inputs = list(case.proof.inputs)
+    if not inputs:
+        return None
     return with_values(case, altered_value(rng, inputs, case.key.circuit.inputs), case.proof.outputs)
 
 
@@ -210,6 +215,8 @@ def altered_value(rng: random.Random, values: list[int], ports: Sequence[object]
 def exchange_statements(rng: random.Random, case: Case) -> Attempt | None:
     """The inputs, the outputs or both of the other proof."""
     which = rng.randrange(3)
+    if case.proof.committed is not None:
+        which = 0  # its outputs alone: committed inputs have an alteration of their own
     inputs = case.proof.inputs if which == 0 else case.other.inputs
     outputs = case.proof.outputs if which == 1 else case.other.outputs
     return with_values(case, inputs, outputs)
@@ -251,15 +258,44 @@ def alter_the_input_commitment(rng: random.Random, case: Case) -> Attempt:
     return Attempt(replace(case.honest, commitment=rng.choice([bytes(old), bytes(32), other])), refused)
 
 
-def alter_packed_inputs(rng: random.Random, case: Case) -> Attempt | None:
-    """Other inputs than the commitment names, or more or fewer bytes of them."""
-    packed = case.honest.packed
-    if not packed:
+def alter_what_names_the_inputs(rng: random.Random, case: Case) -> Attempt | None:
+    """Other bytes than the input commitment names, or more or fewer of them."""
+    named = case.honest.named
+    if not named:
         return None
-    flipped = bytearray(packed)
-    flipped[rng.randrange(len(packed))] ^= 1 << rng.randrange(8)
-    changed = rng.choice([bytes(flipped), bytes(flipped), packed[:-1], packed[1:], packed + b"\0", b""])
-    return Attempt(replace(case.honest, packed=changed), refused)
+    flipped = bytearray(named)
+    flipped[rng.randrange(len(named))] ^= 1 << rng.randrange(8)
+    changed = rng.choice([bytes(flipped), bytes(flipped), named[:-1], named[1:], named + b"\0", b""])
+    return Attempt(replace(case.honest, named=changed), refused)
+
+
+def alter_the_committed_inputs(rng: random.Random, case: Case) -> Attempt | None:
+    """Another root or other points, and the input commitment that this makes."""
+    said, other = case.proof.committed, case.other.committed
+    if said is None or other is None:
+        return None
+    root, points = bytearray(said.root), said.points
+    root[rng.randrange(32)] ^= 1 << rng.randrange(8)
+    at = 64 * rng.randrange(len(points) // 64)
+    point = words(points[at : at + 64])
+    which = rng.randrange(2)
+    point[which] = rng.choice([point[which] + BASE_FIELD, point[which] ^ 1, 0, 1]) % WORD
+    altered = points[:at] + from_words(point) + points[at + 64 :]
+    committed = rng.choice(
+        [
+            InputCommitment(bytes(root), points),
+            InputCommitment(said.root, altered),
+            InputCommitment(said.root, points[:at] + bytes(64) + points[at + 64 :]),
+            InputCommitment(said.root, points + bytes(64)),
+            InputCommitment(said.root, points[:-64]),
+            InputCommitment(said.root, other.points),
+            other,
+        ]
+    )
+    if committed == said:
+        return None
+    proof = replace(case.proof, committed=committed)
+    return Attempt(case.call(proof), lambda: accepted(proof, case.key))
 
 
 # The key
@@ -327,13 +363,16 @@ def accepted_by_machine(program: bytes, case: Case) -> bool:
     loaded = (program + bytes(max(0, length - len(program))))[: max(length, 32)]
     _, circuit_id, key_digest, recipient = words(context(case.key, case.proof.recipient))
     claimed = instance(case.proof, case.key)
+    said = claimed.committed
+    committed = Committed(int.from_bytes(said.digest, "big"), words(said.points)) if said else None
+    names = circuit_id, key_digest, recipient
     ports = [[value % SCALAR_FIELD for value in port] for port in (*claimed.inputs, *claimed.outputs)]
     tau = slice(TAU, TAU + G2_BYTES)
     if loaded[tau] != case.program[tau]:
         return False  # no point of the group, or not the SRS's
     with patch("tests.contracts.sumcheck_machine.pairing_product_is_one", equal_in_g1):
         try:
-            run(loaded, (circuit_id, key_digest, recipient), ports, words(case.proof.sections["argument"]))
+            run(loaded, names, ports, words(case.proof.sections["argument"]), committed)
         except Rejected:
             return False
     return True
@@ -388,7 +427,8 @@ OF_ARGUMENTS: list[Alteration] = [
 ]  # fmt: skip
 OF_STATEMENTS: list[Alteration] = [
     alter_an_output, alter_an_output, alter_an_input, alter_an_input, exchange_statements,
-    encode_outputs_otherwise, alter_a_name, alter_the_input_commitment, alter_packed_inputs,
+    encode_outputs_otherwise, alter_a_name, alter_the_input_commitment, alter_what_names_the_inputs,
+    alter_the_committed_inputs,
 ]  # fmt: skip
 OF_PROGRAMS: list[Alteration] = [
     alter_the_key, alter_the_program, alter_the_program, take_another_program, alter_the_accounts,

@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 from eth_abi.abi import encode as abi_encode
@@ -80,7 +81,7 @@ class MachineJudge:
 
 
 class ContractJudge:
-    """The contract, with pairings. It is asked of inputs that are values."""
+    """The contract, with pairings."""
 
     def __init__(self, tier: Tier) -> None:
         self._tier = tier
@@ -89,7 +90,8 @@ class ContractJudge:
     def __call__(
         self, proof: bytes, plan: Plan, instance: Instance, parameters: Sequence[Sum]
     ) -> bool | None:
-        if not can_be_said(plan, instance) or instance.committed is not None:
+        claimed = in_integers(instance)
+        if not can_be_said(plan, instance) or claimed is None:
             return None
         program = PROGRAMS.of(plan, parameters, instance.context[:32])
         if program not in self._placed:
@@ -97,14 +99,14 @@ class ContractJudge:
         first, *others = self._placed[program]
         call = Call(
             circuit_id=instance.context[32:64],
-            header=Header(ports_of(instance.inputs), ports_of(instance.outputs)).encode(),
-            commitment=commitment_of(instance),
-            output=abi_encode(["int256[]"], [[value for cells in instance.outputs for value in cells]]),
-            recipient=int.from_bytes(instance.context[96:], "big"),
+            header=Header(ports_of(claimed.inputs), ports_of(claimed.outputs)).encode(),
+            commitment=commitment_of(claimed),
+            output=abi_encode(["int256[]"], [[value for cells in claimed.outputs for value in cells]]),
+            recipient=int.from_bytes(claimed.context[96:], "big"),
             program=first,
             key_hash=instance.context[64:96],
             others=tuple(others),
-            packed=packed_inputs(instance),
+            named=named_inputs(claimed),
             argument=proof,
         )
         outcome = self._tier.outcome(call)
@@ -113,15 +115,31 @@ class ContractJudge:
 
 
 def can_be_said(plan: Plan, instance: Instance) -> bool:
-    """Whether a contract can be asked: of one sample, with as many integers of 64 bits as there are cells."""
+    """Whether a program can be asked: of one sample, with as many values as there are cells."""
     if plan.batch != 1 or len(instance.context) != CONTEXT_BYTES:
         return False
     if (instance.committed is None) != (plan.inputs is None):
         return False  # a program reads either values or points
     sizes = {t.port: math.prod(t.shape) for t in plan.system.tensors if isinstance(t, Public)}
-    ports = (*instance.inputs, *instance.outputs)
-    integers = all(INT64_MIN <= value <= INT64_MAX for cells in ports for value in cells)
-    return integers and [len(cells) for cells in ports] == [sizes[port] for port in sorted(sizes)]
+    said = [len(cells) for cells in (*instance.inputs, *instance.outputs)]
+    return said == [sizes[port] for port in sorted(sizes)]
+
+
+def in_integers(instance: Instance) -> Instance | None:
+    """The statement with the integers of 64 bits that its values are in the field, or None if one is none."""
+    parts = [
+        [[centred(value) for value in cells] for cells in part]
+        for part in (instance.inputs, instance.outputs)
+    ]
+    if not all(INT64_MIN <= value <= INT64_MAX for part in parts for cells in part for value in cells):
+        return None
+    return replace(instance, inputs=parts[0], outputs=parts[1])
+
+
+def centred(value: int) -> int:
+    """The element of the field as the integer of least magnitude."""
+    residue = value % SCALAR_FIELD
+    return residue - SCALAR_FIELD if residue > SCALAR_FIELD // 2 else residue
 
 
 def ports_of(values: Sequence[Sequence[int]]) -> list[Port]:
@@ -137,8 +155,8 @@ def commitment_of(instance: Instance) -> bytes:
     return input_commitment(ports_of(instance.inputs), flat)
 
 
-def packed_inputs(instance: Instance) -> bytes:
-    """The inputs as the contract takes them."""
+def named_inputs(instance: Instance) -> bytes:
+    """The inputs, or the commitments to them, as the contract takes them."""
     if instance.committed is not None:
         return instance.committed.encode()
     return b"".join(value.to_bytes(8, "big", signed=True) for cells in instance.inputs for value in cells)
