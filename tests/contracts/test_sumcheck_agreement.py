@@ -21,7 +21,7 @@ from circuits.executor import execute
 from contracts.chain import Chain
 from contracts.devchain import Anvil
 from tests.budget import examples
-from tests.contracts.sumcheck_calls import Call, Outcome, Tier
+from tests.contracts.sumcheck_calls import GAS, Call, Outcome, Tier
 from tests.contracts.sumcheck_cases import Case, long_case, small_case
 from tests.contracts.sumcheck_machine import PART_BYTES, Committed, ProgramError, Rejected, run
 from tests.prover.sumcheck.trials import equal_in_g1, from_words, holds, known_tau, words
@@ -484,6 +484,19 @@ def compare_many(tier: Tier, seed: int, count: int) -> None:
 
 def test_verdicts_agree(tier: Tier) -> None:
     compare_many(tier, 0, 150)
+
+
+def test_calldata_cut_short(tier: Tier) -> None:
+    """The proof stands last. Nothing follows from calldata that ends before it, or goes on behind it."""
+    rng = random.Random(1)
+    honest = small_case(rng, tier).honest
+    data = honest.data
+    end = len(data) - -len(honest.proof) % 32  # behind the proof come zeros up to a whole word
+    lengths = {0, 3, 4, 5, end - 1, *(rng.randrange(end) for _ in range(60)), *range(end - 40, end)}
+    short = [(data[:length], GAS, honest.codes) for length in sorted(lengths)]
+    assert Outcome.ACCEPTED not in tier.outcomes_of_data(short)
+    longer = [(data[:end], GAS, {}), (data + b"\1", GAS, {}), (data + rng.randbytes(77), GAS, {})]
+    assert tier.outcomes_of_data(longer) == [Outcome.ACCEPTED] * 3
 
 
 @pytest.mark.fuzz
