@@ -1,8 +1,9 @@
 """What checking a sumcheck proof costs on a chain, measured on anvil, with where the gas goes.
 
-`python -m bench.gas NAME=FILE.circuit[:commit][:argmax] ... [-o RESULTS]` prints a table, and writes
+`python -m bench.gas NAME=FILE.circuit[:commit][:argmax][:BITS] ... [-o RESULTS]` prints a table, and writes
 RESULTS.json and RESULTS.md. `commit` commits to the inputs, `argmax` answers with the largest cell of the
-output. Keys are those of `setup --target evm`; the proofs are made with the development string's public tau.
+output, a number takes chunks of 2^number cells. Keys are otherwise those of `setup --target evm`; the proofs
+are made with the development string's public tau.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def measured(deployment: Deployment, name: str, spec: str) -> dict[str, Any]:
     if "argmax" in flags:
         circuit = largest_only(circuit, 1)
     backend = KnownTauBackend()
-    key = backend.setup(circuit, find, silent, Choices("evm", commit_inputs="commit" in flags)).key
+    bits = next((int(flag) for flag in flags if flag.isdigit()), None)
+    key = backend.setup(circuit, find, silent, Choices("evm", bits, "commit" in flags)).key
     prover = backend.load(circuit, key, find, silent)
     random = np.random.default_rng(1)
     nodes = [circuit.nodes[port.node] for port in circuit.inputs]
