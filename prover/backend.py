@@ -166,8 +166,8 @@ class Backend(Protocol):
         """Refuse a circuit that cannot be proved, naming the layer: UnsupportedError. Cheap."""
         ...
 
-    def estimate(self, circuit: Circuit) -> Estimate:
-        """What a proof will about cost. Cheap. Raises UnsupportedError as `check` does."""
+    def estimate(self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES) -> Estimate:
+        """What a proof will about cost, by a setup's choices. Cheap. Raises UnsupportedError as `check`."""
         ...
 
     def setup(

@@ -24,6 +24,7 @@ from circuits.file import save
 from contracts.deployment import Deployment, deploy_contracts
 from contracts.devchain import Anvil
 from contracts.registry import new_salt
+from prover.backend import Choices
 from prover.backends import DEFAULT, backend
 from prover.progress import Progress, silent
 from verifier.key import VerifyingKey
@@ -35,6 +36,7 @@ from verinfer.chain_tiers import chain_tier
 
 MODELS = ("mlp", "cnn")
 BACKENDS = (DEFAULT, "ezkl")
+FOR_A_CHAIN = Choices("evm")
 
 
 @dataclass
@@ -116,12 +118,12 @@ def one(
     prover = backend(backend_name)
     prover.check(circuit)
     with report.timed("make a development SRS", progress):
-        needed = prover.estimate(circuit).srs_k
+        needed = prover.estimate(circuit, FOR_A_CHAIN).srs_k
         if not any(srs.k >= needed for srs in SrsStore().info()):
             SrsStore().generate(needed)
     find = SrsStore().find
     with report.timed("setup"):
-        made = prover.setup(circuit, find, progress)
+        made = prover.setup(circuit, find, progress, FOR_A_CHAIN)
         made.key.save(folder / f"{name}.{backend_name}.vk")
     report.figures |= {
         "size": f"{made.size:,} {prover.unit}",

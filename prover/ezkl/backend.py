@@ -92,7 +92,7 @@ class EzklBackend:
         """See `Backend.check`."""
         exporting.check(circuit)
 
-    def estimate(self, circuit: Circuit) -> Estimate:
+    def estimate(self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES) -> Estimate:
         """See `Backend.estimate`."""
         made = export(circuit)
         layers = tuple(

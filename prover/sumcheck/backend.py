@@ -75,9 +75,9 @@ class SumcheckBackend:
         """See `Backend.check`."""
         _planned(structure_of(circuit))
 
-    def estimate(self, circuit: Circuit) -> Estimate:
+    def estimate(self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES) -> Estimate:
         """See `Backend.estimate`."""
-        return estimate(circuit, _planned(structure_of(circuit)))
+        return estimate(circuit, _planned(structure_of(circuit), choices))
 
     def setup(
         self,
