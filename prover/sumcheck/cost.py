@@ -65,13 +65,13 @@ class Cost:
 
 
 SECONDS = {
-    "macs": 7e-11,
-    "advice": 2e-7,
-    "parameters": 3e-8,
-    "leaves": 6.5e-7,
-    "products": 1e-8,
-    "full_scalars": 1e-6,
-    "operations": 1.5e-4,
+    "macs": 3e-11,
+    "advice": 9e-8,
+    "parameters": 1.4e-8,
+    "leaves": 3e-7,
+    "products": 4.5e-9,
+    "full_scalars": 4.5e-7,
+    "operations": 7e-5,
 }
 """Of each thing counted, the time for one."""
 FIXED_SECONDS = 0.04
