@@ -8,7 +8,7 @@ import {Merkle} from "./Merkle.sol";
 
 /// @notice Commits to the inputs of a circuit. The input commitment is the root of the Merkle tree over the input
 /// tensors in port order, each starting on a new leaf, its elements packed in two's complement, big-endian, in the
-/// width of its port. Every tier commits to inputs in this one way.
+/// width of its port. Every tier names inputs by it, or by a commitment that has it as one half (CommittedInputs).
 library InputTree {
     using CircuitHeader for bytes;
 

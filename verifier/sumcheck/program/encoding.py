@@ -88,7 +88,9 @@ def encode(recording: Recording, parameters: Sequence[Sum], srs: SrsHead) -> byt
             if registers_at + registers > _WORDS:
                 raise FormatError(
                     f"checking this argument takes {registers_at + registers:,} words of a contract's "
-                    f"memory, more than {_WORDS:,}: the circuit is too large to be checked on a chain"
+                    f"memory, more than {_WORDS:,}: the circuit is too large to be checked on a chain. "
+                    f"With {values:,} public values, --commit-inputs at setup or --return argmax when "
+                    "compiling may help"
                 )
 
             def word(ref: Ref) -> int:
