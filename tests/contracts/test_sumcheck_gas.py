@@ -74,7 +74,9 @@ def by(caller: str, tier: Tier, case: Case, limited: bool) -> Tried:
         selector = keccak(f"{name}(address,uint256,bytes)".encode())[:4]
         calls = []
         for gas in amounts:
-            data = selector + encode(["address", "uint256", "bytes"], [tier.address, gas, case.honest.data])
+            # an amount in the calldata of calls without a limit would change what they cost by themselves
+            limit = gas if limited else 0
+            data = selector + encode(["address", "uint256", "bytes"], [tier.address, limit, case.honest.data])
             calls.append((data, GAS if limited else gas, {}))
         answers = [answer.get("result") for answer in tier.answers(calls, to=caller)]
         assert not limited or all(answers)  # the caller itself has gas enough
