@@ -65,7 +65,7 @@ def compile_sources(sources: dict[str, str], base_path: Path | None = None) -> d
     request = {
         "language": "Solidity",
         "sources": {path: {"content": text} for path, text in sources.items()},
-        "settings": settings if base_path is not None else {**settings, "remappings": []},
+        "settings": settings if base_path is not None else {**settings, **_FOR_GENERATED},
     }
     answer = _run(request, base_path)
     errors = [entry for entry in answer.get("errors", []) if entry["severity"] == "error"]
@@ -75,6 +75,11 @@ def compile_sources(sources: dict[str, str], base_path: Path | None = None) -> d
         path: {name: _artifact(output) for name, output in contracts.items()}
         for path, contracts in answer.get("contracts", {}).items()
     }
+
+
+_FOR_GENERATED = {"remappings": [], "optimizer": {"enabled": True, "runs": 10_000}}
+"""Verifiers that ezkl generates are long: with as many runs as our own contracts they would be half as long
+again, and those of larger models beyond the 24,576 bytes that a contract may have."""
 
 
 def _artifact(output: dict[str, Any]) -> Artifact:
