@@ -20,6 +20,7 @@ DEPLOYED = {
     "InferenceVerifier": "src/InferenceVerifier.sol",
     "EzklTier": "src/tiers/EzklTier.sol",
     "SumcheckTier": "src/tiers/SumcheckTier.sol",
+    "DisputeTier": "src/optimistic/DisputeTier.sol",
 }
 
 

@@ -26,6 +26,7 @@ interface IClaimTier {
     error WindowTooLong(uint256 maximum, uint256 actual);
     error WrongOutputLength(uint256 expected, uint256 actual);
     error WrongOutputHash(bytes32 expected, bytes32 actual);
+    error WrongInputLength(uint256 expected, uint256 actual);
     error WrongInput(bytes32 expected, bytes32 actual);
 
     /// @notice Posts a claim of the caller's together with the input's data, of at most 64 KiB. The claim's `source` is

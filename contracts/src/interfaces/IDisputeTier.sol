@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {Claim} from "../types/Claim.sol";
+import {Claim, ClaimStatus} from "../types/Claim.sol";
+import {ModelId} from "../types/ModelId.sol";
+import {ProofSystem} from "../types/ProofSystem.sol";
 import {IClaimTier} from "./IClaimTier.sol";
 
 /// @notice A cell, named by the op record of its tensor.
@@ -24,6 +26,22 @@ enum Turn {
     CLOSED
 }
 
+/// @notice What a tier is deployed with. Amounts are in wei, times in seconds.
+/// @param minBond The lowest bond of a claim. Half of it has to pay for a whole dispute.
+/// @param challengerBond What a game costs. Half of it has to pay for the asserter's reveals.
+/// @param minWindow The shortest time in which a claim can be challenged.
+/// @param asserterTime What the asserter may use up in a game, over all of its moves.
+/// @param challengerTime The same for the challenger.
+/// @param extension What each move may take at least.
+struct DisputeParameters {
+    uint96 minBond;
+    uint96 challengerBond;
+    uint32 minWindow;
+    uint32 asserterTime;
+    uint32 challengerTime;
+    uint32 extension;
+}
+
 /// @title Claims settled by dispute
 /// @notice A challenger leads the asserter down the tree of the trace, 16 subtrees at a time, to a leaf that differs
 /// from its own, and has one cell of it recomputed from operands that the asserter committed to as well. The verdict
@@ -43,9 +61,7 @@ enum Turn {
 interface IDisputeTier is IClaimTier {
     event GameOpened(bytes32 indexed claimId, address indexed challenger);
     /// @param nodes What was revealed: hashes or leaves, then siblings.
-    event Revealed(
-        bytes32 indexed claimId, address indexed challenger, uint256 level, uint256 position, bytes nodes
-    );
+    event Revealed(bytes32 indexed claimId, address indexed challenger, uint256 level, uint256 position, bytes nodes);
     event Chosen(bytes32 indexed claimId, address indexed challenger, uint256 level, uint256 position);
     /// @notice The game is over. `won` by the challenger or not; `refund` of its gas, in wei.
     event GameClosed(bytes32 indexed claimId, address indexed challenger, bool won, uint256 refund);
@@ -64,6 +80,8 @@ interface IDisputeTier is IClaimTier {
     error WrongCell(uint256 index);
     error WrongLeaf(bytes32 expected, bytes32 actual);
     error GameStillDecides(bytes32 claimId);
+    error NotSettledBy(ProofSystem settledBy);
+    error ModelTooLarge(ModelId modelId, uint256 traceDepth, uint256 maximum);
 
     /// @notice Challenges a claim before its deadline, with a bond of `challengerBond()`. One game for each challenger.
     function open(Claim calldata claim_) external payable;
@@ -74,8 +92,7 @@ interface IDisputeTier is IClaimTier {
     /// @param nodes The hashes of its descendants 4 levels below (at level 0, as many below as makes the rest divide by
     /// 4), or, in the last round, the leaves themselves; then, from level 1 on, the siblings that lead from the disputed
     /// node to the node revealed before.
-    function reveal(bytes32 claimId, address challenger, uint256 level, uint256 position, bytes calldata nodes)
-        external;
+    function reveal(bytes32 claimId, address challenger, uint256 level, uint256 position, bytes calldata nodes) external;
 
     /// @notice The challenger names the leftmost child that differs from its own.
     /// @param level As in the reveal before.
@@ -88,8 +105,7 @@ interface IDisputeTier is IClaimTier {
     /// the game must then stand since an earlier block.
     /// @param leaf The leaf that the cell lies in (its 128 bytes), then its siblings up to the revealed node, or the root.
     /// @param operands As for IOneStep.
-    function proveCell(Claim calldata claim_, Cell calldata cell, bytes calldata leaf, bytes calldata operands)
-        external;
+    function proveCell(Claim calldata claim_, Cell calldata cell, bytes calldata leaf, bytes calldata operands) external;
 
     /// @notice Like `proveCell` for an element of the outputs, which stand in the claim itself. No descent is needed; the
     /// game must stand since an earlier block.
@@ -117,6 +133,16 @@ interface IDisputeTier is IClaimTier {
 
     /// @notice Pays out a game that was still open when its claim was resolved.
     function close(Claim calldata claim_, address challenger) external;
+
+    /// @notice The state of a claim: what has become of it, when it can no longer be challenged, how many games are
+    /// not closed, and what is left to refund gas from.
+    function stateOf(bytes32 claimId)
+        external
+        view
+        returns (ClaimStatus status, uint256 deadline, uint256 games, uint256 pot);
+
+    /// @notice What the tier was deployed with.
+    function parameters() external view returns (DisputeParameters memory);
 
     /// @notice What a challenge costs as a bond, in wei.
     function challengerBond() external view returns (uint256);

@@ -67,6 +67,37 @@ library CircuitHeader {
         }
     }
 
+    /// @notice Depth of the tree over the trace.
+    function traceDepth(bytes memory header) internal pure returns (uint256) {
+        return _read(header, 10, 1);
+    }
+
+    /// @notice Depth of the tree over the weights.
+    function weightsDepth(bytes memory header) internal pure returns (uint256) {
+        return _read(header, 11, 1);
+    }
+
+    /// @notice Depth of the tree over the op records.
+    function opsDepth(bytes memory header) internal pure returns (uint256) {
+        return _read(header, 12, 1);
+    }
+
+    /// @notice Depth of the tree over the inputs.
+    function inputDepth(bytes memory header) internal pure returns (uint256) {
+        return Math.log2(inputLeaves(header), Math.Rounding.Ceil);
+    }
+
+    /// @notice Leaves of the trace, without the padding to a power of two.
+    function traceLeaves(bytes memory header) internal pure returns (uint256) {
+        return _read(header, 18, 8);
+    }
+
+    /// @notice Leaves of the inputs, without the padding to a power of two.
+    function inputLeaves(bytes memory header) internal pure returns (uint256) {
+        Port last = port(header, inputCount(header) - 1);
+        return last.offset() + Merkle.leavesOf(last.elements(), last.width());
+    }
+
     /// @notice Number of input tensors.
     function inputCount(bytes memory header) internal pure returns (uint256) {
         return _read(header, 14, 2);

@@ -58,8 +58,7 @@ library InputTree {
 
     /// @dev Room for the hashes of all leaves. Reverts if there are too many.
     function _leaves(bytes memory header) private pure returns (bytes32[] memory) {
-        Port last = header.port(header.inputCount() - 1);
-        uint256 leaves = last.offset() + Merkle.leavesOf(last.elements(), last.width());
+        uint256 leaves = header.inputLeaves();
         if (leaves > MAX_LEAVES) revert InputTooLarge(leaves, MAX_LEAVES);
         return new bytes32[](leaves);
     }
