@@ -21,7 +21,7 @@ from web3.contract.contract import ContractConstructor, ContractEvent, ContractF
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
-from web3.types import EventData, TxReceipt
+from web3.types import EventData, TxReceipt, Wei
 
 from circuits.errors import ChainError
 from contracts.artifact import Abi, Artifact
@@ -149,8 +149,8 @@ class Chain:
         with _chain_errors(self.endpoint):
             return function.estimate_gas({"from": self._sender}, NEXT_BLOCK)
 
-    def transact(self, function: ContractFunction | ContractConstructor) -> TxReceipt:
-        """Send a call as a transaction and wait until it is mined.
+    def transact(self, function: ContractFunction | ContractConstructor, value: int = 0) -> TxReceipt:
+        """Send a call as a transaction, with a value in wei, and wait until it is mined.
 
         The gas is estimated first, so that a call that would revert costs nothing.
 
@@ -166,10 +166,10 @@ class Chain:
             raise ChainError(f"no account to send transactions to chain {self.chain_id} with: give a signer")
         sender = self.signer.address
         with _chain_errors(self.endpoint):
-            gas = function.estimate_gas({"from": sender}, NEXT_BLOCK)
+            gas = function.estimate_gas({"from": sender, "value": Wei(value)}, NEXT_BLOCK)
             nonce = self.web3.eth.get_transaction_count(sender, NEXT_BLOCK)
             transaction = function.build_transaction(
-                {"from": sender, "chainId": self.chain_id, "nonce": nonce, "gas": gas}
+                {"from": sender, "chainId": self.chain_id, "nonce": nonce, "gas": gas, "value": Wei(value)}
             )
             digest = self.signer.send(self.web3, transaction)
             try:

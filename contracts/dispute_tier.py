@@ -1,0 +1,378 @@
+"""The tier of claims settled by dispute: what it says, what can be sent to it, and what it reports.
+
+Whoever sends a transaction decides how: each method that changes something returns a `Call`, what is called
+and the value that goes with it. `DisputeTier.transact` sends one and waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+from web3.contract.contract import ContractEvent, ContractFunction
+from web3.types import LogReceipt, TxReceipt
+
+from contracts.artifact import load_artifact
+from contracts.chain import Chain, Deployed, checked_address
+from contracts.claims import Claim, ClaimStatus
+from contracts.inference import InferenceVerifier
+from contracts.registry import Registry
+
+ETHER = 10**18
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the tier's constructor fixes for all claims.
+
+    Attributes
+    ----------
+    min_bond
+        The least that a claim is posted with, in wei. Half of it must pay the gas of a whole dispute.
+    challenger_bond
+        What a challenge costs as a bond, in wei. Half of it must pay the gas of all reveals.
+    min_window
+        The shortest time for challenges, in seconds.
+    budget_asserter, budget_challenger
+        What each side may take for all its moves in a game, in seconds.
+    extension
+        The least time for any one move, in seconds.
+    """
+
+    min_bond: int
+    challenger_bond: int
+    min_window: int
+    budget_asserter: int
+    budget_challenger: int
+    extension: int
+
+
+MAIN = Parameters(
+    min_bond=ETHER // 2,
+    challenger_bond=ETHER // 10,
+    min_window=24 * 3600,
+    budget_asserter=24 * 3600,
+    budget_challenger=24 * 3600,
+    extension=3600,
+)
+"""For a chain with value on it: at 100 gwei a dispute over a large model costs about 0.2 ether of gas."""
+
+DEVELOPMENT = Parameters(
+    min_bond=ETHER // 100,
+    challenger_bond=ETHER // 100,
+    min_window=60,
+    budget_asserter=60,
+    budget_challenger=60,
+    extension=10,
+)
+"""For a chain of one's own, where nobody is away."""
+
+
+class Turn(IntEnum):
+    """Whose turn it is in a game."""
+
+    NONE = 0
+    """There is no such game."""
+    REVEAL = 1
+    """The asserter's."""
+    CHOOSE = 2
+    """The challenger's."""
+    PROVE = 3
+    """The challenger's, who has seen all reveals."""
+    CLOSED = 4
+    """The game is over and its bond paid out."""
+
+
+class Game(NamedTuple):
+    """The state of a game: whose turn, until when (seconds since 1970), how many rounds are done, and the
+    disputed node's place."""
+
+    turn: Turn
+    deadline: int
+    level: int
+    position: int
+
+
+class Call(NamedTuple):
+    """What a transaction calls, and the value that it sends along, in wei."""
+
+    function: ContractFunction
+    value: int = 0
+
+
+class Cell(Protocol):
+    """A cell of a tensor and the opening of its op record."""
+
+    @property
+    def record(self) -> int: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def opening(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ClaimPosted:
+    """A claim was posted. `output` is packed."""
+
+    claim_id: bytes
+    claim: Claim
+    output: bytes
+
+
+@dataclass(frozen=True)
+class InputPosted:
+    """The data behind an input root was posted, packed."""
+
+    input: bytes
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ClaimFinal:
+    """A claim stands."""
+
+    claim_id: bytes
+
+
+@dataclass(frozen=True)
+class ClaimRevoked:
+    """A claim fell."""
+
+    claim_id: bytes
+    winner: ChecksumAddress
+
+
+@dataclass(frozen=True)
+class GameOpened:
+    """A claim was challenged."""
+
+    claim_id: bytes
+    challenger: ChecksumAddress
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """A round of a game was revealed. `nodes` are hashes or leaves, then siblings."""
+
+    claim_id: bytes
+    challenger: ChecksumAddress
+    level: int
+    position: int
+    nodes: bytes
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A challenger chose; level and position are those of the node that is disputed from here on."""
+
+    claim_id: bytes
+    challenger: ChecksumAddress
+    level: int
+    position: int
+
+
+@dataclass(frozen=True)
+class GameClosed:
+    """A game is over, `won` by the challenger or not, with a refund of its gas in wei."""
+
+    claim_id: bytes
+    challenger: ChecksumAddress
+    won: bool
+    refund: int
+
+
+Event = ClaimPosted | InputPosted | ClaimFinal | ClaimRevoked | GameOpened | Revealed | Chosen | GameClosed
+
+
+class DisputeTier:
+    """A `DisputeTier` on a chain."""
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self.chain = chain
+        self._contract = chain.contract(address, load_artifact("DisputeTier").abi, "dispute tier")
+        events = [self._contract.events[name]() for name in READERS]
+        self._topics: dict[bytes, ContractEvent] = {bytes(HexBytes(event.topic)): event for event in events}
+
+    @classmethod
+    def deploy(
+        cls,
+        chain: Chain,
+        registry: Registry,
+        verifier: InferenceVerifier,
+        one_step: str,
+        parameters: Parameters = MAIN,
+    ) -> tuple[DisputeTier, Deployed]:
+        """Deploy the tier over a registry, a verifier of proofs, and the contract that recomputes a cell.
+        All are fixed for good.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.deploy`.
+        """
+        contracts = (registry.address, verifier.address, checked_address(one_step))
+        deployed = chain.deploy(load_artifact("DisputeTier"), *contracts, astuple(parameters))
+        return cls(chain, deployed.address), deployed
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Where the tier stands."""
+        return to_checksum_address(self._contract.address)
+
+    # What it says.
+
+    def claim_id(self, claim: Claim) -> bytes:
+        """The claim's id in this tier, 32 bytes. Computed here, without asking the chain."""
+        return claim.id(self.chain.chain_id, self.address)
+
+    def parameters(self) -> Parameters:
+        """What the constructor fixed.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.call`; so do all reads.
+        """
+        return Parameters(*self.chain.call(self._contract.functions.parameters()))
+
+    def status(self, claim_id: bytes) -> ClaimStatus:
+        """What has become of a claim."""
+        return ClaimStatus(self.chain.call(self._contract.functions.statusOf(claim_id)))
+
+    def game(self, claim_id: bytes, challenger: str) -> Game:
+        """The state of a challenger's game about a claim."""
+        function = self._contract.functions.gameOf(claim_id, checked_address(challenger))
+        turn, deadline, level, position = self.chain.call(function)
+        return Game(Turn(turn), deadline, level, position)
+
+    def longest(self, model_id: int, window: int) -> int:
+        """The longest time, in seconds, from posting a claim of a model until it can be resolved."""
+        return int(self.chain.call(self._contract.functions.longest(model_id, window)))
+
+    def challenger_bond(self) -> int:
+        """What a challenge costs as a bond, in wei."""
+        return int(self.chain.call(self._contract.functions.challengerBond()))
+
+    def credit(self, account: str) -> int:
+        """What an account can withdraw, in wei."""
+        return int(self.chain.call(self._contract.functions.credit(checked_address(account))))
+
+    # What can be sent to it.
+
+    def claim(self, claim: Claim, output: bytes, inputs: bytes) -> Call:
+        """Post a claim of the sender's together with its input's data, both packed."""
+        return Call(self._contract.functions.claim(claim.as_abi(), output, inputs), claim.bond)
+
+    def open(self, claim: Claim, bond: int) -> Call:
+        """Challenge a claim, with the bond that `challenger_bond` says."""
+        return Call(self._contract.functions.open(claim.as_abi()), bond)
+
+    def reveal(self, claim_id: bytes, challenger: str, level: int, position: int, nodes: bytes) -> Call:
+        """Reveal what lies below the disputed node of a game. Anybody may."""
+        arguments = (claim_id, checked_address(challenger), level, position, nodes)
+        return Call(self._contract.functions.reveal(*arguments))
+
+    def choose(self, claim_id: bytes, level: int, position: int, child: int) -> Call:
+        """Name the leftmost child that differs, in the sender's game."""
+        return Call(self._contract.functions.choose(claim_id, level, position, child))
+
+    def prove_cell(self, claim: Claim, cell: Cell, leaf: bytes, operands: bytes) -> Call:
+        """Have a cell of the trace recomputed, in the sender's game."""
+        return Call(self._contract.functions.proveCell(claim.as_abi(), _cell(cell), leaf, operands))
+
+    def prove_output(self, claim: Claim, output: bytes, cell: Cell, operands: bytes) -> Call:
+        """Have an element of the outputs recomputed, in the sender's game."""
+        return Call(self._contract.functions.proveOutput(claim.as_abi(), output, _cell(cell), operands))
+
+    def prove_padding(self, claim: Claim, cell: Cell, leaf: bytes) -> Call:
+        """Show a byte of padding other than zero, in the sender's game."""
+        return Call(self._contract.functions.provePadding(claim.as_abi(), _cell(cell), leaf))
+
+    def prove_input(self, claim: Claim, index: int, leaf: bytes) -> Call:
+        """Show an input that the circuit does not admit, in the sender's game."""
+        return Call(self._contract.functions.proveInput(claim.as_abi(), index, leaf))
+
+    def expire(self, claim: Claim, challenger: str) -> Call:
+        """End a game whose next move is overdue. Anybody may."""
+        return Call(self._contract.functions.expire(claim.as_abi(), checked_address(challenger)))
+
+    def close(self, claim: Claim, challenger: str) -> Call:
+        """Pay out a game that was open when its claim was resolved. Anybody may."""
+        return Call(self._contract.functions.close(claim.as_abi(), checked_address(challenger)))
+
+    def settle(self, claim: Claim, output: bytes, proof: bytes) -> Call:
+        """Make a claim final by a validity proof. Anybody may."""
+        return Call(self._contract.functions.settle(claim.as_abi(), output, proof))
+
+    def finalise(self, claim: Claim) -> Call:
+        """Make a claim final whose time is over. Anybody may."""
+        return Call(self._contract.functions.finalise(claim.as_abi()))
+
+    def withdraw(self, to: str) -> Call:
+        """Pay the sender's credit out to an address."""
+        return Call(self._contract.functions.withdraw(checked_address(to)))
+
+    def transact(self, call: Call) -> TxReceipt:
+        """Send a call of this tier's from the chain's signer, and wait until it is mined.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.transact`.
+        """
+        return self.chain.transact(call.function, call.value)
+
+    # What it reports.
+
+    def decode(self, log: LogReceipt) -> Event | None:
+        """The event in a log; None if it is none of a claim's or game's, or of another contract."""
+        if log["address"] != self.address or not log["topics"]:
+            return None
+        event = self._topics.get(bytes(log["topics"][0]))
+        if event is None:
+            return None
+        return READERS[event.event_name](event.process_log(log)["args"])
+
+    def events(self, receipt: TxReceipt) -> list[Event]:
+        """The events of this tier in a receipt, in order."""
+        decoded = (self.decode(log) for log in receipt["logs"])
+        return [event for event in decoded if event is not None]
+
+
+def deploy_one_step(chain: Chain) -> Deployed:
+    """Deploy the contract that recomputes one cell, for all tiers on a chain.
+
+    Raises
+    ------
+    ChainError
+        As `Chain.deploy`.
+    """
+    return chain.deploy(load_artifact("OneStep"))
+
+
+READERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
+    "ClaimPosted": lambda a: ClaimPosted(bytes(a["claimId"]), Claim.from_abi(a["claim"]), bytes(a["output"])),
+    "InputPosted": lambda a: InputPosted(bytes(a["input"]), bytes(a["data"])),
+    "ClaimFinal": lambda a: ClaimFinal(bytes(a["claimId"])),
+    "ClaimRevoked": lambda a: ClaimRevoked(bytes(a["claimId"]), checked_address(a["winner"])),
+    "GameOpened": lambda a: GameOpened(*_game(a)),
+    "Revealed": lambda a: Revealed(*_game(a), a["level"], a["position"], bytes(a["nodes"])),
+    "Chosen": lambda a: Chosen(*_game(a), a["level"], a["position"]),
+    "GameClosed": lambda a: GameClosed(*_game(a), a["won"], a["refund"]),
+}
+"""What each event says, from its arguments."""
+
+
+def _game(arguments: Mapping[str, Any]) -> tuple[bytes, ChecksumAddress]:
+    """Which game an event is about."""
+    return bytes(arguments["claimId"]), checked_address(arguments["challenger"])
+
+
+def _cell(cell: Cell) -> tuple[int, int, bytes]:
+    return cell.record, cell.index, cell.opening
