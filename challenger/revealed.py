@@ -79,16 +79,11 @@ class RevealedTree:
             )
 
     @property
-    def children(self) -> list[bytes]:
+    def children(self) -> bytes:
         """What the last reveal opened: hashes, or in the last round leaves, from the left."""
         if self._level == self._rounds.last:
-            return _split(self._leaves, LEAF_BYTES)
-        return _split(self._known[self._rounds.bottom(self._level)][1], HASH_BYTES)
-
-    @property
-    def first_child(self) -> int:
-        """The place of the first of these at its height."""
-        return self._position << self._rounds.levels(self._level)
+            return self._leaves
+        return self._known[self._rounds.bottom(self._level)][1]
 
     def node(self, height: int, index: int) -> bytes:
         """The asserter's node, 32 bytes.

@@ -33,22 +33,22 @@ class Parameters:
     Attributes
     ----------
     min_bond
-        The least that a claim is posted with, in wei. Half of it must pay the gas of a whole dispute.
+        The lowest bond of a claim, in wei. Half of it has to pay the gas of a whole dispute.
     challenger_bond
-        What a challenge costs as a bond, in wei. Half of it must pay the gas of all reveals.
+        What a game costs, in wei. Half of it has to pay the gas of the asserter's reveals.
     min_window
-        The shortest time for challenges, in seconds.
-    budget_asserter, budget_challenger
-        What each side may take for all its moves in a game, in seconds.
+        The shortest time in which a claim can be challenged, in seconds.
+    asserter_time, challenger_time
+        What each side may use up in a game, over all of its moves, in seconds.
     extension
-        The least time for any one move, in seconds.
+        What each move may take at least, in seconds.
     """
 
     min_bond: int
     challenger_bond: int
     min_window: int
-    budget_asserter: int
-    budget_challenger: int
+    asserter_time: int
+    challenger_time: int
     extension: int
 
 
@@ -56,8 +56,8 @@ MAIN = Parameters(
     min_bond=ETHER // 2,
     challenger_bond=ETHER // 10,
     min_window=24 * 3600,
-    budget_asserter=24 * 3600,
-    budget_challenger=24 * 3600,
+    asserter_time=24 * 3600,
+    challenger_time=24 * 3600,
     extension=3600,
 )
 """For a chain with value on it: at 100 gwei a dispute over a large model costs about 0.2 ether of gas."""
@@ -66,8 +66,8 @@ DEVELOPMENT = Parameters(
     min_bond=ETHER // 100,
     challenger_bond=ETHER // 100,
     min_window=60,
-    budget_asserter=60,
-    budget_challenger=60,
+    asserter_time=60,
+    challenger_time=60,
     extension=10,
 )
 """For a chain of one's own, where nobody is away."""
@@ -86,6 +86,16 @@ class Turn(IntEnum):
     """The challenger's, who has seen all reveals."""
     CLOSED = 4
     """The game is over and its bond paid out."""
+
+
+class ClaimState(NamedTuple):
+    """The state of a claim: what has become of it, when it can no longer be challenged (seconds since 1970),
+    how many games are not closed, and what is left to refund gas from, in wei."""
+
+    status: ClaimStatus
+    deadline: int
+    games: int
+    pot: int
 
 
 class Game(NamedTuple):
@@ -244,6 +254,11 @@ class DisputeTier:
     def status(self, claim_id: bytes) -> ClaimStatus:
         """What has become of a claim."""
         return ClaimStatus(self.chain.call(self._contract.functions.statusOf(claim_id)))
+
+    def state(self, claim_id: bytes) -> ClaimState:
+        """The state of a claim."""
+        status, deadline, games, pot = self.chain.call(self._contract.functions.stateOf(claim_id))
+        return ClaimState(ClaimStatus(status), deadline, games, pot)
 
     def game(self, claim_id: bytes, challenger: str) -> Game:
         """The state of a challenger's game about a claim."""
