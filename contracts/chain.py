@@ -1,8 +1,9 @@
 """A connection to an EVM chain: reads, estimates and sends, with one kind of error for whatever fails."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from web3.contract.contract import ContractConstructor, ContractEvent, ContractF
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
-from web3.types import EventData, TxReceipt, Wei
+from web3.types import EventData, LogReceipt, TxReceipt, Wei
 
 from circuits.errors import ChainError
 from contracts.artifact import Abi, Artifact
@@ -166,6 +167,11 @@ class Chain:
             raise ChainError(f"no account to send transactions to chain {self.chain_id} with: give a signer")
         sender = self.signer.address
         with _chain_errors(self.endpoint):
+            held = self.web3.eth.get_balance(sender)
+            if held < value:
+                raise ChainError(
+                    f"{sender} holds {show_ether(held)}, and this takes {show_ether(value)} beside its gas"
+                )
             gas = function.estimate_gas({"from": sender, "value": Wei(value)}, NEXT_BLOCK)
             nonce = self.web3.eth.get_transaction_count(sender, NEXT_BLOCK)
             transaction = function.build_transaction(
@@ -218,6 +224,33 @@ class Chain:
         with _chain_errors(self.endpoint):
             return list(event.get_logs(argument_filters=arguments, from_block=from_block))
 
+    def logs(self, address: str, topics: Sequence[HexBytes | bytes | None], from_block: int = 0) -> list[LogReceipt]:
+        """The logs of a contract with the given topics, oldest first; None stands for any topic.
+
+        Raises
+        ------
+        ChainError
+            If the endpoint fails; some refuse to search many blocks at once.
+        """
+        wanted = [None if topic is None else HexBytes(topic) for topic in topics]
+        with _chain_errors(self.endpoint):
+            return list(
+                self.web3.eth.get_logs(
+                    {"address": checked_address(address), "topics": wanted, "fromBlock": from_block}
+                )
+            )
+
+    def transaction_input(self, digest: bytes) -> bytes:
+        """The calldata of a transaction that was mined.
+
+        Raises
+        ------
+        ChainError
+            If the endpoint fails, or knows no such transaction.
+        """
+        with _chain_errors(self.endpoint):
+            return bytes(HexBytes(self.web3.eth.get_transaction(HexBytes(digest))["input"]))
+
     @property
     def _sender(self) -> ChecksumAddress:
         return self.signer.address if self.signer is not None else ZERO_ADDRESS
@@ -231,6 +264,11 @@ class Deployed:
     gas: int
     cost: int
     transaction: HexBytes
+
+
+def show_ether(wei: int) -> str:
+    """An amount for people, such as "0.25 ether"."""
+    return f"{Decimal(wei).scaleb(-18).normalize():f} ether"
 
 
 def cost_of(receipt: TxReceipt) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts import ezkl_tier, sumcheck_tier
 from contracts.chain import Chain, Deployed
+from contracts.dispute_tier import MAIN, DisputeTier, Parameters, deploy_one_step
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
 
@@ -14,11 +15,17 @@ class Deployment:
 
     registry: Registry
     verifier: InferenceVerifier
+    disputes: DisputeTier
     transactions: dict[str, Deployed]
 
 
-def deploy_contracts(chain: Chain) -> Deployment:
-    """Deploy a registry, the tiers, and a verifier of inferences over them.
+def deploy_contracts(chain: Chain, parameters: Parameters = MAIN) -> Deployment:
+    """Deploy a registry, the tiers of proofs, a verifier of inferences over them, and the tier of claims.
+
+    Parameters
+    ----------
+    parameters
+        Of the tier of claims.
 
     Raises
     ------
@@ -29,9 +36,13 @@ def deploy_contracts(chain: Chain) -> Deployment:
     tiers = {"SumcheckTier": sumcheck_tier.deploy_tier(chain), "EzklTier": ezkl_tier.deploy_tier(chain)}
     addresses = [tier.address for tier in tiers.values()]
     verifier, verifier_deployed = InferenceVerifier.deploy(chain, registry, addresses)
+    one_step = deploy_one_step(chain)
+    disputes, disputes_deployed = DisputeTier.deploy(chain, registry, verifier, one_step.address, parameters)
     transactions = {
         "ModelRegistry": registry_deployed,
         **tiers,
         "InferenceVerifier": verifier_deployed,
+        "OneStep": one_step,
+        "DisputeTier": disputes_deployed,
     }
-    return Deployment(registry, verifier, transactions)
+    return Deployment(registry, verifier, disputes, transactions)

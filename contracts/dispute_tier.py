@@ -17,6 +17,7 @@ from hexbytes import HexBytes
 from web3.contract.contract import ContractEvent, ContractFunction
 from web3.types import LogReceipt, TxReceipt
 
+from circuits.errors import ChainError
 from contracts.artifact import load_artifact
 from contracts.chain import Chain, Deployed, checked_address
 from contracts.claims import Claim, ClaimStatus
@@ -106,6 +107,16 @@ class Game(NamedTuple):
     deadline: int
     level: int
     position: int
+
+
+class ClaimState(NamedTuple):
+    """The state of a claim: what has become of it, when it can no longer be challenged (seconds since 1970), how
+    many games are not closed, and what is left to refund gas from, in wei."""
+
+    status: ClaimStatus
+    deadline: int
+    games: int
+    pot: int
 
 
 class Call(NamedTuple):
@@ -235,6 +246,17 @@ class DisputeTier:
         """Where the tier stands."""
         return to_checksum_address(self._contract.address)
 
+    @property
+    def registry(self) -> Registry:
+        """The registry in which the tier looks models up.
+
+        Raises
+        ------
+        ChainError
+            If the endpoint fails.
+        """
+        return Registry(self.chain, self.chain.call(self._contract.functions.REGISTRY()))
+
     # What it says.
 
     def claim_id(self, claim: Claim) -> bytes:
@@ -260,6 +282,11 @@ class DisputeTier:
         status, deadline, games, pot = self.chain.call(self._contract.functions.stateOf(claim_id))
         return ClaimState(ClaimStatus(status), deadline, games, pot)
 
+    def state(self, claim_id: bytes) -> ClaimState:
+        """The state of a claim."""
+        status, deadline, games, pot = self.chain.call(self._contract.functions.stateOf(claim_id))
+        return ClaimState(ClaimStatus(status), deadline, games, pot)
+
     def game(self, claim_id: bytes, challenger: str) -> Game:
         """The state of a challenger's game about a claim."""
         function = self._contract.functions.gameOf(claim_id, checked_address(challenger))
@@ -273,6 +300,39 @@ class DisputeTier:
     def challenger_bond(self) -> int:
         """What a challenge costs as a bond, in wei."""
         return int(self.chain.call(self._contract.functions.challengerBond()))
+
+    def recompute(
+        self,
+        record: bytes,
+        index: int,
+        roots: tuple[bytes, bytes, bytes],
+        depths: tuple[int, int, int],
+        operands: bytes,
+    ) -> int | None:
+        """A cell as the tier's OneStep contract recomputes it, in a free call.
+
+        Parameters
+        ----------
+        roots, depths
+            Of the trees over trace, inputs and weights.
+        operands
+            Openings of what the cell reads (docs/trace.md).
+
+        Returns
+        -------
+        int or None
+            None if the operands allow no value.
+
+        Raises
+        ------
+        ContractRefused
+            If the operands do not open the roots, or some are missing.
+        """
+        address = self.chain.call(self._contract.functions.ONE_STEP())
+        contract = self.chain.contract(address, load_artifact("OneStep").abi, "contract that recomputes a cell")
+        function = contract.functions.recompute(record, index, (list(roots), list(depths)), operands)
+        exists, value = self.chain.call(function)
+        return int(value) if exists else None
 
     def credit(self, account: str) -> int:
         """What an account can withdraw, in wei."""
@@ -353,6 +413,24 @@ class DisputeTier:
         if event is None:
             return None
         return READERS[event.event_name](event.process_log(log)["args"])
+
+    def topic(self, event: str) -> bytes:
+        """The first topic of an event of this tier, 32 bytes."""
+        return bytes(HexBytes(self._contract.events[event]().topic))
+
+    def decode_call(self, data: bytes) -> tuple[str, dict[str, Any]]:
+        """The function that calldata calls and its arguments by name.
+
+        Raises
+        ------
+        ChainError
+            If it calls no function of this contract.
+        """
+        try:
+            function, arguments = self._contract.decode_function_input(HexBytes(data))
+        except ValueError:
+            raise ChainError("the transaction calls no function of a dispute tier") from None
+        return function.fn_name, arguments
 
     def events(self, receipt: TxReceipt) -> list[Event]:
         """The events of this tier in a receipt, in order."""

@@ -20,6 +20,9 @@ COMMANDS = {
     "verify": "Check a proof, here or on a chain.",
     "srs": "Generate, import or show the structured reference string.",
     "contract": "Deploy and register contracts on a chain.",
+    "claim": "Post an answer with a bond, in place of a proof.",
+    "watch": "Watch claims, dispute false ones, defend one's own.",
+    "dispute": "Look at claims and disputes, check claims, collect what is due.",
     "demo": "The main job on a real model, start to end.",
     "bench": "Backends side by side in one run.",
 }

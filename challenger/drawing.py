@@ -1,0 +1,273 @@
+"""Draws a dispute as SVG: the trace from end to end, and the descent through it, round by round, to the cell that
+decides.
+
+On top lies the trace as a bar, a stripe for each tensor, with the place of the disputed leaf. Below, each round is
+a row of the hashes that the asserter revealed: those that the challenger passed over, because they were its own,
+the one it chose, and those that did not matter any more. The last row are leaves. At the bottom stands the cell
+and the verdict.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from challenger.history import ClaimHistory, GameHistory, Round, Verdict
+from challenger.rounds import Rounds
+from circuits.circuit import Circuit
+from circuits.records import Record, Region
+from contracts.claims import ClaimStatus
+
+WIDTH, MARGIN = 920, 30
+INNER = WIDTH - 2 * MARGIN
+BAR, ROW, GAP, CARD = 26, 40, 58, 74
+STYLE = """
+svg{font-family:system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;background:#fff}
+.title{font-size:17px;font-weight:600;fill:#16202e}.fact{font-size:12px;fill:#5a6677}.strong{font-size:13px;fill:#16202e}
+.mono{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:9.5px;fill:#5a6677}
+.same{fill:#e3f1e8;stroke:#9cc9ae}.chosen{fill:#fbe3df;stroke:#c9483a;stroke-width:1.6}.rest{fill:#f1f4f8;stroke:#c3ccd8}
+.even{fill:#c9d6e6}.odd{fill:#dde6f0}.hit{fill:#c9483a}.fan{fill:#c9483a;opacity:.10}.card{fill:#fff;stroke:#c9483a;stroke-width:1.6}
+.won{fill:#2c7a4b}.lost{fill:#b3382b}.open{fill:#8a6a12}.badge{font-size:12px;font-weight:600;fill:#fff}
+@media(prefers-color-scheme:dark){svg{background:#12171f}.title,.strong{fill:#eef2f7}.fact,.mono{fill:#aab6c5}
+.same{fill:#1d3326;stroke:#47795b}.chosen{fill:#47211d;stroke:#e87868}.rest{fill:#1f2630;stroke:#3c4858}
+.even{fill:#3a4a5e}.odd{fill:#2a3644}.hit,.fan{fill:#e87868}.card{fill:#1a212b;stroke:#e87868}}
+"""
+
+
+def draw_dispute(history: ClaimHistory, game: GameHistory, circuit: Circuit | None = None) -> str:
+    """One game about a claim as an SVG document.
+
+    Parameters
+    ----------
+    circuit
+        The claim's circuit, whose layers are then named.
+    """
+    rounds = Rounds(history.header.trace_depth)
+    top = 92
+    parts = [*_head(history, game, rounds), *_trace_bar(history, game, circuit, rounds, top)]
+    source = _leaf_marker(history, game, rounds)
+    y = top + BAR + GAP
+    for shown in game.rounds:
+        parts += _fan(source, top + BAR, y)
+        chosen = _chosen(game, shown, rounds)
+        parts += _row(shown, chosen, rounds, y)
+        source = _box(chosen, len(shown.children)) if chosen is not None else _Span(MARGIN, MARGIN + INNER)
+        top, y = y + ROW - BAR, y + ROW + GAP
+    if game.verdict is not None:
+        parts += _fan(source, top + BAR, y) if game.rounds else []
+        parts += _card(history, game, circuit, y)
+        y += CARD
+    else:
+        y -= GAP - MARGIN
+    height = y + MARGIN
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
+            f"<title>Dispute about claim 0x{history.claim_id.hex()}</title><style>{STYLE}</style>",
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class _Span:
+    left: float
+    right: float
+
+
+def _head(history: ClaimHistory, game: GameHistory, rounds: Rounds) -> list[str]:
+    leaves = history.header.trace_leaves
+    model = history.claim.model_id
+    badge, style = _badge(history, game)
+    return [
+        _text(MARGIN, 34, f"Claim {_short(history.claim_id)}", "title"),
+        f'<rect class="{style}" x="{WIDTH - MARGIN - 190}" y="17" width="190" height="24" rx="12"/>',
+        f'<text class="badge" x="{WIDTH - MARGIN - 95}" y="33" text-anchor="middle">{html.escape(badge)}</text>',
+        _text(
+            MARGIN,
+            54,
+            f"model {_short(model.to_bytes(32, 'big'))}, asserted by {_short_address(history.claim.asserter)}, "
+            f"challenged by {_short_address(game.challenger)}",
+        ),
+        _text(
+            MARGIN,
+            72,
+            f"a trace of {leaves:,} leaves in a tree of depth {rounds.depth}: "
+            f"{_plural(rounds.count, 'round')}, {len(game.rounds)} revealed",
+        ),
+    ]
+
+
+def _badge(history: ClaimHistory, game: GameHistory) -> tuple[str, str]:
+    if game.verdict is None:
+        return "in dispute", "open"
+    if game.verdict.won:
+        return "the claim is revoked", "lost"
+    stands = history.status is ClaimStatus.FINAL
+    return ("the claim stands" if stands else "the challenge failed"), "won"
+
+
+def _trace_bar(
+    history: ClaimHistory, game: GameHistory, circuit: Circuit | None, rounds: Rounds, y: int
+) -> list[str]:
+    """The trace as a bar; stripes are the tensors, where the circuit is known."""
+    parts = []
+    records = _trace_records(circuit)
+    whole = max(1, history.header.trace_leaves)
+    for number, record in enumerate(records):
+        left, width = INNER * record.first / whole, INNER * record.leaves / whole
+        name = html.escape(_layer_name(circuit, number))
+        parts.append(
+            f'<rect class="{"odd" if number % 2 else "even"}" x="{MARGIN + left:.1f}" y="{y}" '
+            f'width="{max(width, 0.5):.1f}" height="{BAR}"><title>{name}</title></rect>'
+        )
+    if not records:
+        parts.append(f'<rect class="even" x="{MARGIN}" y="{y}" width="{INNER}" height="{BAR}"/>')
+    if game.rounds:
+        mark = _leaf_marker(history, game, rounds)
+        parts.append(
+            f'<rect class="hit" x="{mark.left:.1f}" y="{y - 4}" '
+            f'width="{max(2.0, mark.right - mark.left):.1f}" height="{BAR + 8}"/>'
+        )
+    return parts
+
+
+def _leaf_marker(history: ClaimHistory, game: GameHistory, rounds: Rounds) -> _Span:
+    """Where on the bar the part of the trace lies that is disputed now."""
+    if not game.rounds:
+        return _Span(MARGIN, MARGIN + INNER)
+    last = game.rounds[-1]
+    height = rounds.height(last.level)
+    first, count = last.position << height, 1 << height
+    whole = max(1, history.header.trace_leaves)
+    left, right = (min(1.0, x / whole) for x in (first, first + count))
+    return _Span(MARGIN + INNER * left, MARGIN + INNER * right)
+
+
+def _row(shown: Round, chosen: int | None, rounds: Rounds, y: int) -> list[str]:
+    """The hashes or leaves of one round."""
+    count = len(shown.children)
+    below = 1 << rounds.bottom(shown.level)
+    what = "leaves" if shown.leaves else f"subtrees of {_plural(below, 'leaf', 'leaves')}"
+    parts = [_text(MARGIN, y - 10, f"round {shown.level + 1}: {count} {what if count > 1 else what}")]
+    for child in range(count):
+        box = _box(child, count)
+        if chosen is None:
+            style = "rest"
+        else:
+            style = "same" if child < chosen else "chosen" if child == chosen else "rest"
+        parts.append(
+            f'<rect class="{style}" x="{box.left + 2:.1f}" y="{y}" width="{box.right - box.left - 4:.1f}" '
+            f'height="{ROW}" rx="3"/>'
+        )
+        label = shown.children[child][:3].hex()
+        middle = (box.left + box.right) / 2
+        parts.append(f'<text class="mono" x="{middle:.1f}" y="{y + 24}" text-anchor="middle">{label}</text>')
+    return parts
+
+
+def _chosen(game: GameHistory, shown: Round, rounds: Rounds) -> int | None:
+    """The child that the challenger named; among leaves, the one of the cell that was looked at."""
+    if not shown.leaves or game.verdict is None or game.verdict.leaf is None:
+        return shown.chosen
+    child = game.verdict.leaf - (shown.position << rounds.levels(shown.level))
+    return child if 0 <= child < len(shown.children) else None
+
+
+def _box(child: int, count: int) -> _Span:
+    width = INNER / count
+    return _Span(MARGIN + child * width, MARGIN + (child + 1) * width)
+
+
+def _fan(source: _Span, top: float, bottom: float) -> list[str]:
+    """From the chosen child to the row of its own children."""
+    return [
+        f'<polygon class="fan" points="{source.left:.1f},{top} {source.right:.1f},{top} '
+        f'{MARGIN + INNER},{bottom - 26} {MARGIN},{bottom - 26}"/>'
+    ]
+
+
+def _card(history: ClaimHistory, game: GameHistory, circuit: Circuit | None, y: int) -> list[str]:
+    """What decided the game."""
+    verdict = game.verdict
+    assert verdict is not None
+    lines = [ENDINGS.get((verdict.move, verdict.won), f"decided by {verdict.move}")]
+    if verdict.record is not None:
+        lines.append(_where(verdict, circuit))
+    lines.append(
+        "half of the asserter's bond is the challenger's, the other half is burnt"
+        if verdict.won
+        else "half of the challenger's bond is the asserter's, the other half is burnt"
+    )
+    return [
+        f'<rect class="card" x="{MARGIN}" y="{y}" width="{INNER}" height="{CARD}" rx="6"/>',
+        _text(MARGIN + 16, y + 24, lines[0], "strong"),
+        *(_text(MARGIN + 16, y + 24 + 19 * i, line) for i, line in enumerate(lines[1:], start=1)),
+    ]
+
+
+def _where(verdict: Verdict, circuit: Circuit | None) -> str:
+    """The cell that was looked at, and its two values."""
+    what = "byte" if verdict.claimed is None else "cell"
+    text = f"{what} {verdict.index:,} of op record {verdict.record}"
+    if circuit is not None and verdict.record is not None:
+        found = circuit.identity.plan.records[verdict.record]
+        text += f", {found.kind.name} in {_layer_name(circuit, verdict.record)} {_shape(found)}"
+    if verdict.claimed is not None:
+        value = "no value at all" if verdict.recomputed is None else f"{verdict.recomputed:,}"
+        text += f": claimed {verdict.claimed:,}, recomputed {value}"
+    return text
+
+
+ENDINGS = {
+    ("proveCell", True): "The contract recomputed one cell of the disputed leaf: it is not what the asserter committed to.",
+    ("proveCell", False): "The contract recomputed the cell that the challenger named: it is right.",
+    ("proveOutput", True): "The contract recomputed an output from the asserter's own trace: it is not the one in the claim.",
+    ("proveOutput", False): "The contract recomputed the output that the challenger named: it is right.",
+    ("provePadding", True): "The asserter committed to bytes behind a tensor's last element that are not zero.",
+    ("provePadding", False): "The byte of padding that the challenger named is zero.",
+    ("proveInput", True): "The claim is about an input that the model does not admit.",
+    ("proveInput", False): "The input that the challenger named is within its bound.",
+    ("expire", True): "The asserter did not answer in time.",
+    ("expire", False): "The challenger did not move in time.",
+    ("close", True): "The claim had fallen to another challenger.",
+    ("close", False): "The claim was settled by a proof.",
+}
+
+
+def _trace_records(circuit: Circuit | None) -> list[Record]:
+    if circuit is None:
+        return []
+    return [record for record in circuit.identity.plan.records if record.region is Region.TRACE]
+
+
+def _layer_name(circuit: Circuit | None, record: int) -> str:
+    """The layer that a record's tensor belongs to."""
+    if circuit is None:
+        return f"record {record}"
+    node = circuit.identity.plan.nodes[record]
+    if node is None:
+        return "partial sums"
+    found = circuit.nodes[node]
+    return found.label or found.op
+
+
+def _shape(record: Record) -> str:
+    return f"[{' × '.join(str(size) for size in record.dims if size > 1) or '1'}]"
+
+
+def _text(x: float, y: float, text: str, style: str = "fact") -> str:
+    return f'<text class="{style}" x="{x}" y="{y}">{html.escape(text)}</text>'
+
+
+def _short(digest: bytes) -> str:
+    return f"0x{digest[:4].hex()}…{digest[-3:].hex()}"
+
+
+def _short_address(address: str) -> str:
+    return f"{address[:8]}…{address[-4:]}"
+
+
+def _plural(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

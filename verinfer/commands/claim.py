@@ -1,0 +1,101 @@
+"""verinfer claim: post a bonded answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from challenger.asserting import assert_answer, find_model
+from circuits.data import load_inputs
+from circuits.file import load
+from contracts.chain import show_ether
+from contracts.dispute_tier import DisputeTier
+from contracts.signer import KEY_VARIABLE
+from prover.progress import Display
+from verinfer.chain_tiers import CHAIN_TIERS
+from verinfer.commands.contract import chain_option, rpc_option, signing
+from verinfer.commands.verify import model_number
+from verinfer.console import emit, err, json_option
+from verinfer.units import parse_duration, parse_ether, show_time
+
+tier_option = click.option(
+    "--contract", "address", metavar="ADDRESS", required=True, help="The DisputeTier on that chain."
+)
+
+
+@click.command(
+    help="Execute CIRCUIT on the data in INPUT and claim the answer with a bond, which is lost if the answer is "
+    f"false or a dispute about it is not answered. Signed with the key in ${KEY_VARIABLE}."
+)
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.argument("input", type=click.Path(path_type=Path))
+@rpc_option
+@chain_option
+@tier_option
+@click.option("--model", metavar="ID", help="The model's id; default: the circuit's first registration.")
+@click.option("--bond", metavar="ETHER", help="What stands behind the answer; default: the least allowed.")
+@click.option("--window", metavar="TIME", help="How long it can be disputed, such as 24h; default: the least.")
+@click.option(
+    "--settled-by",
+    type=click.Choice(sorted(CHAIN_TIERS)),
+    help="Let proofs of this backend settle the claim. Default: none may.",
+)
+@json_option
+def command(
+    circuit: Path,
+    input: Path,
+    rpc: str,
+    chain_id: int | None,
+    address: str,
+    model: str | None,
+    bond: str | None,
+    window: str | None,
+    settled_by: str | None,
+    as_json: bool,
+) -> None:
+    """Post a claim; see the help above."""
+    loaded = load(circuit)
+    inputs = load_inputs(loaded, input)
+    chain = signing(rpc, chain_id)
+    assert chain.signer is not None
+    tier = DisputeTier(chain, address)
+    least = tier.parameters()
+    with Display(err) as progress:
+        progress("looking the model up")
+        registered = find_model(tier.registry, loaded, model_number(model))
+        progress("executing, and hashing the trace")
+        assertion = assert_answer(
+            tier, registered, loaded, inputs,
+            asserter=chain.signer.address,
+            bond=least.min_bond if bond is None else parse_ether(bond),
+            window=least.min_window if window is None else parse_duration(window),
+            settled_by=bytes(4) if settled_by is None else CHAIN_TIERS[settled_by].system,
+        )  # fmt: skip
+        progress("posting the claim")
+        receipt = tier.transact(assertion.call)
+    claim = assertion.claim
+    state = tier.state(assertion.claim_id)
+    result = {
+        "claim_id": "0x" + assertion.claim_id.hex(),
+        "status": state.status.name,
+        "model_id": hex(claim.model_id),
+        "circuit_id": "0x" + loaded.circuit_id.hex(),
+        "input": "0x" + claim.input.hex(),
+        "trace": "0x" + claim.trace.hex(),
+        "outputs": [y.reshape(-1).tolist() for y in assertion.trace.outputs],
+        "bond_wei": claim.bond,
+        "window": claim.window,
+        "deadline": state.deadline,
+        "rounds": 0,
+        "gas": receipt["gasUsed"],
+        "transaction": receipt["transactionHash"].to_0x_hex(),
+    }
+    emit(
+        as_json,
+        result,
+        f"claim [bold]{result['claim_id']}[/bold]",
+        f"bond {show_ether(claim.bond)}, final at {show_time(state.deadline)} if nobody disputes it, "
+        f"{receipt['gasUsed']:,} gas",
+        "keep [bold]verinfer watch[/bold] running until then: a dispute that is not answered is lost",
+    )
