@@ -21,6 +21,7 @@ DEPLOYED = {
     "EzklTier": "src/tiers/EzklTier.sol",
     "SumcheckTier": "src/tiers/SumcheckTier.sol",
     "DisputeTier": "src/optimistic/DisputeTier.sol",
+    "OneStep": "src/optimistic/OneStep.sol",
 }
 
 

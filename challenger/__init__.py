@@ -1,0 +1,1 @@
+"""Whoever watches claims: recomputes them, and plays the games of the false ones."""
