@@ -124,6 +124,6 @@ def require_circuit(model: Model, circuit: Circuit) -> None:
     """
     if model.circuit_id != circuit.circuit_id:
         raise CheckFailed(
-            f"model {model.model_id:#x} is of circuit 0x{model.circuit_id.hex()}, and this file is of circuit "
-            f"0x{circuit.circuit_id.hex()}"
+            f"model {model.model_id:#x} is of circuit 0x{model.circuit_id.hex()}, and this file is of "
+            f"circuit 0x{circuit.circuit_id.hex()}"
         )

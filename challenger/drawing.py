@@ -1,10 +1,10 @@
-"""Draws a dispute as SVG: the trace from end to end, and the descent through it, round by round, to the cell that
-decides.
+"""Draws a dispute as SVG: the trace from end to end, and the descent through it, round by round, to the cell
+that decides.
 
-On top lies the trace as a bar, a stripe for each tensor, with the place of the disputed leaf. Below, each round is
-a row of the hashes that the asserter revealed: those that the challenger passed over, because they were its own,
-the one it chose, and those that did not matter any more. The last row are leaves. At the bottom stands the cell
-and the verdict.
+On top lies the trace as a bar, a stripe for each tensor, with the place of the disputed leaf. Below, each
+round is a row of the hashes that the asserter revealed: those that the challenger passed over, because they
+were its own, the one it chose, and those that did not matter any more. The last row are leaves. At the bottom
+stand the cell and the verdict.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def draw_dispute(history: ClaimHistory, game: GameHistory, circuit: Circuit | No
     height = y + MARGIN
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+            f'width="{WIDTH}" height="{height}">',
             f"<title>Dispute about claim 0x{history.claim_id.hex()}</title><style>{STYLE}</style>",
             *parts,
             "</svg>\n",
@@ -80,10 +81,11 @@ def _head(history: ClaimHistory, game: GameHistory, rounds: Rounds) -> list[str]
     leaves = history.header.trace_leaves
     model = history.claim.model_id
     badge, style = _badge(history, game)
+    right = WIDTH - MARGIN
     return [
         _text(MARGIN, 34, f"Claim {_short(history.claim_id)}", "title"),
-        f'<rect class="{style}" x="{WIDTH - MARGIN - 190}" y="17" width="190" height="24" rx="12"/>',
-        f'<text class="badge" x="{WIDTH - MARGIN - 95}" y="33" text-anchor="middle">{html.escape(badge)}</text>',
+        f'<rect class="{style}" x="{right - 190}" y="17" width="190" height="24" rx="12"/>',
+        f'<text class="badge" x="{right - 95}" y="33" text-anchor="middle">{html.escape(badge)}</text>',
         _text(
             MARGIN,
             54,
@@ -150,7 +152,7 @@ def _row(shown: Round, chosen: int | None, rounds: Rounds, y: int) -> list[str]:
     count = len(shown.children)
     below = 1 << rounds.bottom(shown.level)
     what = "leaves" if shown.leaves else f"subtrees of {_plural(below, 'leaf', 'leaves')}"
-    parts = [_text(MARGIN, y - 10, f"round {shown.level + 1}: {count} {what if count > 1 else what}")]
+    parts = [_text(MARGIN, y - 10, f"round {shown.level + 1}: {count} {what}")]
     for child in range(count):
         box = _box(child, count)
         if chosen is None:
@@ -221,11 +223,20 @@ def _where(verdict: Verdict, circuit: Circuit | None) -> str:
 
 
 ENDINGS = {
-    ("proveCell", True): "The contract recomputed one cell of the disputed leaf: it is not what the asserter committed to.",
+    (
+        "proveCell",
+        True,
+    ): "The contract recomputed one cell of the disputed leaf: it is not what the asserter committed to.",
     ("proveCell", False): "The contract recomputed the cell that the challenger named: it is right.",
-    ("proveOutput", True): "The contract recomputed an output from the asserter's own trace: it is not the one in the claim.",
+    (
+        "proveOutput",
+        True,
+    ): "The contract recomputed an output from the asserter's trace: it is not the claim's.",
     ("proveOutput", False): "The contract recomputed the output that the challenger named: it is right.",
-    ("provePadding", True): "The asserter committed to bytes behind a tensor's last element that are not zero.",
+    (
+        "provePadding",
+        True,
+    ): "The asserter committed to bytes behind a tensor's last element that are not zero.",
     ("provePadding", False): "The byte of padding that the challenger named is zero.",
     ("proveInput", True): "The claim is about an input that the model does not admit.",
     ("proveInput", False): "The input that the challenger named is within its bound.",

@@ -10,6 +10,7 @@ from hexbytes import HexBytes
 from challenger.rounds import Rounds
 from circuits.errors import ChainError
 from circuits.merkle import HASH_BYTES, LEAF_BYTES
+from circuits.records import HEADER_BYTES, VIEW_BYTES
 from contracts.claims import Claim, ClaimStatus
 from contracts.dispute_tier import (
     Chosen,
@@ -22,7 +23,6 @@ from contracts.dispute_tier import (
     InputPosted,
     Revealed,
 )
-from circuits.records import HEADER_BYTES, VIEW_BYTES
 from contracts.registry import Model
 from verifier.circuit_header import CircuitHeader, parse_header, tree_depth
 
@@ -92,8 +92,8 @@ class GameHistory:
 
 @dataclass
 class ClaimHistory:
-    """A claim of a model, its outputs (packed), the block that it was posted in, what has become of it, and its
-    games."""
+    """A claim of a model, its outputs (packed), the block that it was posted in, what has become of it, and
+    its games."""
 
     claim_id: bytes
     claim: Claim
@@ -121,9 +121,7 @@ def read_history(tier: DisputeTier, claim_id: bytes, from_block: int = 0) -> Cla
             model = tier.registry.model(event.claim.model_id)
             header = parse_header(model.registration.header)
             rounds = Rounds(header.trace_depth)
-            history = ClaimHistory(
-                claim_id, event.claim, model, header, event.output, log["blockNumber"]
-            )
+            history = ClaimHistory(claim_id, event.claim, model, header, event.output, log["blockNumber"])
         if history is None:
             continue
         if isinstance(event, ClaimFinal):

@@ -224,7 +224,9 @@ class Chain:
         with _chain_errors(self.endpoint):
             return list(event.get_logs(argument_filters=arguments, from_block=from_block))
 
-    def logs(self, address: str, topics: Sequence[HexBytes | bytes | None], from_block: int = 0) -> list[LogReceipt]:
+    def logs(
+        self, address: str, topics: Sequence[HexBytes | bytes | None], from_block: int = 0
+    ) -> list[LogReceipt]:
         """The logs of a contract with the given topics, oldest first; None stands for any topic.
 
         Raises

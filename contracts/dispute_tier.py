@@ -109,16 +109,6 @@ class Game(NamedTuple):
     position: int
 
 
-class ClaimState(NamedTuple):
-    """The state of a claim: what has become of it, when it can no longer be challenged (seconds since 1970), how
-    many games are not closed, and what is left to refund gas from, in wei."""
-
-    status: ClaimStatus
-    deadline: int
-    games: int
-    pot: int
-
-
 class Call(NamedTuple):
     """What a transaction calls, and the value that it sends along, in wei."""
 
@@ -282,11 +272,6 @@ class DisputeTier:
         status, deadline, games, pot = self.chain.call(self._contract.functions.stateOf(claim_id))
         return ClaimState(ClaimStatus(status), deadline, games, pot)
 
-    def state(self, claim_id: bytes) -> ClaimState:
-        """The state of a claim."""
-        status, deadline, games, pot = self.chain.call(self._contract.functions.stateOf(claim_id))
-        return ClaimState(ClaimStatus(status), deadline, games, pot)
-
     def game(self, claim_id: bytes, challenger: str) -> Game:
         """The state of a challenger's game about a claim."""
         function = self._contract.functions.gameOf(claim_id, checked_address(challenger))
@@ -329,7 +314,9 @@ class DisputeTier:
             If the operands do not open the roots, or some are missing.
         """
         address = self.chain.call(self._contract.functions.ONE_STEP())
-        contract = self.chain.contract(address, load_artifact("OneStep").abi, "contract that recomputes a cell")
+        contract = self.chain.contract(
+            address, load_artifact("OneStep").abi, "contract that recomputes a cell"
+        )
         function = contract.functions.recompute(record, index, (list(roots), list(depths)), operands)
         exists, value = self.chain.call(function)
         return int(value) if exists else None

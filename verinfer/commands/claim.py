@@ -25,8 +25,8 @@ tier_option = click.option(
 
 
 @click.command(
-    help="Execute CIRCUIT on the data in INPUT and claim the answer with a bond, which is lost if the answer is "
-    f"false or a dispute about it is not answered. Signed with the key in ${KEY_VARIABLE}."
+    help="Execute CIRCUIT on the data in INPUT and claim the answer with a bond, which is lost if the answer "
+    f"is false or a dispute about it is not answered. Signed with the key in ${KEY_VARIABLE}."
 )
 @click.argument("circuit", type=click.Path(path_type=Path))
 @click.argument("input", type=click.Path(path_type=Path))
@@ -35,7 +35,9 @@ tier_option = click.option(
 @tier_option
 @click.option("--model", metavar="ID", help="The model's id; default: the circuit's first registration.")
 @click.option("--bond", metavar="ETHER", help="What stands behind the answer; default: the least allowed.")
-@click.option("--window", metavar="TIME", help="How long it can be disputed, such as 24h; default: the least.")
+@click.option(
+    "--window", metavar="TIME", help="How long it can be disputed, such as 24h; default: the least."
+)
 @click.option(
     "--settled-by",
     type=click.Choice(sorted(CHAIN_TIERS)),

@@ -16,11 +16,10 @@ from circuits.file import load
 from contracts.chain import Chain, cost_of
 from contracts.deployment import deploy_contracts
 from contracts.inference import InferenceVerifier
-from contracts.registry import Registry, commitment, new_salt
+from contracts.registry import Registration, Registry, commitment, new_salt
 from contracts.signer import KEY_VARIABLE, KeySigner
 from prover.progress import Display
 from verifier.key import VerifyingKey
-from verinfer.chain import registration
 from verinfer.chain_tiers import chain_tier
 from verinfer.console import emit, err, json_option
 
@@ -111,6 +110,7 @@ def commit(
 @chain_option
 @contract_option
 @click.option("--key", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk.")
+@click.option("--no-key", is_flag=True, help="Register without a key: for claims, which need no proofs.")
 @click.option(
     "--salt", type=click.Path(path_type=Path), help="What commit kept; default: CIRCUIT with .salt."
 )
@@ -125,6 +125,7 @@ def register(
     chain_id: int | None,
     address: str,
     key: Path | None,
+    no_key: bool,
     salt: Path | None,
     uri: str,
     content: Path | None,
@@ -134,9 +135,11 @@ def register(
 
     The verifier of a sumcheck key is the key's program, which is stored; that of an ezkl key is a contract.
     """
+    if no_key and key is not None:
+        raise InputError("--key and --no-key exclude each other")
     loaded = load(circuit)
-    trusted = VerifyingKey.load(key or circuit.with_suffix(".vk"))
-    if trusted.circuit_id != loaded.circuit_id:
+    trusted = None if no_key else VerifyingKey.load(key or circuit.with_suffix(".vk"))
+    if trusted is not None and trusted.circuit_id != loaded.circuit_id:
         raise InputError(f"the key is for circuit 0x{trusted.circuit_id.hex()}, not for {circuit}")
     secret = read_salt(salt or circuit.with_suffix(".salt"), loaded.circuit_id)
     content_hash = keccak(content.read_bytes()) if content is not None else bytes(32)
@@ -144,22 +147,29 @@ def register(
     verifier = InferenceVerifier(chain, address)
     registry: Registry = verifier.registry
     with Display(err) as progress:
-        deployed = chain_tier(trusted).deploy(verifier, trusted, progress)
+        deployed = None if trusted is None else chain_tier(trusted).deploy(verifier, trusted, progress)
         progress("registering")
-        done = registry.register(registration(trusted, deployed.tier, uri, content_hash), secret)
-    gas = {"verifier": deployed.gas, "register": done.receipt["gasUsed"]}
+        tiers = () if deployed is None else (deployed.tier,)
+        done = registry.register(Registration.of(loaded, tiers, uri, content_hash), secret)
+    gas = {"verifier": 0 if deployed is None else deployed.gas, "register": done.receipt["gasUsed"]}
     result: dict[str, Any] = {
         "model_id": hex(done.model_id),
         "circuit_id": "0x" + loaded.circuit_id.hex(),
-        "addresses": {"verifier": deployed.tier.verifier, "registry": registry.address},
+        "addresses": {
+            "verifier": None if deployed is None else deployed.tier.verifier,
+            "registry": registry.address,
+        },
         "gas": gas,
-        "cost_wei": deployed.cost + cost_of(done.receipt),
+        "cost_wei": (0 if deployed is None else deployed.cost) + cost_of(done.receipt),
     }
     emit(
         as_json,
         result,
         f"model {result['model_id']}",
-        f"verifier {deployed.tier.verifier}  {deployed.gas:,} gas to deploy, {gas['register']:,} to register",
+        f"{gas['register']:,} gas to register"
+        if deployed is None
+        else f"verifier {deployed.tier.verifier}  {deployed.gas:,} gas to deploy, "
+        f"{gas['register']:,} to register",
         f"paid {result['cost_wei'] / 1e18:.3g} ether",
     )
 

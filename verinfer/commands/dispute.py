@@ -80,7 +80,9 @@ def list_claims(rpc: str, chain_id: int | None, address: str, from_block: int, a
 @chain_option
 @tier_option
 @block_option
-@click.option("--challenger", metavar="ADDRESS", help="Whose game to draw; default: the one that went furthest.")
+@click.option(
+    "--challenger", metavar="ADDRESS", help="Whose game to draw; default: the one that went furthest."
+)
 @click.option("--circuit", type=click.Path(path_type=Path), help="Name the layers of this circuit.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw the descent to this file.")
 @json_option
@@ -123,7 +125,9 @@ def show(
         table.add_column(heading)
     for row in games:
         due = show_time(row["due"]) if row["outcome"] == "open" else ""
-        table.add_row(row["challenger"], f"{row['revealed']} of {result['rounds']}", row["turn"], due, row["outcome"])
+        table.add_row(
+            row["challenger"], f"{row['revealed']} of {result['rounds']}", row["turn"], due, row["outcome"]
+        )
     emit(
         as_json,
         result,
@@ -142,7 +146,9 @@ def show(
 @chain_option
 @tier_option
 @block_option
-@click.option("--input", type=click.Path(path_type=Path), help="The input's data, where it is not on the chain.")
+@click.option(
+    "--input", type=click.Path(path_type=Path), help="The input's data, where it is not on the chain."
+)
 @json_option
 def check(
     claim_id: str,
@@ -174,7 +180,12 @@ def check(
 
 
 def _recomputed(
-    tier: DisputeTier, history: ClaimHistory, circuit: Circuit, path: Path | None, from_block: int, progress: Display
+    tier: DisputeTier,
+    history: ClaimHistory,
+    circuit: Circuit,
+    path: Path | None,
+    from_block: int,
+    progress: Display,
 ) -> Dispute:
     """What one's own execution says about a claim."""
     if path is not None:
@@ -193,7 +204,9 @@ def _recomputed(
     except BoundError as error:
         raise CheckFailed(f"the claim is false: the circuit does not admit its input ({error})") from error
     if trace.input_commitment != history.claim.input:
-        raise InputError(f"{path} is not the input of this claim: its root is 0x{trace.input_commitment.hex()}")
+        raise InputError(
+            f"{path} is not the input of this claim: its root is 0x{trace.input_commitment.hex()}"
+        )
     return Dispute(trace, history.claim.trace, history.output)
 
 
