@@ -29,7 +29,7 @@ from challenger.moves import (
     ProvePadding,
     Reveal,
 )
-from challenger.openings import Source, TreeSource, open_leaf, operands_of
+from challenger.openings import Source, Tree, open_leaf, operands_of
 from challenger.revealed import RevealedTree
 from challenger.rounds import Rounds
 from circuits.circuit import Circuit
@@ -37,6 +37,7 @@ from circuits.errors import InputError
 from circuits.identity import Identity
 from circuits.merkle import HASH_BYTES, LEAF_BYTES, MerkleTree
 from circuits.packing import Leaves, unpack
+from circuits.records import Region
 from circuits.trace import Trace
 from contracts.claims import pack_outputs
 from contracts.dispute_tier import Turn
@@ -110,7 +111,7 @@ class Dispute:
         tree = MerkleTree.of_leaves(_padded(leaves, trace.tree.depth))
         dispute = cls(trace, tree.root, output)
         if dispute.false and dispute.first_move is None:
-            theirs = TreeSource(tree, leaves)
+            theirs = Tree(leaves, tree)
             length = max(len(leaves), len(trace.leaves))
             first = _first_difference(theirs.leaf(0, length), dispute._own.leaf(0, length)) // LEAF_BYTES
             dispute.first_move = dispute._prove_leaf(first, theirs, tree.depth)
@@ -181,7 +182,7 @@ class Dispute:
 
     @cached_property
     def _own(self) -> Source:
-        return TreeSource(self._trace.tree, self._trace.leaves)
+        return Tree(self._trace.leaves, self._trace.tree)
 
     @property
     def _rounds(self) -> Rounds:
@@ -216,9 +217,12 @@ class Dispute:
         return ProveCell(_cell(self._identity, number, index), opened, operands)
 
     def _operands(self, record: int, index: int, trace: Source) -> bytes:
-        inputs = TreeSource(self._trace.input_tree, self._trace.input_leaves)
-        weights = TreeSource(self._identity.weights_tree, self._identity.weights_leaves)
-        return operands_of(self._identity.records[record], index, (trace, inputs, weights))
+        sources = {
+            Region.TRACE: trace,
+            Region.INPUT: Tree(self._trace.input_leaves, self._trace.input_tree),
+            Region.WEIGHTS: Tree(self._identity.weights_leaves, self._identity.weights_tree),
+        }
+        return operands_of(self._identity.plan.records[record], index, sources)
 
 
 class _InputDispute(Dispute):
@@ -231,7 +235,7 @@ class _InputDispute(Dispute):
         if at is None:
             raise InputError("the circuit admits this input: execute it")
         self.false = True
-        opened = open_leaf(TreeSource(MerkleTree.of_leaves(leaves), leaves), at // LEAF_BYTES, depth)
+        opened = open_leaf(Tree.of(leaves), at // LEAF_BYTES, depth)
         self.first_move = ProveInput(at, opened)
 
     def asserter_move(self, view: GameView) -> Reveal:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from challenger.moves import CellOpening, ProveCell
-from challenger.openings import Source, TreeSource, open_leaf, operands_of
+from challenger.openings import Source, Tree, open_leaf, operands_of
 from challenger.player import Dispute
 from circuits.builder import CircuitBuilder
 from circuits.cells.arrays import recompute_tensor
@@ -50,14 +50,17 @@ class Lie:
 
     @property
     def source(self) -> Source:
-        return TreeSource(self.tree, self.leaves)
+        return Tree(self.leaves, self.tree)
 
     def operands(self, record: int, index: int) -> bytes:
         """What a cell reads, opened against the trace that was committed to."""
         identity, trace = self.honest.circuit.identity, self.honest
-        inputs = TreeSource(trace.input_tree, trace.input_leaves)
-        weights = TreeSource(identity.weights_tree, identity.weights_leaves)
-        return operands_of(identity.records[record], index, (self.source, inputs, weights))
+        sources = {
+            Region.TRACE: self.source,
+            Region.INPUT: Tree(trace.input_leaves, trace.input_tree),
+            Region.WEIGHTS: Tree(identity.weights_leaves, identity.weights_tree),
+        }
+        return operands_of(identity.plan.records[record], index, sources)
 
     @property
     def player(self) -> Dispute:
