@@ -20,7 +20,9 @@ from contracts.claims import ClaimStatus
 
 WIDTH, MARGIN = 920, 30
 INNER = WIDTH - 2 * MARGIN
-BAR, ROW, GAP, CARD = 26, 40, 58, 74
+HEAD, BAR, ROW, GAP, CARD = 112, 26, 34, 50, 74
+LEGEND = (("same", "as the challenger's", 128), ("chosen", "differs", 72), ("rest", "not looked at", 0))
+"""The colours of the rows: the style, what it means, and the width of that."""
 STYLE = """
 svg{font-family:system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;background:#fff}
 .title{font-size:17px;font-weight:600;fill:#16202e}.fact{font-size:12px;fill:#5a6677}.strong{font-size:13px;fill:#16202e}
@@ -43,22 +45,19 @@ def draw_dispute(history: ClaimHistory, game: GameHistory, circuit: Circuit | No
         The claim's circuit, whose layers are then named.
     """
     rounds = Rounds(history.header.trace_depth)
-    top = 92
-    parts = [*_head(history, game, rounds), *_trace_bar(history, game, circuit, rounds, top)]
-    source = _leaf_marker(history, game, rounds)
-    y = top + BAR + GAP
+    y = HEAD
+    parts = [*_head(history, game, rounds), *_trace_bar(history, game, circuit, rounds, y)]
+    source, bottom = _Span(MARGIN, MARGIN + INNER), y + BAR
     for shown in game.rounds:
-        parts += _fan(source, top + BAR, y)
+        y = bottom + GAP
         chosen = _chosen(game, shown, rounds)
-        parts += _row(shown, chosen, rounds, y)
-        source = _box(chosen, len(shown.children)) if chosen is not None else _Span(MARGIN, MARGIN + INNER)
-        top, y = y + ROW - BAR, y + ROW + GAP
+        parts += [_fan(source, bottom, y), *_row(shown, chosen, rounds, y)]
+        source = _Span(MARGIN, MARGIN + INNER) if chosen is None else _box(chosen, len(shown.children))
+        bottom = y + ROW
+    y = bottom + (GAP if game.verdict is not None else MARGIN)
     if game.verdict is not None:
-        parts += _fan(source, top + BAR, y) if game.rounds else []
-        parts += _card(history, game, circuit, y)
+        parts += [_fan(source, bottom, y + 20), *_card(game, circuit, y)]
         y += CARD
-    else:
-        y -= GAP - MARGIN
     height = y + MARGIN
     return "\n".join(
         [
@@ -89,16 +88,29 @@ def _head(history: ClaimHistory, game: GameHistory, rounds: Rounds) -> list[str]
         _text(
             MARGIN,
             54,
-            f"model {_short(model.to_bytes(32, 'big'))}, asserted by {_short_address(history.claim.asserter)}, "
-            f"challenged by {_short_address(game.challenger)}",
+            f"model {_short(model.to_bytes(32, 'big'))}, claimed by {_short_address(history.claim.asserter)}, "
+            f"disputed by {_short_address(game.challenger)}",
         ),
         _text(
             MARGIN,
-            72,
+            71,
             f"a trace of {leaves:,} leaves in a tree of depth {rounds.depth}: "
             f"{_plural(rounds.count, 'round')}, {len(game.rounds)} revealed",
         ),
+        *_legend(right),
     ]
+
+
+def _legend(right: int) -> list[str]:
+    """What the colours of the rows mean."""
+    parts, x = [], right - 330
+    for style, text, width in LEGEND:
+        parts += [
+            f'<rect class="{style}" x="{x}" y="61" width="11" height="11" rx="2"/>',
+            _text(x + 17, 71, text),
+        ]
+        x += width + 17
+    return parts
 
 
 def _badge(history: ClaimHistory, game: GameHistory) -> tuple[str, str]:
@@ -126,33 +138,47 @@ def _trace_bar(
         )
     if not records:
         parts.append(f'<rect class="even" x="{MARGIN}" y="{y}" width="{INNER}" height="{BAR}"/>')
-    if game.rounds:
-        mark = _leaf_marker(history, game, rounds)
-        parts.append(
-            f'<rect class="hit" x="{mark.left:.1f}" y="{y - 4}" '
-            f'width="{max(2.0, mark.right - mark.left):.1f}" height="{BAR + 8}"/>'
-        )
+    leaves = _disputed(game, rounds)
+    if leaves is not None:
+        first, last = (MARGIN + INNER * min(1.0, leaf / whole) for leaf in leaves)
+        middle, name = (first + last) / 2, _layer_of(circuit, leaves[0])
+        anchor = "start" if middle < WIDTH / 3 else "end" if middle > WIDTH * 2 / 3 else "middle"
+        end = f" to {leaves[1] - 1:,}" if leaves[1] - leaves[0] > 1 else ""
+        parts += [
+            f'<rect class="hit" x="{first:.1f}" y="{y - 5}" width="{max(2.5, last - first):.1f}" '
+            f'height="{BAR + 10}"/>',
+            f'<text class="fact" x="{middle:.1f}" y="{y - 11}" text-anchor="{anchor}">'
+            f"{html.escape(name)}leaf {leaves[0]:,}{end}</text>",
+        ]
     return parts
 
 
-def _leaf_marker(history: ClaimHistory, game: GameHistory, rounds: Rounds) -> _Span:
-    """Where on the bar the part of the trace lies that is disputed now."""
+def _disputed(game: GameHistory, rounds: Rounds) -> tuple[int, int] | None:
+    """The leaves that are disputed, the first and the one behind the last; None before the first reveal."""
+    if game.verdict is not None and game.verdict.leaf is not None:
+        return game.verdict.leaf, game.verdict.leaf + 1
     if not game.rounds:
-        return _Span(MARGIN, MARGIN + INNER)
+        return None
     last = game.rounds[-1]
     height = rounds.height(last.level)
-    first, count = last.position << height, 1 << height
-    whole = max(1, history.header.trace_leaves)
-    left, right = (min(1.0, x / whole) for x in (first, first + count))
-    return _Span(MARGIN + INNER * left, MARGIN + INNER * right)
+    return last.position << height, (last.position + 1) << height
+
+
+def _layer_of(circuit: Circuit | None, leaf: int) -> str:
+    """The layer that a leaf belongs to, where that is known."""
+    for number, record in enumerate(_trace_records(circuit)):
+        if record.first <= leaf < record.first + record.leaves:
+            return f"{_layer_name(circuit, number)}, "
+    return ""
 
 
 def _row(shown: Round, chosen: int | None, rounds: Rounds, y: int) -> list[str]:
     """The hashes or leaves of one round."""
     count = len(shown.children)
+    first = shown.position * count
     below = 1 << rounds.bottom(shown.level)
     what = "leaves" if shown.leaves else f"subtrees of {_plural(below, 'leaf', 'leaves')}"
-    parts = [_text(MARGIN, y - 10, f"round {shown.level + 1}: {count} {what}")]
+    parts = [_text(MARGIN, y - 9, f"round {shown.level + 1}: {count} {what}")]
     for child in range(count):
         box = _box(child, count)
         if chosen is None:
@@ -163,9 +189,9 @@ def _row(shown: Round, chosen: int | None, rounds: Rounds, y: int) -> list[str]:
             f'<rect class="{style}" x="{box.left + 2:.1f}" y="{y}" width="{box.right - box.left - 4:.1f}" '
             f'height="{ROW}" rx="3"/>'
         )
-        label = shown.children[child][:3].hex()
+        label = f"{first + child:,}" if shown.leaves else shown.children[child][:3].hex()
         middle = (box.left + box.right) / 2
-        parts.append(f'<text class="mono" x="{middle:.1f}" y="{y + 24}" text-anchor="middle">{label}</text>')
+        parts.append(f'<text class="mono" x="{middle:.1f}" y="{y + 21}" text-anchor="middle">{label}</text>')
     return parts
 
 
@@ -182,15 +208,15 @@ def _box(child: int, count: int) -> _Span:
     return _Span(MARGIN + child * width, MARGIN + (child + 1) * width)
 
 
-def _fan(source: _Span, top: float, bottom: float) -> list[str]:
+def _fan(source: _Span, top: float, bottom: float) -> str:
     """From the chosen child to the row of its own children."""
-    return [
+    return (
         f'<polygon class="fan" points="{source.left:.1f},{top} {source.right:.1f},{top} '
         f'{MARGIN + INNER},{bottom - 26} {MARGIN},{bottom - 26}"/>'
-    ]
+    )
 
 
-def _card(history: ClaimHistory, game: GameHistory, circuit: Circuit | None, y: int) -> list[str]:
+def _card(game: GameHistory, circuit: Circuit | None, y: int) -> list[str]:
     """What decided the game."""
     verdict = game.verdict
     assert verdict is not None
@@ -217,8 +243,8 @@ def _where(verdict: Verdict, circuit: Circuit | None) -> str:
         found = circuit.identity.plan.records[verdict.record]
         text += f", {found.kind.name} in {_layer_name(circuit, verdict.record)} {_shape(found)}"
     if verdict.claimed is not None:
-        value = "no value at all" if verdict.recomputed is None else f"{verdict.recomputed:,}"
-        text += f": claimed {verdict.claimed:,}, recomputed {value}"
+        value = "no value at all" if verdict.recomputed is None else _number(verdict.recomputed)
+        text += f": claimed {_number(verdict.claimed)}, recomputed {value}"
     return text
 
 
@@ -270,6 +296,10 @@ def _shape(record: Record) -> str:
 
 def _text(x: float, y: float, text: str, style: str = "fact") -> str:
     return f'<text class="{style}" x="{x}" y="{y}">{html.escape(text)}</text>'
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace("-", "−")
 
 
 def _short(digest: bytes) -> str:
