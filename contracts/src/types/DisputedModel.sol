@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IDisputeTier} from "../interfaces/IDisputeTier.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {CircuitHeader} from "../libraries/CircuitHeader.sol";
@@ -32,14 +33,14 @@ library DisputedModelLibrary {
     /// @dev A game's place in the tree has 32 bits at the height of the last reveal.
     uint256 private constant MAX_DEPTH = 36;
 
-    /// @notice Copies a model from the registry. Reverts if it is not registered.
+    /// @notice Copies a model from the registry. Reverts if it is not registered, or too large to dispute.
     function copyFrom(IModelRegistry registry, ModelId modelId) internal returns (DisputedModel) {
         IModelRegistry.Registration memory found = registry.getModel(modelId).registration;
         uint256 depth = found.header.traceDepth();
         if (depth > MAX_DEPTH) revert IDisputeTier.ModelTooLarge(modelId, depth, MAX_DEPTH);
         bytes memory parts = abi.encodePacked(found.opsRoot, found.weightsRoot, found.header);
         return DisputedModel.wrap(
-            PackedOutputs.length(found.header) | depth << DEPTH | uint256(uint160(CodeStore.write(parts))) << ACCOUNT
+            SafeCast.toUint64(PackedOutputs.length(found.header)) | depth << DEPTH | uint256(uint160(CodeStore.write(parts))) << ACCOUNT
         );
     }
 
