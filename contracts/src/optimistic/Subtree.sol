@@ -71,14 +71,14 @@ library Subtree {
             let left := add(buffer, 1)
             let right := add(buffer, 33)
             let end := add(siblings.offset, siblings.length)
-            for { let at := siblings.offset } lt(at, end) { at := add(at, 32) } {
+            for { let from := siblings.offset } lt(from, end) { from := add(from, 32) } {
                 switch and(index, 1)
                 case 0 {
                     mstore(left, node)
-                    mstore(right, calldataload(at))
+                    mstore(right, calldataload(from))
                 }
                 default {
-                    mstore(left, calldataload(at))
+                    mstore(left, calldataload(from))
                     mstore(right, node)
                 }
                 node := keccak256(buffer, 65)
