@@ -101,9 +101,10 @@ interface IDisputeTier is IClaimTier {
     function choose(bytes32 claimId, uint256 level, uint256 position, uint256 child) external;
 
     /// @notice The challenger has one cell of the disputed leaf recomputed: another value and the asserter loses, the
-    /// same and the challenger loses. Before the last reveal, any cell of the trace, by an opening up to the trace's root;
-    /// the game must then stand since an earlier block.
-    /// @param leaf The leaf that the cell lies in (its 128 bytes), then its siblings up to the revealed node, or the root.
+    /// same and the challenger loses. Any other cell of the trace as well, at any time, by an opening up to the trace's
+    /// root. The game must stand since an earlier block.
+    /// @param leaf The leaf that the cell lies in (its 128 bytes), then its siblings: after the last reveal, up to the node
+    /// revealed; at any time, up to the trace's root.
     /// @param operands As for IOneStep.
     function proveCell(Claim calldata claim_, Cell calldata cell, bytes calldata leaf, bytes calldata operands) external;
 

@@ -40,10 +40,9 @@ contract DisputeTier is IDisputeTier, CreditLedger {
         int256 claimed; // and what it is by the claim
     }
 
-    /// @dev Gas of a move beside what runs between its first and its last statement: the transaction itself, and the
-    /// last write.
-    uint256 private constant MOVE_GAS = 27_000;
-    uint256 private constant CALLDATA_GAS = 16;
+    /// @dev What a transaction costs at least beside what it executes: itself, and each byte of calldata.
+    uint256 private constant TRANSACTION_GAS = 21_000;
+    uint256 private constant CALLDATA_GAS = 4;
 
     IModelRegistry public immutable REGISTRY;
     IInferenceVerifier public immutable VERIFIER;
@@ -134,7 +133,7 @@ contract DisputeTier is IDisputeTier, CreditLedger {
         game.node = claim_.trace;
         uint256 depth = _models[claim_.modelId].traceDepth();
         emit GameOpened(claimId, msg.sender);
-        game.state = GameStateLibrary.opened(depth, ASSERTER_TIME, CHALLENGER_TIME, EXTENSION).charged(_costSince(gas));
+        _charge(game, GameStateLibrary.opened(depth, ASSERTER_TIME, CHALLENGER_TIME, EXTENSION), gas);
     }
 
     /// @inheritdoc IDisputeTier
@@ -158,7 +157,7 @@ contract DisputeTier is IDisputeTier, CreditLedger {
         if (child >> levels != 0) revert WrongChild(child, 1 << levels);
         state = state.chosen(child, levels, EXTENSION);
         emit Chosen(claimId, msg.sender, state.level(), state.position());
-        game.state = state.charged(_costSince(gas));
+        _charge(game, state, gas);
     }
 
     /// @inheritdoc IDisputeTier
@@ -358,13 +357,14 @@ contract DisputeTier is IDisputeTier, CreditLedger {
         if (block.timestamp > state.due()) revert MoveTooLate(state.due());
     }
 
-    /// @dev Checks a leaf of the trace against the last node revealed, or, before all are, against the root.
+    /// @dev Checks a leaf of the trace against the last node revealed if its siblings are as many as lead there; against
+    /// the root if all are there, so that no reveal that comes in between undoes a proof that was on its way.
     function _requireLeaf(Claim calldata claim_, Attempt memory attempt, uint256 index, bytes calldata leaf)
         private
         view
     {
         GameState game = attempt.game;
-        if (game.turn() != Turn.PROVE) {
+        if (game.turn() != Turn.PROVE || leaf.length == Grounds.openingBytes(game.depth())) {
             Grounds.requireLeaf(claim_.trace, game.depth(), index, leaf);
             return;
         }
@@ -437,8 +437,21 @@ contract DisputeTier is IDisputeTier, CreditLedger {
         emit GameClosed(claimId, challenger, false, 0);
     }
 
-    /// @dev What the caller's move has cost it at the base fee, `gas` having been left when it began.
+    /// @dev Writes the state of the game after a move of the challenger's, and what the move has cost: once more, so that
+    /// the first time is counted too.
+    function _charge(Game storage game, GameState state, uint256 gas) private {
+        game.state = state;
+        game.state = state.charged(_costSince(gas));
+    }
+
+    /// @dev What the caller's move has cost it at the base fee, `gas` having been left when it began; never more than it
+    /// has. An account without code calls in a transaction that holds nothing else. A contract may have made any number
+    /// of moves in one, and paid for none of the bytes that it sends: of its moves only what they execute counts.
     function _costSince(uint256 gas) private view returns (uint256) {
-        return (MOVE_GAS + CALLDATA_GAS * msg.data.length + gas - gasleft()) * block.basefee;
+        uint256 used = gas - gasleft();
+        if (msg.sender == tx.origin && msg.sender.code.length == 0) {
+            used += TRANSACTION_GAS + CALLDATA_GAS * msg.data.length;
+        }
+        return used * block.basefee;
     }
 }

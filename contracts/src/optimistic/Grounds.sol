@@ -94,9 +94,14 @@ library Grounds {
         return leaf[index % Subtree.LEAF_BYTES] != 0;
     }
 
+    /// @notice Bytes of a leaf and its siblings in a tree, or a subtree.
+    function openingBytes(uint256 depth) internal pure returns (uint256) {
+        return Subtree.LEAF_BYTES + 32 * depth;
+    }
+
     /// @notice Reverts unless `leaf`, 128 bytes and then siblings, is the leaf `index` of a tree.
     function requireLeaf(bytes32 root, uint256 depth, uint256 index, bytes calldata leaf) internal pure {
-        uint256 expected = Subtree.LEAF_BYTES + 32 * depth;
+        uint256 expected = openingBytes(depth);
         if (leaf.length != expected) revert IDisputeTier.WrongLength(expected, leaf.length);
         if (index >> depth != 0) revert IDisputeTier.WrongCell(index);
         bytes32 node = Subtree.ofLeaf(leaf[:Subtree.LEAF_BYTES]);
