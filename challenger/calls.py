@@ -1,4 +1,4 @@
-"""From a player's move to the call that makes it."""
+"""What each step of a player's calls on the chain."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ from contracts.dispute_tier import Call, DisputeTier
 
 
 def call_of(tier: DisputeTier, claim: Claim, output: bytes, challenger: str, step: Step) -> Call:
-    """What to send to a tier for a step of a challenger's game about a claim.
+    """The call that makes a step.
 
     Parameters
     ----------
     output
         The claim's outputs, packed.
     challenger
-        Whose game it is. Only they can send what is theirs: choices and proofs name no challenger.
+        Whose game it is. Choices and proofs are made by whoever sends them, in the sender's own game.
+
+    Raises
+    ------
+    ChainError
+        If an address is malformed.
     """
-    claim_id = tier.claim_id(claim)
     match step:
         case Reveal(level, position, nodes):
-            return tier.reveal(claim_id, challenger, level, position, nodes)
+            return tier.reveal(tier.claim_id(claim), challenger, level, position, nodes)
         case Choose(level, position, child):
-            return tier.choose(claim_id, level, position, child)
+            return tier.choose(tier.claim_id(claim), level, position, child)
         case ProveCell(cell, leaf, operands):
             return tier.prove_cell(claim, cell, leaf, operands)
         case ProveOutput(cell, operands):
@@ -42,9 +46,9 @@ def call_of(tier: DisputeTier, claim: Claim, output: bytes, challenger: str, ste
             return tier.prove_padding(claim, cell, leaf)
         case ProveInput(index, leaf):
             return tier.prove_input(claim, index, leaf)
-        case Expire(overdue):
-            return tier.expire(claim, overdue)
-        case Close(open_game):
-            return tier.close(claim, open_game)
+        case Expire(player):
+            return tier.expire(claim, player)
+        case Close(player):
+            return tier.close(claim, player)
         case Finalise():
             return tier.finalise(claim)
