@@ -1,7 +1,7 @@
 """A connection to an EVM chain: reads, estimates and sends, with one kind of error for whatever fails."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -22,7 +22,7 @@ from web3.contract.contract import ContractConstructor, ContractEvent, ContractF
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
-from web3.types import EventData, LogReceipt, TxReceipt, Wei
+from web3.types import BlockIdentifier, EventData, LogReceipt, TxParams, TxReceipt, Wei
 
 from circuits.errors import ChainError
 from contracts.artifact import Abi, Artifact
@@ -149,6 +149,24 @@ class Chain:
         """
         with _chain_errors(self.endpoint):
             return function.estimate_gas({"from": self._sender}, NEXT_BLOCK)
+
+    def estimate(self, transaction: TxParams, block: BlockIdentifier = NEXT_BLOCK) -> int:
+        """The gas that a transaction given by its fields would be given, as of a block.
+
+        Raises
+        ------
+        ContractRefused
+            If it would revert.
+        ChainError
+            If the endpoint fails.
+        """
+        with self.errors():
+            return self.web3.eth.estimate_gas(transaction, block)
+
+    def errors(self) -> AbstractContextManager[None]:
+        """A context that turns errors of web3 and of the transport into this project's own, for whoever asks
+        `web3` itself."""
+        return _chain_errors(self.endpoint)
 
     def transact(self, function: ContractFunction | ContractConstructor, value: int = 0) -> TxReceipt:
         """Send a call as a transaction, with a value in wei, and wait until it is mined.

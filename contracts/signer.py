@@ -11,7 +11,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
-from web3.types import TxParams
+from web3.types import RPCEndpoint, TxParams
 
 from circuits.errors import InputError
 
@@ -28,6 +28,9 @@ class Signer(Protocol):
     def send(self, web3: Web3, transaction: TxParams) -> HexBytes:
         """Send a complete transaction (nonce, gas and fees included) and return its hash."""
 
+    def sign(self, web3: Web3, transaction: TxParams) -> HexBytes:
+        """Sign a complete transaction without sending it. The keccak256 of what is returned is its hash."""
+
 
 class KeySigner:
     """Signs with a private key. The key never leaves the process and shows in no message."""
@@ -42,8 +45,12 @@ class KeySigner:
 
     def send(self, web3: Web3, transaction: TxParams) -> HexBytes:
         """Sign here and send the signed transaction."""
+        return web3.eth.send_raw_transaction(self.sign(web3, transaction))
+
+    def sign(self, web3: Web3, transaction: TxParams) -> HexBytes:
+        """Sign here."""
         signed = self._account.sign_transaction(cast(dict[str, Any], transaction))
-        return web3.eth.send_raw_transaction(signed.raw_transaction)
+        return HexBytes(signed.raw_transaction)
 
     @classmethod
     def from_key(cls, key: str) -> "KeySigner":
@@ -106,3 +113,8 @@ class UnlockedSigner:
     def send(self, web3: Web3, transaction: TxParams) -> HexBytes:
         """Have the node sign and send the transaction."""
         return web3.eth.send_transaction(transaction)
+
+    def sign(self, web3: Web3, transaction: TxParams) -> HexBytes:
+        """Have the node sign, if it offers that."""
+        signed: Any = web3.manager.request_blocking(RPCEndpoint("eth_signTransaction"), [transaction])
+        return HexBytes(signed if isinstance(signed, str | bytes) else signed["raw"])
