@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {IClaimTier} from "../interfaces/IClaimTier.sol";
 import {Port} from "../types/Port.sol";
 import {CircuitHeader} from "./CircuitHeader.sol";
 
@@ -17,6 +18,12 @@ library PackedOutputs {
             Port port = header.port(i);
             total += port.elements() * port.width();
         }
+    }
+
+    /// @notice Reverts unless `packed` is as long as the outputs of the circuit.
+    function requireLength(bytes memory header, bytes calldata packed) internal pure {
+        uint256 expected = length(header);
+        if (packed.length != expected) revert IClaimTier.WrongOutputLength(expected, packed.length);
     }
 
     /// @notice The outputs as a proof's statement has them, `abi.encode(int256[])`. `packed` is `length(header)` bytes.
