@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {IClaimTier} from "../interfaces/IClaimTier.sol";
+import {IERC7992Verifier} from "../interfaces/IERC7992Verifier.sol";
+import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
+import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
+import {ISampledTier, Lot} from "../interfaces/ISampledTier.sol";
+import {InputTree} from "../libraries/InputTree.sol";
+import {PackedOutputs} from "../libraries/PackedOutputs.sol";
+import {PostedInputs} from "../libraries/PostedInputs.sol";
+import {Claim, ClaimStatus} from "../types/Claim.sol";
+import {ModelId} from "../types/ModelId.sol";
+import {ProofSystem} from "../types/ProofSystem.sol";
+import {CreditLedger} from "./CreditLedger.sol";
+
+/// @title Claims settled by proofs, a random share of them
+/// @dev Everything called from here is called statically, so nothing can come back while a function runs.
+contract SampledTier is ISampledTier, CreditLedger {
+    uint256 private constant MAX_INPUT_BYTES = 64 * 1024;
+
+    IModelRegistry public immutable REGISTRY;
+    IInferenceVerifier public immutable VERIFIER;
+    uint96 private immutable MIN_BOND;
+    uint32 private immutable MIN_WINDOW;
+    uint32 private immutable PROOF_WINDOW;
+    uint16 private immutable SHARE;
+
+    /// @inheritdoc ISampledTier
+    mapping(address asserter => mapping(address source => bool)) public override sourceAllowed;
+
+    /// @inheritdoc ISampledTier
+    mapping(bytes32 claimId => address) public override payerOf;
+
+    mapping(bytes32 claimId => ClaimState) private _claims;
+    mapping(bytes32 key => Enrolment) private _enrolments;
+
+    constructor(IModelRegistry registry, IInferenceVerifier verifier, Parameters memory parameters_) {
+        address looksIn = IERC7992Verifier(address(verifier)).registry();
+        if (looksIn != address(registry)) revert RegistryMismatch(address(registry), looksIn);
+        if (parameters_.share == 0) revert ShareZero();
+        (REGISTRY, VERIFIER) = (registry, verifier);
+        (MIN_BOND, MIN_WINDOW) = (parameters_.minBond, parameters_.minWindow);
+        (PROOF_WINDOW, SHARE) = (parameters_.proofWindow, parameters_.share);
+    }
+
+    /// @inheritdoc ISampledTier
+    function enrol(
+        ModelId modelId,
+        ProofSystem system,
+        uint32 capacity,
+        uint96 price,
+        bytes32 input,
+        bytes calldata output,
+        bytes calldata proof
+    ) external override {
+        if (capacity == 0) revert CapacityZero();
+        _requireSystem(system, proof);
+        bytes memory header = _header(modelId, system);
+        // What a contract cannot compute the root of, no proof can be checked against.
+        uint256 inputBytes = InputTree.packedLength(header);
+        if (inputBytes > MAX_INPUT_BYTES) revert InputsTooLarge(MAX_INPUT_BYTES, inputBytes);
+        VERIFIER.checkInferenceFor(modelId, input, PackedOutputs.toWords(header, output), proof, msg.sender);
+
+        Enrolment storage enrolment = _enrolments[_key(msg.sender, modelId, system)];
+        (enrolment.capacity, enrolment.price) = (capacity, price);
+        enrolment.outputLength = SafeCast.toUint32(output.length);
+        emit Enrolled(modelId, msg.sender, system, capacity, price);
+    }
+
+    /// @inheritdoc ISampledTier
+    function allowSource(address source, bool allowed) external override {
+        sourceAllowed[msg.sender][source] = allowed;
+        emit SourceAllowed(msg.sender, source, allowed);
+    }
+
+    /// @inheritdoc IClaimTier
+    function claim(Claim calldata claim_, bytes calldata output, bytes calldata input)
+        external
+        payable
+        override
+        returns (bytes32 claimId)
+    {
+        if (claim_.source != address(0)) revert WrongSource(address(0), claim_.source);
+        if (claim_.asserter != msg.sender) revert WrongAsserter(msg.sender, claim_.asserter);
+        // The root of the data itself. Under a key with committed inputs, proofs name inputs by a digest of the root and of
+        // commitments to the values, and nothing shows that both are of one input: an asserter could put the root of these
+        // data beside commitments to others. Such a proof never fits the plain root, and that is as it should be.
+        bytes32 root = PostedInputs.rootOf(_header(claim_.modelId, claim_.settledBy), input);
+        if (root != claim_.input) revert WrongInput(root, claim_.input);
+        claimId = _post(claim_, output);
+        emit InputPosted(root, input);
+    }
+
+    /// @inheritdoc IClaimTier
+    function claimFor(Claim calldata claim_, bytes calldata output)
+        external
+        payable
+        override
+        returns (bytes32 claimId)
+    {
+        if (claim_.source != msg.sender) revert WrongSource(msg.sender, claim_.source);
+        if (!sourceAllowed[claim_.asserter][msg.sender]) revert SourceNotAllowed(claim_.asserter, msg.sender);
+        return _post(claim_, output);
+    }
+
+    /// @inheritdoc ISampledTier
+    function draw(bytes32 claimId) external override {
+        ClaimState storage state = _provisional(claimId);
+        if (state.lot != Lot.OPEN) revert AlreadyDrawn(claimId);
+        if (block.timestamp >= state.deadline) revert WindowOver(state.deadline);
+        uint256 beacon = uint256(state.postedBlock) + 1;
+        if (block.number <= beacon) revert DrawTooEarly(beacon + 1);
+        bytes32 blockHash = blockhash(beacon);
+        if (blockHash == bytes32(0)) revert DrawTooLate(claimId);
+        // Claims of one block have lots of their own.
+        bool selected = uint256(keccak256(abi.encode(claimId, blockHash))) & type(uint16).max < SHARE;
+        state.lot = selected ? Lot.SELECTED : Lot.SPARED;
+        emit LotDrawn(claimId, selected);
+    }
+
+    /// @inheritdoc ISampledTier
+    function demand(Claim calldata claim_) external payable override {
+        bytes32 claimId = claim_.id();
+        ClaimState storage state = _provisional(claimId);
+        if (block.timestamp >= state.deadline) revert WindowOver(state.deadline);
+        if (state.demanded) revert AlreadyDemanded(claimId);
+        // The proof is due already, for nothing.
+        if (state.lot == Lot.SELECTED) revert ProofDue(claimId, _due(state));
+        if (msg.value != state.price) revert WrongPrice(state.price, msg.value);
+        state.demanded = true;
+        payerOf[claimId] = msg.sender;
+        emit ProofDemanded(claimId, msg.sender, msg.value);
+    }
+
+    /// @inheritdoc ISampledTier
+    function settle(Claim calldata claim_, bytes calldata output, bytes calldata proof) external override {
+        bytes32 claimId = claim_.id();
+        ClaimState storage state = _provisional(claimId);
+        if (_mustBeProved(state) && block.timestamp >= _due(state)) revert ProofTooLate(_due(state));
+        bytes32 outputHash = keccak256(output);
+        if (outputHash != claim_.outputHash) revert WrongOutputHash(claim_.outputHash, outputHash);
+        _requireSystem(claim_.settledBy, proof);
+
+        uint256 fee = state.demanded ? state.price : 0;
+        _resolve(claim_, claimId, ClaimStatus.FINAL);
+        _credit(claim_.asserter, claim_.bond + fee);
+        emit ClaimFinal(claimId);
+
+        bytes memory words = PackedOutputs.toWords(_header(claim_.modelId, claim_.settledBy), output);
+        VERIFIER.checkInferenceFor(claim_.modelId, claim_.input, words, proof, address(0));
+    }
+
+    /// @inheritdoc ISampledTier
+    function expire(Claim calldata claim_) external override {
+        bytes32 claimId = claim_.id();
+        ClaimState storage state = _provisional(claimId);
+        if (!_mustBeProved(state)) revert ProofNotDue(claimId);
+        if (block.timestamp < _due(state)) revert ClaimPending(claimId, _due(state));
+
+        (bool demanded, uint256 price) = (state.demanded, state.price);
+        _resolve(claim_, claimId, ClaimStatus.REVOKED);
+        // The other half stays: a liar that is quick to expire its own claim does not get everything back.
+        address winner = msg.sender;
+        if (demanded) {
+            winner = payerOf[claimId];
+            _credit(winner, price);
+        }
+        _credit(winner, claim_.bond / 2);
+        emit ClaimRevoked(claimId, winner);
+    }
+
+    /// @inheritdoc IClaimTier
+    function finalise(Claim calldata claim_) external override {
+        bytes32 claimId = claim_.id();
+        ClaimState storage state = _provisional(claimId);
+        if (block.timestamp < state.deadline) revert ClaimPending(claimId, state.deadline);
+        if (_mustBeProved(state)) revert ProofDue(claimId, _due(state));
+        _resolve(claim_, claimId, ClaimStatus.FINAL);
+        _credit(claim_.asserter, claim_.bond);
+        emit ClaimFinal(claimId);
+    }
+
+    /// @inheritdoc IClaimTier
+    function claimIdOf(Claim calldata claim_) external view override returns (bytes32) {
+        return claim_.id();
+    }
+
+    /// @inheritdoc IClaimTier
+    function statusOf(bytes32 claimId) external view override returns (ClaimStatus) {
+        return _claims[claimId].status;
+    }
+
+    /// @inheritdoc IClaimTier
+    function longest(ModelId, uint32 window) external view override returns (uint256) {
+        return uint256(window) + PROOF_WINDOW;
+    }
+
+    /// @inheritdoc ISampledTier
+    function claimOf(bytes32 claimId) external view override returns (ClaimState memory) {
+        return _claims[claimId];
+    }
+
+    /// @inheritdoc ISampledTier
+    function enrolmentOf(address asserter, ModelId modelId, ProofSystem system)
+        external
+        view
+        override
+        returns (Enrolment memory)
+    {
+        return _enrolments[_key(asserter, modelId, system)];
+    }
+
+    /// @inheritdoc ISampledTier
+    function parameters() external view override returns (Parameters memory) {
+        return Parameters(MIN_BOND, MIN_WINDOW, PROOF_WINDOW, SHARE);
+    }
+
+    /// @dev The enrolment says all that there is to know of the model here, so that the registry need not be asked.
+    function _post(Claim calldata claim_, bytes calldata output) private returns (bytes32 claimId) {
+        if (claim_.trace != bytes32(0)) revert TraceNotZero(claim_.trace);
+        if (claim_.bond != msg.value) revert WrongBond(claim_.bond, msg.value);
+        if (claim_.bond < MIN_BOND) revert BondTooLow(MIN_BOND, claim_.bond);
+        if (claim_.window < MIN_WINDOW) revert WindowTooShort(MIN_WINDOW, claim_.window);
+        bytes32 outputHash = keccak256(output);
+        if (outputHash != claim_.outputHash) revert WrongOutputHash(claim_.outputHash, outputHash);
+        claimId = claim_.id();
+        if (_claims[claimId].status != ClaimStatus.NONE) revert ClaimExists(claimId);
+
+        Enrolment storage enrolment = _enrolments[_key(claim_.asserter, claim_.modelId, claim_.settledBy)];
+        Enrolment memory said = enrolment;
+        if (said.capacity == 0) revert NotEnrolled(claim_.modelId, claim_.asserter, claim_.settledBy);
+        if (said.outstanding >= said.capacity) revert CapacityExhausted(said.capacity);
+        if (output.length != said.outputLength) revert WrongOutputLength(said.outputLength, output.length);
+        enrolment.outstanding = said.outstanding + 1;
+        _claims[claimId] = ClaimState({
+            status: ClaimStatus.PROVISIONAL,
+            lot: Lot.OPEN,
+            demanded: false,
+            deadline: SafeCast.toUint40(block.timestamp + claim_.window),
+            postedBlock: SafeCast.toUint48(block.number),
+            price: said.price
+        });
+        emit ClaimPosted(claimId, claim_.modelId, claim_.asserter, claim_, output);
+    }
+
+    /// @dev Ends a provisional claim. What is credited for it is the caller's part.
+    function _resolve(Claim calldata claim_, bytes32 claimId, ClaimStatus status) private {
+        _claims[claimId] = ClaimState(status, Lot.OPEN, false, 0, 0, 0);
+        _enrolments[_key(claim_.asserter, claim_.modelId, claim_.settledBy)].outstanding -= 1;
+    }
+
+    function _provisional(bytes32 claimId) private view returns (ClaimState storage state) {
+        state = _claims[claimId];
+        if (state.status != ClaimStatus.PROVISIONAL) revert ClaimNotProvisional(claimId, state.status);
+    }
+
+    /// @dev Whether the claim can become final by a proof only, as things stand: a lot that is not drawn may still spare it
+    /// before the deadline.
+    function _mustBeProved(ClaimState storage state) private view returns (bool) {
+        return state.lot != Lot.SPARED || state.demanded;
+    }
+
+    /// @dev From when on a proof is too late.
+    function _due(ClaimState storage state) private view returns (uint256) {
+        return uint256(state.deadline) + PROOF_WINDOW;
+    }
+
+    /// @dev Reverts if there is no such model, or it has no key for the proof system.
+    function _header(ModelId modelId, ProofSystem system) private view returns (bytes memory header) {
+        (,, header) = REGISTRY.resolve(modelId, system);
+    }
+
+    function _requireSystem(ProofSystem expected, bytes calldata proof) private pure {
+        if (proof.length < 4) revert IInferenceVerifier.ProofTooShort(proof.length);
+        ProofSystem actual = ProofSystem.wrap(bytes4(proof[:4]));
+        if (!(actual == expected)) revert WrongProofSystem(expected, actual);
+    }
+
+    function _key(address asserter, ModelId modelId, ProofSystem system) private pure returns (bytes32) {
+        return keccak256(abi.encode(asserter, modelId, system));
+    }
+}
