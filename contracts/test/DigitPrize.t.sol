@@ -2,27 +2,16 @@
 pragma solidity ^0.8.24;
 
 import {IModelRegistry} from "../src/interfaces/IModelRegistry.sol";
-import {ITierVerifier, Statement} from "../src/interfaces/ITierVerifier.sol";
+import {ITierVerifier} from "../src/interfaces/ITierVerifier.sol";
 import {InferenceVerifier} from "../src/InferenceVerifier.sol";
 import {DigitPrize} from "../src/examples/DigitPrize.sol";
 import {SignedWords} from "../src/libraries/SignedWords.sol";
 import {ModelId} from "../src/types/ModelId.sol";
 import {ProofSystem} from "../src/types/ProofSystem.sol";
 import {TierKey} from "../src/types/TierKey.sol";
+import {HashTier} from "./support/HashTier.sol";
 import {Headers} from "./support/Headers.sol";
 import {RegistryTest} from "./support/RegistryTest.sol";
-
-/// @notice A tier whose proof of a statement is the statement's hash.
-contract HashTier is ITierVerifier {
-    ProofSystem public constant override proofSystem = ProofSystem.wrap(0x11111111);
-
-    error Refused();
-
-    function verify(Statement calldata statement, TierKey calldata, bytes calldata proof) external pure override {
-        bytes32 expected = keccak256(abi.encode(statement.inputCommitment, statement.output, statement.recipient));
-        if (keccak256(proof) != keccak256(abi.encode(expected))) revert Refused();
-    }
-}
 
 /// @notice A player that claims again while it is being paid.
 contract ReenteringPlayer {

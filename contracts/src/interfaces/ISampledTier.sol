@@ -97,7 +97,6 @@ interface ISampledTier is IClaimTier {
 
     error RegistryMismatch(address expected, address actual);
     error ShareZero();
-    error WrongProofSystem(ProofSystem expected, ProofSystem actual);
     error InputsTooLarge(uint256 maximum, uint256 actual);
     error CapacityZero();
     error NotEnrolled(ModelId modelId, address asserter, ProofSystem system);

@@ -10,6 +10,7 @@ import {ISampledTier, Lot} from "../interfaces/ISampledTier.sol";
 import {InputTree} from "../libraries/InputTree.sol";
 import {PackedOutputs} from "../libraries/PackedOutputs.sol";
 import {PostedInputs} from "../libraries/PostedInputs.sol";
+import {ProofBytes} from "../libraries/ProofBytes.sol";
 import {Claim, ClaimStatus} from "../types/Claim.sol";
 import {ModelId} from "../types/ModelId.sol";
 import {ProofSystem} from "../types/ProofSystem.sol";
@@ -56,7 +57,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         bytes calldata proof
     ) external override {
         if (capacity == 0) revert CapacityZero();
-        _requireSystem(system, proof);
+        ProofBytes.requireSystem(proof, system);
         bytes memory header = _header(modelId, system);
         // What a contract cannot compute the root of, no proof can be checked against.
         uint256 inputBytes = InputTree.packedLength(header);
@@ -141,7 +142,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         if (_mustBeProved(state) && block.timestamp >= _due(state)) revert ProofTooLate(_due(state));
         bytes32 outputHash = keccak256(output);
         if (outputHash != claim_.outputHash) revert WrongOutputHash(claim_.outputHash, outputHash);
-        _requireSystem(claim_.settledBy, proof);
+        ProofBytes.requireSystem(proof, claim_.settledBy);
 
         uint256 fee = state.demanded ? state.price : 0;
         _resolve(claim_, claimId, ClaimStatus.FINAL);
@@ -270,12 +271,6 @@ contract SampledTier is ISampledTier, CreditLedger {
     /// @dev Reverts if there is no such model, or it has no key for the proof system.
     function _header(ModelId modelId, ProofSystem system) private view returns (bytes memory header) {
         (,, header) = REGISTRY.resolve(modelId, system);
-    }
-
-    function _requireSystem(ProofSystem expected, bytes calldata proof) private pure {
-        if (proof.length < 4) revert IInferenceVerifier.ProofTooShort(proof.length);
-        ProofSystem actual = ProofSystem.wrap(bytes4(proof[:4]));
-        if (!(actual == expected)) revert WrongProofSystem(expected, actual);
     }
 
     function _key(address asserter, ModelId modelId, ProofSystem system) private pure returns (bytes32) {
