@@ -78,19 +78,15 @@ class _Span:
 
 def _head(history: ClaimHistory, game: GameHistory, rounds: Rounds) -> list[str]:
     leaves = history.header.trace_leaves
-    model = history.claim.model_id
+    model = history.claim.model_id.to_bytes(32, "big")
+    sides = _short_address(history.claim.asserter), _short_address(game.challenger)
     badge, style = _badge(history, game)
     right = WIDTH - MARGIN
     return [
         _text(MARGIN, 34, f"Claim {_short(history.claim_id)}", "title"),
         f'<rect class="{style}" x="{right - 190}" y="17" width="190" height="24" rx="12"/>',
         f'<text class="badge" x="{right - 95}" y="33" text-anchor="middle">{html.escape(badge)}</text>',
-        _text(
-            MARGIN,
-            54,
-            f"model {_short(model.to_bytes(32, 'big'))}, claimed by {_short_address(history.claim.asserter)}, "
-            f"disputed by {_short_address(game.challenger)}",
-        ),
+        _text(MARGIN, 54, f"model {_short(model)}, claimed by {sides[0]}, disputed by {sides[1]}"),
         _text(
             MARGIN,
             71,

@@ -17,7 +17,7 @@ from web3.types import RPCEndpoint
 from challenger.calls import call_of
 from challenger.drawing import draw_dispute
 from challenger.history import read_history
-from challenger.moves import Move, Reveal
+from challenger.moves import Choose, Move, ProveCell, ProveOutput, ProvePadding, Reveal
 from challenger.player import Dispute, GameView
 from circuits.atomic_write import write_atomically
 from circuits.cells.arrays import recompute_tensor
@@ -38,6 +38,14 @@ from prover.progress import Progress
 
 ASSERTER, CHALLENGER = 1, 2
 """Which accounts of the development chain play."""
+
+NAMES = {
+    Reveal: "reveal",
+    Choose: "choose",
+    ProveCell: "prove a cell",
+    ProveOutput: "prove an output",
+    ProvePadding: "prove padding",
+}
 
 
 @dataclass
@@ -77,6 +85,15 @@ class Story:
     def gas(self) -> int:
         """Of all transactions together."""
         return sum(gas for _, gas in self.transactions)
+
+    @property
+    def gas_by_step(self) -> dict[str, int]:
+        """The same by what each was; those of a game's later rounds come with the round's number."""
+        found: dict[str, int] = {}
+        for what, gas in self.transactions:
+            again = sum(known.split(", ")[0] == what for known in found)
+            found[f"{what}, round {again + 1}" if again else what] = gas
+        return found
 
     def send(self, what: str, tier: DisputeTier, call: Call) -> None:
         """Send a transaction from a side's account."""
@@ -209,7 +226,7 @@ def _play(stage: _Stage, story: Story, claim: Claim, claimed: Trace, believed: T
             tier = stage.challenger
         if isinstance(move, Reveal):
             reveals.append(move.nodes)
-        story.send(type(move).__name__, tier, call_of(tier, claim, output, who, move))
+        story.send(NAMES[type(move)], tier, call_of(tier, claim, output, who, move))
     story.rounds = len(reveals)
 
 

@@ -13,6 +13,8 @@ from circuits.errors import CheckFailed
 from prover.progress import Display
 from verinfer.console import emit, err, json_option
 from verinfer.demo import Report, run
+from verinfer.demo_claims import Story
+from verinfer.demo_claims import run as run_claims
 from verinfer.example_data import digits
 from verinfer.srs_choice import INSECURE
 
@@ -21,9 +23,17 @@ from verinfer.srs_choice import INSECURE
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Leave circuits, keys and proofs in this folder."
 )
+@click.option(
+    "--optimistic",
+    is_flag=True,
+    help="Claims and disputes in place of proofs: an honest claim, a false one, a groundless dispute.",
+)
 @json_option
-def command(keep: Path | None, as_json: bool) -> None:
+def command(keep: Path | None, optimistic: bool, as_json: bool) -> None:
     """Compile, prove and check two digit classifiers, here and on a local chain, and try to cheat."""
+    if optimistic:
+        _claims(keep, as_json)
+        return
     with tempfile.TemporaryDirectory(prefix="verinfer-demo-") as scratch, Display(err) as progress:
         reports = run(keep or Path(scratch), digits(), progress)
     if any(report.figures["insecure_srs"] for report in reports):
@@ -32,6 +42,54 @@ def command(keep: Path | None, as_json: bool) -> None:
     emit(as_json, result, table(reports))
     if not result["ok"]:
         raise CheckFailed("an honest proof was refused, or a forgery accepted")
+
+
+def _claims(keep: Path | None, as_json: bool) -> None:
+    """The demonstration of claims and disputes."""
+    with tempfile.TemporaryDirectory(prefix="verinfer-demo-") as scratch, Display(err) as progress:
+        stories = run_claims(keep or Path(scratch), digits(), progress)
+    result = {"ok": all(story.ok for story in stories), "stories": [_story(story, keep) for story in stories]}
+    drawn = [f"drawn to {story.svg}" for story in stories if story.svg is not None and keep is not None]
+    emit(as_json, result, _story_table(stories), *drawn)
+    if not result["ok"]:
+        raise CheckFailed("a claim did not end as it should have")
+
+
+def _story(story: Story, keep: Path | None) -> dict[str, Any]:
+    """A story for machines."""
+    return {
+        "name": story.name,
+        "status": story.status.name,
+        "ok": story.ok,
+        "rounds": story.rounds,
+        "gas": story.gas,
+        "transactions": [{"what": what, "gas": gas} for what, gas in story.transactions],
+        "gained_wei": story.gained,
+        "svg": str(story.svg) if story.svg is not None and keep is not None else None,
+    }
+
+
+def _story_table(stories: list[Story]) -> Table:
+    """The stories for people, a column for each."""
+    shown = Table(title="digits, claimed and disputed", title_justify="left", header_style="bold")
+    shown.add_column("")
+    for story in stories:
+        shown.add_column(story.name, justify="right")
+    gas = [story.gas_by_step for story in stories]
+    # In the order of the longest story, which has all that the others have.
+    for step in dict.fromkeys(step for column in sorted(gas, key=len, reverse=True) for step in column):
+        shown.add_row(f"gas to {step}", *(f"{column[step]:,}" if step in column else "" for column in gas))
+    shown.add_row("gas together", *(f"{story.gas:,}" for story in stories))
+    shown.add_row("rounds", *(str(story.rounds or "") for story in stories))
+    for side in stories[0].gained:
+        shown.add_row(f"ether gained by the {side}", *(f"{s.gained[side] / 1e18:+.6f}" for s in stories))
+    shown.add_row("the claim is", *(_outcome(story) for story in stories))
+    return shown
+
+
+def _outcome(story: Story) -> str:
+    style = "green" if story.ok else "red"
+    return f"[{style}]{story.status.name}[/{style}]"
 
 
 def as_dict(report: Report) -> dict[str, Any]:
