@@ -81,7 +81,8 @@ contract OneStep is IOneStep {
             uint256 last = op.end() - OpRecords.VIEW;
             int256 row = _sum(op.views(), last, context) - op.lo();
             if (row < 0 || row >= int256(op.mul())) return (false, 0);
-            Operand memory table = OpRecords.operand(last, context, 3);
+            Operand memory table;
+            OpRecords.fill(table, last, context, 3);
             table.base += row * op.hi() * int256((256 - table.sar) / 8);
             table.enter(0, 0, 0, 1);
             return (true, table.sum(0, 1));

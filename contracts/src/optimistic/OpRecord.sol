@@ -121,18 +121,18 @@ library OpRecords {
                 mstore(add(found, 0x80), signextend(3, shr(192, calldataload(at)))) // coefficient
             }
             (found.outer, found.size) = _sizes(sizes, inner);
-            found.a = operand(at, context, inner);
+            fill(found.a, at, context, inner);
             found.next = at + VIEW;
             if (found.isPair) {
-                found.b = operand(at + VIEW, context, inner);
+                fill(found.b, at + VIEW, context, inner);
                 found.next = at + 2 * VIEW;
             }
         }
     }
 
-    /// @notice The operand of the view at `at`.
+    /// @notice Makes an operand that of the view at `at`.
     /// @param inner The place of the inner axis among the reduction axes.
-    function operand(uint256 at, Context memory context, uint256 inner) internal pure returns (Operand memory found) {
+    function fill(Operand memory found, uint256 at, Context memory context, uint256 inner) internal pure {
         unchecked {
             uint256 region = _unsigned(at, 8);
             uint256 bytes_ = _unsigned(at + 1, 8);

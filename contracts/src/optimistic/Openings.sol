@@ -173,6 +173,23 @@ library Openings {
                 let other := from
                 from := to
                 to := other
+
+                if eq(node, add(to, 32)) {
+                    // one node was left, and so it is on all levels above
+                    root := mload(from)
+                    let place := mload(runs)
+                    mstore8(sub(to, 1), 1)
+                    for { depth := sub(depth, 1) } depth { depth := sub(depth, 1) } {
+                        let side := shl(5, and(place, 1))
+                        mstore(add(to, side), root)
+                        mstore(add(to, xor(side, 32)), calldataload(siblings))
+                        root := keccak256(sub(to, 1), 65)
+                        siblings := add(siblings, 32)
+                        place := shr(1, place)
+                    }
+                    mstore(from, root)
+                    break
+                }
             }
             root := mload(from)
         }

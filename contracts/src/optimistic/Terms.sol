@@ -32,6 +32,9 @@ using Terms for Term global;
 /// which each factor is either read throughout or stands for its fill throughout. Arithmetic wraps: records are such
 /// that, whatever the operands, no intermediate reaches 2^245.
 library Terms {
+    /// @dev So few products are cheaper one by one.
+    uint256 private constant FEW = 5;
+
     /// @notice The sum of all products, those that a guard excludes with `fill` for the operand.
     function sum(Term memory self) internal pure returns (int256 total) {
         unchecked {
@@ -123,6 +126,7 @@ library Terms {
     /// @dev Over the run that has been entered.
     function _sumOfPairs(Operand memory a, Operand memory b, uint256 size) private pure returns (int256 total) {
         unchecked {
+            if (a.until - a.from == size && b.until - b.from == size) return _products(a, b, 0, size);
             for (uint256 index = 0; index < size;) {
                 (bool readA, uint256 end) = a.stretch(index, size);
                 (bool readB, uint256 endB) = b.stretch(index, size);
@@ -153,7 +157,7 @@ library Terms {
                 (uint256 atA, uint256 number) = a.locate(index, left);
                 uint256 atB;
                 (atB, number) = b.locate(index, number);
-                if (packed && number >= 4) {
+                if (packed && number > FEW) {
                     if (number > DotProducts.MOST) number = DotProducts.MOST;
                     total += DotProducts.contiguous16(atA, atB, number);
                 } else {
