@@ -20,7 +20,6 @@ from contracts.dispute_tier import (
     DisputeTier,
     GameClosed,
     GameOpened,
-    InputPosted,
     Revealed,
 )
 from contracts.registry import Model
@@ -156,21 +155,6 @@ def posted_claims(tier: DisputeTier, from_block: int = 0) -> list[ClaimPosted]:
     logs = tier.chain.logs(tier.address, [tier.topic("ClaimPosted")], from_block)
     events = [tier.decode(log) for log in logs]
     return [event for event in events if isinstance(event, ClaimPosted)]
-
-
-def posted_input(tier: DisputeTier, root: bytes, from_block: int = 0) -> bytes | None:
-    """The data behind an input root, packed; None if it was not posted to the tier.
-
-    Raises
-    ------
-    ChainError
-        As `posted_claims`.
-    """
-    for log in tier.chain.logs(tier.address, [tier.topic("InputPosted"), root], from_block):
-        event = tier.decode(log)
-        if isinstance(event, InputPosted):
-            return event.data
-    return None
 
 
 def _children(event: Revealed, rounds: Rounds) -> tuple[bytes, ...]:

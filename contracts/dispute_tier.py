@@ -19,7 +19,7 @@ from web3.types import LogReceipt, TxReceipt
 
 from circuits.errors import ChainError
 from contracts.artifact import load_artifact
-from contracts.chain import Chain, Deployed, checked_address
+from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
 from contracts.claims import Claim, ClaimStatus
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
@@ -400,6 +400,22 @@ class DisputeTier:
         if event is None:
             return None
         return READERS[event.event_name](event.process_log(log)["args"])
+
+    def posted_input(self, claim: Claim, from_block: int = 0) -> bytes | None:
+        """The data of a claim's input, packed, as it was posted with the claim or by the contract that asked; None if
+        it was not posted on the chain.
+
+        Whether it is what the claim's root is of, a contract that asked does not have to have checked.
+
+        Raises
+        ------
+        ChainError
+            If the endpoint fails; some refuse to search many blocks at once.
+        """
+        poster = self.address if claim.source == ZERO_ADDRESS else claim.source
+        for log in self.chain.logs(poster, [self.topic("InputPosted"), claim.input], from_block):
+            return bytes(self._contract.events.InputPosted().process_log(log)["args"]["data"])
+        return None
 
     def topic(self, event: str) -> bytes:
         """The first topic of an event of this tier, 32 bytes."""

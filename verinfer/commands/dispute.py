@@ -10,7 +10,7 @@ from rich.table import Table
 
 from challenger.asserting import require_circuit
 from challenger.drawing import draw_dispute
-from challenger.history import ClaimHistory, GameHistory, posted_claims, posted_input, read_history
+from challenger.history import ClaimHistory, GameHistory, posted_claims, read_history
 from challenger.player import Dispute
 from challenger.rounds import Rounds
 from circuits.atomic_write import write_atomically
@@ -191,7 +191,7 @@ def _recomputed(
     if path is not None:
         inputs = load_inputs(circuit, path)
     else:
-        data = posted_input(tier, history.claim.input, from_block)
+        data = tier.posted_input(history.claim, from_block)
         if data is None:
             raise InputError(
                 f"the input of this claim is not on the chain; {history.claim.source} vouches for it: "
