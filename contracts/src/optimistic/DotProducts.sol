@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @title Loops over elements that lie in the calldata at equal distances
-/// @notice `at` is the place of the first element, `step` the distance in bytes, and `sar_` by how many bits a word that
+/// @notice `place` is the place of the first element, `step` the distance in bytes, and `sar_` by how many bits a word that
 /// begins with an element is shifted to be the element: 256 less its width. Everything wraps; op records are such that
 /// nothing does.
 library DotProducts {
@@ -90,41 +90,41 @@ library DotProducts {
     }
 
     /// @notice The sum of `count` elements.
-    function total(uint256 at, int256 step, uint256 sar_, uint256 count) internal pure returns (int256 sum) {
+    function total(uint256 place, int256 step, uint256 sar_, uint256 count) internal pure returns (int256 sum) {
         assembly ("memory-safe") {
             for {} count { count := sub(count, 1) } {
-                sum := add(sum, sar(sar_, calldataload(at)))
-                at := add(at, step)
+                sum := add(sum, sar(sar_, calldataload(place)))
+                place := add(place, step)
             }
         }
     }
 
     /// @notice The largest of `most` and `count` elements times `coefficient`.
-    function largest(uint256 at, int256 step, uint256 sar_, uint256 count, int256 coefficient, int256 most)
+    function largest(uint256 place, int256 step, uint256 sar_, uint256 count, int256 coefficient, int256 most)
         internal
         pure
         returns (int256)
     {
         assembly ("memory-safe") {
             for {} count { count := sub(count, 1) } {
-                let value := mul(coefficient, sar(sar_, calldataload(at)))
+                let value := mul(coefficient, sar(sar_, calldataload(place)))
                 if sgt(value, most) { most := value }
-                at := add(at, step)
+                place := add(place, step)
             }
         }
         return most;
     }
 
     /// @notice How many of `count` elements times `coefficient` exceed `threshold`.
-    function above(uint256 at, int256 step, uint256 sar_, uint256 count, int256 coefficient, int256 threshold)
+    function above(uint256 place, int256 step, uint256 sar_, uint256 count, int256 coefficient, int256 threshold)
         internal
         pure
         returns (uint256 found)
     {
         assembly ("memory-safe") {
             for {} count { count := sub(count, 1) } {
-                found := add(found, sgt(mul(coefficient, sar(sar_, calldataload(at))), threshold))
-                at := add(at, step)
+                found := add(found, sgt(mul(coefficient, sar(sar_, calldataload(place))), threshold))
+                place := add(place, step)
             }
         }
     }

@@ -34,10 +34,10 @@ contract OneStep is IOneStep {
         Context memory context;
         uint256 left;
         {
-            uint256 at;
-            (context.ranges, at) = Openings.open(operands, trees);
+            uint256 place;
+            (context.ranges, place) = Openings.open(operands, trees);
             assembly ("memory-safe") {
-                left := sub(add(operands.offset, operands.length), at)
+                left := sub(add(operands.offset, operands.length), place)
             }
         }
         if (left != (kind == ORDER ? 4 : 0)) revert OpeningMalformed();
@@ -56,13 +56,13 @@ contract OneStep is IOneStep {
         revert OpeningMalformed();
     }
 
-    /// @dev The sum of the terms whose views lie from `at` on, and before `end`.
-    function _sum(uint256 at, uint256 end, Context memory context) private pure returns (int256 sum) {
+    /// @dev The sum of the terms whose views lie from `place` on, and before `end`.
+    function _sum(uint256 place, uint256 end, Context memory context) private pure returns (int256 sum) {
         unchecked {
-            while (at < end) {
-                Term memory term = OpRecords.term(at, context);
+            while (place < end) {
+                Term memory term = OpRecords.term(place, context);
                 sum += term.sum();
-                at = term.next;
+                place = term.next;
             }
         }
     }
@@ -98,9 +98,9 @@ contract OneStep is IOneStep {
 
     function _largest(OpRecord op, Context memory context) private pure returns (int256 most) {
         unchecked {
-            most = -int256(1 << (8 * op.width() - 1));
-            for (uint256 at = op.views(); at < op.end(); at += OpRecords.VIEW) {
-                most = OpRecords.term(at, context).largest(most);
+            most = int256(-1) << (8 * op.width() - 1);
+            for (uint256 place = op.views(); place < op.end(); place += OpRecords.VIEW) {
+                most = OpRecords.term(place, context).largest(most);
             }
         }
     }
@@ -120,8 +120,9 @@ contract OneStep is IOneStep {
             return (false, 0);
         }
         if (place >= term.count()) revert OpeningMalformed();
-        (bool exists, int256 value) = term.at(place);
+        (bool exists, int256 value) = term.product(place);
         if (!exists || term.before(place, value) != rank) revert OpeningMalformed();
+        // forge-lint: disable-next-line(unsafe-typecast)
         return (true, int256(place));
     }
 }

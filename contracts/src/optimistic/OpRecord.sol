@@ -109,46 +109,46 @@ library OpRecords {
         }
     }
 
-    /// @notice The term whose first view lies at `at`.
-    function term(uint256 at, Context memory context) internal pure returns (Term memory found) {
+    /// @notice The term whose first view lies at `place`.
+    function term(uint256 place, Context memory context) internal pure returns (Term memory found) {
         unchecked {
-            uint256 flags = _unsigned(at + 2, 8);
-            uint256 sizes = _unsigned(at + 80, 128);
+            uint256 flags = _unsigned(place + 2, 8);
+            uint256 sizes = _unsigned(place + 80, 128);
             uint256 inner = context.inOrder ? 3 : _innerAxis(sizes);
             found.isPair = flags & 1 != 0;
             found.skip = flags & 2 != 0;
             assembly ("memory-safe") {
-                mstore(add(found, 0x80), signextend(3, shr(192, calldataload(at)))) // coefficient
+                mstore(add(found, 0x80), signextend(3, shr(192, calldataload(place)))) // coefficient
             }
             (found.outer, found.size) = _sizes(sizes, inner);
-            fill(found.a, at, context, inner);
-            found.next = at + VIEW;
+            fill(found.a, place, context, inner);
+            found.next = place + VIEW;
             if (found.isPair) {
-                fill(found.b, at + VIEW, context, inner);
-                found.next = at + 2 * VIEW;
+                fill(found.b, place + VIEW, context, inner);
+                found.next = place + 2 * VIEW;
             }
         }
     }
 
-    /// @notice Makes an operand that of the view at `at`.
+    /// @notice Makes an operand that of the view at `place`.
     /// @param inner The place of the inner axis among the reduction axes.
-    function fill(Operand memory found, uint256 at, Context memory context, uint256 inner) internal pure {
+    function fill(Operand memory found, uint256 place, Context memory context, uint256 inner) internal pure {
         unchecked {
-            uint256 region = _unsigned(at, 8);
-            uint256 bytes_ = _unsigned(at + 1, 8);
+            uint256 region = _unsigned(place, 8);
+            uint256 bytes_ = _unsigned(place + 1, 8);
             if (region > 2) revert IOneStep.OpeningMalformed();
             found.sar = 256 - 8 * bytes_;
-            found.fill = _signed(at + 24);
+            found.fill = _signed(place + 24);
             found.region = region;
             found.begin = context.ranges[region].begin;
             found.cursor = found.begin;
             found.end = context.ranges[region].end;
 
-            int256 position = _signed(at + 16);
+            int256 position = _signed(place + 16);
             uint256[8] memory index = context.index;
             int256[3] memory outer = found.outer;
             assembly ("memory-safe") {
-                let strides := calldataload(add(at, 32))
+                let strides := calldataload(add(place, 32))
                 let axis := add(index, 256)
                 for {} gt(axis, index) {} {
                     axis := sub(axis, 32)
@@ -156,10 +156,10 @@ library OpRecords {
                     strides := shr(32, strides)
                 }
                 // base: first leaf and position, in bytes
-                let first := shr(192, calldataload(add(at, 8)))
+                let first := shr(192, calldataload(add(place, 8)))
                 mstore(found, add(mul(128, first), mul(position, bytes_)))
 
-                strides := calldataload(add(at, 64))
+                strides := calldataload(add(place, 64))
                 for { let i := 0 } lt(i, 3) { i := add(i, 1) } {
                     // the inner axis and the last change places
                     let from_ := i
@@ -170,14 +170,14 @@ library OpRecords {
                 // step
                 mstore(add(found, 0x40), mul(signextend(3, shr(sub(224, mul(32, inner)), strides)), bytes_))
             }
-            uint256 guards = _unsigned(at + 3, 8);
-            if (guards != 0) found.guards = _guards(at + 96, guards, index, inner);
+            uint256 guards = _unsigned(place + 3, 8);
+            if (guards != 0) found.guards = _guards(place + 96, guards, index, inner);
         }
     }
 
     /// @dev The guards that still matter at this output index. One that forbids everything matters, one that allows
     /// everything does not.
-    function _guards(uint256 at, uint256 count, uint256[8] memory index, uint256 inner)
+    function _guards(uint256 place, uint256 count, uint256[8] memory index, uint256 inner)
         private
         pure
         returns (Guard[] memory found)
@@ -186,7 +186,7 @@ library OpRecords {
             found = new Guard[](count);
             uint256 kept = 0;
             for (uint256 g = 0; g < count; ++g) {
-                (Guard memory guard, bool isFixed) = _guard(at + 16 * g, index, inner);
+                (Guard memory guard, bool isFixed) = _guard(place + 16 * g, index, inner);
                 if (isFixed && guard.base >= 0 && guard.base < guard.limit) continue;
                 found[kept++] = guard;
             }
@@ -196,8 +196,8 @@ library OpRecords {
         }
     }
 
-    /// @dev The guard at `at`, and whether it depends on no reduction axis.
-    function _guard(uint256 at, uint256[8] memory index, uint256 inner)
+    /// @dev The guard at `place`, and whether it depends on no reduction axis.
+    function _guard(uint256 place, uint256[8] memory index, uint256 inner)
         private
         pure
         returns (Guard memory guard, bool isFixed)
@@ -206,7 +206,7 @@ library OpRecords {
         bool malformed;
         int256 base;
         assembly ("memory-safe") {
-            let word := calldataload(at)
+            let word := calldataload(place)
             let a := byte(0, word)
             let b := byte(1, word)
             malformed := or(gt(a, 11), gt(b, 11))
@@ -261,16 +261,16 @@ library OpRecords {
         }
     }
 
-    function _unsigned(uint256 at, uint256 bits) private pure returns (uint256 value) {
+    function _unsigned(uint256 place, uint256 bits) private pure returns (uint256 value) {
         assembly ("memory-safe") {
-            value := shr(sub(256, bits), calldataload(at))
+            value := shr(sub(256, bits), calldataload(place))
         }
     }
 
     /// @dev An int64.
-    function _signed(uint256 at) private pure returns (int256 value) {
+    function _signed(uint256 place) private pure returns (int256 value) {
         assembly ("memory-safe") {
-            value := sar(192, calldataload(at))
+            value := sar(192, calldataload(place))
         }
     }
 }

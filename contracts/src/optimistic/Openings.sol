@@ -21,45 +21,45 @@ library Openings {
 
     /// @notice Checks the openings of the three trees.
     /// @return ranges What is opened of each.
-    /// @return at Where in the calldata they end.
+    /// @return place Where in the calldata they end.
     function open(bytes calldata operands, Trees calldata trees)
         internal
         pure
-        returns (Ranges[3] memory ranges, uint256 at)
+        returns (Ranges[3] memory ranges, uint256 place)
     {
         uint256 limit;
         assembly ("memory-safe") {
-            at := operands.offset
-            limit := add(at, operands.length)
+            place := operands.offset
+            limit := add(place, operands.length)
         }
         for (uint256 region = 0; region < 3; ++region) {
             uint256 depth = trees.depths[region];
             uint256 leaves;
             uint256 data;
-            (ranges[region], leaves, data) = _parse(at, limit, depth);
+            (ranges[region], leaves, data) = _parse(place, limit, depth);
             if (leaves == 0) {
-                at = data;
+                place = data;
                 continue;
             }
             bytes32 actual;
-            (actual, at) = _root(ranges[region], leaves, data, depth);
-            if (at > limit) revert IOneStep.OpeningMalformed();
+            (actual, place) = _root(ranges[region], leaves, data, depth);
+            if (place > limit) revert IOneStep.OpeningMalformed();
             bytes32 expected = trees.roots[region];
             if (actual != expected) revert IOneStep.OpeningMismatch(region, expected, actual);
         }
     }
 
     /// @dev The table of a tree's ranges, how many leaves they hold, and where these begin.
-    function _parse(uint256 at, uint256 limit, uint256 depth)
+    function _parse(uint256 place, uint256 limit, uint256 depth)
         private
         pure
         returns (Ranges memory ranges, uint256 leaves, uint256 data)
     {
         bool malformed;
         assembly ("memory-safe") {
-            let count := shr(240, calldataload(at))
-            at := add(at, 2)
-            data := add(at, shl(3, count))
+            let count := shr(240, calldataload(place))
+            place := add(place, 2)
+            data := add(place, shl(3, count))
             malformed := or(gt(data, limit), gt(depth, 48))
             if iszero(malformed) {
                 let entry := mload(0x40)
@@ -71,8 +71,8 @@ library Openings {
                 mstore(0x40, end)
 
                 let least := 0 // that the next range may begin with
-                for {} lt(at, data) { at := add(at, 8) } {
-                    let word := calldataload(at)
+                for {} lt(place, data) { place := add(place, 8) } {
+                    let word := calldataload(place)
                     let first := shr(208, word)
                     let size := and(shr(192, word), 0xffff)
                     malformed := or(malformed, or(lt(first, least), iszero(size)))

@@ -67,7 +67,7 @@ library Operands {
     function locate(Operand memory self, uint256 index, uint256 most)
         internal
         pure
-        returns (uint256 at, uint256 count)
+        returns (uint256 place, uint256 count)
     {
         uint256 address_;
         bool missing;
@@ -89,7 +89,7 @@ library Operands {
                 }
                 mstore(add(self, 0xe0), entry)
             }
-            at := add(address_, mload(add(entry, 64)))
+            place := add(address_, mload(add(entry, 64)))
             count := most
             // does the run leave the range?
             if iszero(lt(add(within, mul(step, sub(most, 1))), size)) {
@@ -105,8 +105,8 @@ library Operands {
     function sum(Operand memory self, uint256 index, uint256 left) internal pure returns (int256 total) {
         unchecked {
             while (left != 0) {
-                (uint256 at, uint256 count) = self.locate(index, left);
-                total += DotProducts.total(at, self.step, self.sar, count);
+                (uint256 place, uint256 count) = self.locate(index, left);
+                total += DotProducts.total(place, self.step, self.sar, count);
                 index += count;
                 left -= count;
             }
@@ -162,9 +162,9 @@ library Operands {
         }
     }
 
-    function _outer(int256[3] memory steps, uint256 i, uint256 j, uint256 k) private pure returns (int256 sum) {
+    function _outer(int256[3] memory steps, uint256 i, uint256 j, uint256 k) private pure returns (int256 distance) {
         assembly ("memory-safe") {
-            sum := add(add(mul(mload(steps), i), mul(mload(add(steps, 32)), j)), mul(mload(add(steps, 64)), k))
+            distance := add(add(mul(mload(steps), i), mul(mload(add(steps, 32)), j)), mul(mload(add(steps, 64)), k))
         }
     }
 }

@@ -91,7 +91,7 @@ library Terms {
     }
 
     /// @notice The product at one place, unless it is left out. The term has one factor, and the inner axis is the last.
-    function at(Term memory self, uint256 place) internal pure returns (bool exists, int256 value) {
+    function product(Term memory self, uint256 place) internal pure returns (bool exists, int256 value) {
         unchecked {
             uint256[3] memory sizes = self.outer;
             uint256 run = place / self.size;
