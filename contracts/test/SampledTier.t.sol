@@ -4,7 +4,6 @@ pragma solidity ^0.8.24;
 import {IClaimTier} from "../src/interfaces/IClaimTier.sol";
 import {IModelRegistry} from "../src/interfaces/IModelRegistry.sol";
 import {ISampledTier, Lot} from "../src/interfaces/ISampledTier.sol";
-import {PostedInputs} from "../src/libraries/PostedInputs.sol";
 import {ProofBytes} from "../src/libraries/ProofBytes.sol";
 import {ModelRegistry} from "../src/ModelRegistry.sol";
 import {CreditLedger} from "../src/optimistic/CreditLedger.sol";
@@ -145,9 +144,9 @@ contract SampledTierTest is SampledTest {
         bytes32 claimId = tier.claimIdOf(claim);
         vm.assertEq(claimId, keccak256(abi.encode(block.chainid, address(tier), claim)));
         vm.expectEmit(address(tier));
-        emit IClaimTier.ClaimPosted(claimId, modelId, ALICE, claim, OUTPUT);
-        vm.expectEmit(address(tier));
         emit IClaimTier.InputPosted(root, INPUT);
+        vm.expectEmit(address(tier));
+        emit IClaimTier.ClaimPosted(claimId, modelId, ALICE, claim, OUTPUT);
         vm.prank(ALICE);
         vm.assertEq(tier.claim{value: BOND}(claim, OUTPUT, INPUT), claimId);
         vm.snapshotGasLastCall("SampledTier", "claim, the first of an asserter");
@@ -181,7 +180,7 @@ contract SampledTierTest is SampledTest {
         _refuseClaim(claim, abi.encodeWithSelector(ISampledTier.TraceNotZero.selector, 1));
         claim = _claim(OUTPUT);
         claim.input = bytes32(uint256(1));
-        _refuseClaim(claim, abi.encodeWithSelector(IClaimTier.WrongInput.selector, root, 1));
+        _refuseClaim(claim, abi.encodeWithSelector(IClaimTier.WrongInput.selector, 1, root));
         claim = _claim(OUTPUT);
         claim.bond += 1;
         _refuseClaim(claim, abi.encodeWithSelector(IClaimTier.WrongBond.selector, BOND + 1, BOND));
@@ -210,7 +209,7 @@ contract SampledTierTest is SampledTest {
         vm.expectRevert(abi.encodeWithSelector(IClaimTier.WrongOutputLength.selector, 4, 5));
         vm.prank(ALICE);
         tier.claim{value: BOND}(claim, hex"007bff8500", INPUT);
-        vm.expectRevert(abi.encodeWithSelector(PostedInputs.WrongInputLength.selector, 4, 5));
+        vm.expectRevert(abi.encodeWithSelector(IClaimTier.WrongInputLength.selector, 4, 5));
         vm.prank(ALICE);
         tier.claim{value: BOND}(_claim(OUTPUT), OUTPUT, bytes.concat(INPUT, hex"00"));
         claim = _claim(OUTPUT);

@@ -10,8 +10,8 @@ import {IInferenceOracle, RequestState} from "../interfaces/IInferenceOracle.sol
 import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {CappedCall} from "../libraries/CappedCall.sol";
+import {InputTree} from "../libraries/InputTree.sol";
 import {PackedOutputs} from "../libraries/PackedOutputs.sol";
-import {PostedInputs} from "../libraries/PostedInputs.sol";
 import {ProofBytes} from "../libraries/ProofBytes.sol";
 import {Claim, ClaimStatus} from "../types/Claim.sol";
 import {ModelId} from "../types/ModelId.sol";
@@ -92,6 +92,7 @@ contract InferenceOracle is IInferenceOracle, CreditLedger, ReentrancyGuardTrans
         _requireTime(record);
         ProofBytes.requireSystem(proof, record.proofSystem);
         (,, bytes memory header) = REGISTRY.resolve(record.modelId, record.proofSystem);
+        PackedOutputs.requireLength(header, output);
         bytes memory words = PackedOutputs.toWords(header, output);
         VERIFIER.checkInferenceFor(record.modelId, record.input, words, proof, msg.sender);
 
@@ -229,7 +230,9 @@ contract InferenceOracle is IInferenceOracle, CreditLedger, ReentrancyGuardTrans
         if (inputData.length == 0) {
             emit InputLocated(root, uri);
         } else {
-            root = PostedInputs.rootOf(header, inputData);
+            uint256 expected = InputTree.packedLength(header);
+            if (inputData.length != expected) revert IClaimTier.WrongInputLength(expected, inputData.length);
+            root = InputTree.commitmentOfPacked(header, inputData);
             if (asked.input != bytes32(0) && asked.input != root) revert WrongInput(root, asked.input);
             emit IClaimTier.InputPosted(root, inputData);
         }

@@ -9,12 +9,12 @@ import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {ISampledTier, Lot} from "../interfaces/ISampledTier.sol";
 import {InputTree} from "../libraries/InputTree.sol";
 import {PackedOutputs} from "../libraries/PackedOutputs.sol";
-import {PostedInputs} from "../libraries/PostedInputs.sol";
 import {ProofBytes} from "../libraries/ProofBytes.sol";
 import {Claim, ClaimStatus} from "../types/Claim.sol";
 import {ModelId} from "../types/ModelId.sol";
 import {ProofSystem} from "../types/ProofSystem.sol";
 import {CreditLedger} from "./CreditLedger.sol";
+import {Posting} from "./Posting.sol";
 
 /// @title Claims settled by proofs, a random share of them
 /// @dev Everything called from here is called statically, so nothing can come back while a function runs.
@@ -62,6 +62,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         // What a contract cannot compute the root of, no proof can be checked against.
         uint256 inputBytes = InputTree.packedLength(header);
         if (inputBytes > MAX_INPUT_BYTES) revert InputsTooLarge(MAX_INPUT_BYTES, inputBytes);
+        PackedOutputs.requireLength(header, output);
         VERIFIER.checkInferenceFor(modelId, input, PackedOutputs.toWords(header, output), proof, msg.sender);
 
         Enrolment storage enrolment = _enrolments[_key(msg.sender, modelId, system)];
@@ -83,15 +84,13 @@ contract SampledTier is ISampledTier, CreditLedger {
         override
         returns (bytes32 claimId)
     {
-        if (claim_.source != address(0)) revert WrongSource(address(0), claim_.source);
-        if (claim_.asserter != msg.sender) revert WrongAsserter(msg.sender, claim_.asserter);
+        Posting.requireOwn(claim_);
         // The root of the data itself. Under a key with committed inputs, proofs name inputs by a digest of the root and of
         // commitments to the values, and nothing shows that both are of one input: an asserter could put the root of these
         // data beside commitments to others. Such a proof never fits the plain root, and that is as it should be.
-        bytes32 root = PostedInputs.rootOf(_header(claim_.modelId, claim_.settledBy), input);
-        if (root != claim_.input) revert WrongInput(root, claim_.input);
-        claimId = _post(claim_, output);
-        emit InputPosted(root, input);
+        Posting.requireInput(claim_, _header(claim_.modelId, claim_.settledBy), input);
+        emit InputPosted(claim_.input, input);
+        return _post(claim_, output);
     }
 
     /// @inheritdoc IClaimTier
@@ -101,7 +100,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         override
         returns (bytes32 claimId)
     {
-        if (claim_.source != msg.sender) revert WrongSource(msg.sender, claim_.source);
+        Posting.requireVouched(claim_);
         if (!sourceAllowed[claim_.asserter][msg.sender]) revert SourceNotAllowed(claim_.asserter, msg.sender);
         return _post(claim_, output);
     }
@@ -140,8 +139,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         bytes32 claimId = claim_.id();
         ClaimState storage state = _provisional(claimId);
         if (_mustBeProved(state) && block.timestamp >= _due(state)) revert ProofTooLate(_due(state));
-        bytes32 outputHash = keccak256(output);
-        if (outputHash != claim_.outputHash) revert WrongOutputHash(claim_.outputHash, outputHash);
+        Posting.requireOutput(claim_, output);
         ProofBytes.requireSystem(proof, claim_.settledBy);
 
         uint256 fee = state.demanded ? state.price : 0;
@@ -221,11 +219,8 @@ contract SampledTier is ISampledTier, CreditLedger {
     /// @dev The enrolment says all that there is to know of the model here, so that the registry need not be asked.
     function _post(Claim calldata claim_, bytes calldata output) private returns (bytes32 claimId) {
         if (claim_.trace != bytes32(0)) revert TraceNotZero(claim_.trace);
-        if (claim_.bond != msg.value) revert WrongBond(claim_.bond, msg.value);
-        if (claim_.bond < MIN_BOND) revert BondTooLow(MIN_BOND, claim_.bond);
-        if (claim_.window < MIN_WINDOW) revert WindowTooShort(MIN_WINDOW, claim_.window);
-        bytes32 outputHash = keccak256(output);
-        if (outputHash != claim_.outputHash) revert WrongOutputHash(claim_.outputHash, outputHash);
+        Posting.requireTerms(claim_, MIN_BOND, MIN_WINDOW);
+        Posting.requireOutput(claim_, output);
         claimId = claim_.id();
         if (_claims[claimId].status != ClaimStatus.NONE) revert ClaimExists(claimId);
 

@@ -4,8 +4,8 @@ pragma solidity ^0.8.24;
 import {ISampledTier} from "../../src/interfaces/ISampledTier.sol";
 import {ITierVerifier} from "../../src/interfaces/ITierVerifier.sol";
 import {InferenceVerifier} from "../../src/InferenceVerifier.sol";
+import {InputTree} from "../../src/libraries/InputTree.sol";
 import {PackedOutputs} from "../../src/libraries/PackedOutputs.sol";
-import {PostedInputs} from "../../src/libraries/PostedInputs.sol";
 import {SampledTier} from "../../src/optimistic/SampledTier.sol";
 import {Claim} from "../../src/types/Claim.sol";
 import {ModelId} from "../../src/types/ModelId.sol";
@@ -62,7 +62,7 @@ abstract contract SampledTest is RegistryTest {
     }
 
     function rootOf(bytes memory header, bytes calldata input) external pure returns (bytes32) {
-        return PostedInputs.rootOf(header, input);
+        return InputTree.commitmentOfPacked(header, input);
     }
 
     function toWords(bytes memory header, bytes calldata output) external pure returns (bytes memory) {
