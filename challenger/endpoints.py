@@ -119,7 +119,14 @@ class Endpoints(BaseProvider):
         EndpointsDisagree
             If there is none.
         """
-        candidates = self._on_this_chain(self._live())
+        live = self._live()
+        candidates = self._on_this_chain(live)
+        others = [endpoint for endpoint in live if endpoint.fault is Fault.OTHER_CHAIN]
+        if others and len(self._endpoints) <= 2:
+            self._voters = []
+            raise EndpointsDisagree(
+                f"the endpoints {self._names()} are not all of chain {self._chain_id}: correct them"
+            )
         latest = self._ask(candidates, "eth_getBlockByNumber", ["latest", False])
         candidates = [endpoint for endpoint, answer in latest if self._note_head(endpoint, answer)]
         best = max((endpoint.head for endpoint in candidates), default=-1)

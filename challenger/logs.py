@@ -1,0 +1,58 @@
+"""Logs of a long-running process: one event a line, as JSON or for people, with keys such as claim, game,
+move, tx."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+SECRET = ("key", "password", "secret", "raw", "token", "url")
+"""What keys of secrets look like. Nothing logs one on purpose."""
+
+
+def configure_logs(*, as_json: bool, level: int = logging.INFO, file: TextIO | None = None) -> None:
+    """Set up logging for this process.
+
+    Parameters
+    ----------
+    as_json
+        One JSON object a line, for collectors; else text for people.
+    level
+        The least level that is logged.
+    file
+        Where to; standard error by default.
+    """
+    stream = file or sys.stderr
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_secrets,
+            _hexadecimal,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _without_secrets(logger: Any, method: str, event: EventDict) -> EventDict:
+    return {
+        key: "(not logged)" if any(word in key.lower() for word in SECRET) else value
+        for key, value in event.items()
+    }
+
+
+def _hexadecimal(logger: Any, method: str, event: EventDict) -> EventDict:
+    return {key: f"0x{value.hex()}" if isinstance(value, bytes) else value for key, value in event.items()}
