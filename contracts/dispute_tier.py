@@ -331,6 +331,10 @@ class DisputeTier:
         """Post a claim of the sender's together with its input's data, both packed."""
         return Call(self._contract.functions.claim(claim.as_abi(), output, inputs), claim.bond)
 
+    def claim_for(self, claim: Claim, output: bytes) -> Call:
+        """Post a claim on an input that the sender, a contract, vouches for: it is the claim's source."""
+        return Call(self._contract.functions.claimFor(claim.as_abi(), output), claim.bond)
+
     def open(self, claim: Claim, bond: int) -> Call:
         """Challenge a claim, with the bond that `challenger_bond` says."""
         return Call(self._contract.functions.open(claim.as_abi()), bond)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
-from web3.types import RPCEndpoint, TxReceipt
+from web3.contract import Contract
+from web3.types import RPCEndpoint, TxParams, TxReceipt, Wei
 
 from challenger.calls import call_of
 from challenger.moves import Expire, Finalise, Move, Step
 from challenger.player import Dispute, GameView
 from circuits.circuit import Circuit
 from circuits.packing import Leaves
+from contracts.artifact import Artifact
 from contracts.chain import Chain
 from contracts.claims import Claim, ClaimStatus
 from contracts.deployment import Deployment
@@ -33,6 +36,7 @@ from contracts.dispute_tier import (
 )
 from contracts.registry import Registration, new_salt
 from contracts.revert import decode_revert
+from contracts.solc import compile_solidity
 from tests.challenger.lies import Lie
 
 ASSERTER, CHALLENGER, RIVAL, STRANGER = range(4)
@@ -46,6 +50,7 @@ PARAMETERS = Parameters(
     extension=100,
 )
 GAS = 16_000_000
+BASE_FEE = 20 * 10**9
 
 
 class Reverted(Exception):
@@ -111,23 +116,29 @@ class Table:
         """Mine a transaction in a block of its own, at this time; its events."""
         if at is not None:
             self.rpc("evm_setNextBlockTimestamp", at)
+        self.rpc("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE))
         return self.take(self.submit(call, account))
 
     def submit(self, call: Call, account: int, tip: int = 10**9) -> HexBytes:
         """Send a transaction without waiting for it."""
-        fees = {"maxPriorityFeePerGas": tip, "maxFeePerGas": tip + 10**12}
-        sender = {"from": self.accounts[account], "value": call.value, "gas": GAS}
-        return call.function.transact({**sender, **fees})  # type: ignore[typeddict-item]
+        terms: TxParams = {
+            "from": self.accounts[account],
+            "value": Wei(call.value),
+            "gas": GAS,
+            "maxPriorityFeePerGas": Wei(tip),
+            "maxFeePerGas": Wei(tip + 10**12),
+        }
+        return call.function.transact(terms)
 
     def take(self, digest: HexBytes) -> list[Event]:
         """The events of a transaction that was mined, or `Reverted`."""
         eth = self.tier.chain.web3.eth
-        receipt: TxReceipt = eth.get_transaction_receipt(digest)
+        receipt: TxReceipt = eth.wait_for_transaction_receipt(digest, timeout=30, poll_latency=0.01)
         if receipt["status"] != 1:
             found = self.rpc("debug_traceTransaction", digest.to_0x_hex(), {"tracer": "callTracer"})
             assert isinstance(found, dict)
             raise Reverted(str(decode_revert(bytes(HexBytes(found.get("output", "0x"))))))
-        self.paid += eth.get_transaction(digest)["value"] if receipt["to"] == self.tier.address else 0
+        self.paid += eth.get_transaction(digest)["value"]
         events = self.tier.events(receipt)
         for event in events:
             if isinstance(event, Revealed):
@@ -144,13 +155,12 @@ class Table:
                 self.submit(call, account, tip=10**10 - 10**8 * place)
                 for place, (call, account) in enumerate(calls)
             ]
+            self.rpc("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE))
             self.rpc("evm_mine")
         finally:
             self.rpc("evm_setAutomine", True)
-        eth = self.tier.chain.web3.eth
-        places = [eth.get_transaction_receipt(digest)["transactionIndex"] for digest in sent]
-        assert places == sorted(places)
-        assert len({eth.get_transaction_receipt(digest)["blockNumber"] for digest in sent}) == 1
+        block = self.tier.chain.web3.eth.get_block("latest")
+        assert list(block["transactions"]) == sent
         results: list[list[Event] | Reverted] = []
         for digest in sent:
             try:
@@ -279,6 +289,52 @@ class Table:
                 assert eth.get_balance(fresh) == owed
         assert self.paid == sum(credits.values()) + burnt
         assert eth.get_balance(self.tier.address) == burnt
+
+
+@dataclass(frozen=True)
+class Source:
+    """A contract that passes calls on to a tier: for a claim it is the source, for a game the challenger."""
+
+    address: ChecksumAddress
+    contract: Contract
+
+    @classmethod
+    def before(cls, table: Table) -> Source:
+        artifact = forwarder()
+        address = table.arena.chain.deploy(artifact, table.tier.address).address
+        return cls(address, table.arena.chain.contract(address, artifact.abi))
+
+    def forward(self, call: Call, zeros: int = 0) -> Call:
+        """The call, made by the contract with zeros behind its calldata."""
+        data = HexBytes(call.function._encode_transaction_data())
+        return Call(self.contract.functions.forward(data, zeros), call.value)
+
+
+@cache
+def forwarder() -> Artifact:
+    return compile_solidity(SOURCE, "Source")
+
+
+SOURCE = """
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+/// Passes calls on to a tier, in its own name, with whatever is sent along and zeros behind the calldata.
+contract Source {
+    address private immutable TIER;
+
+    constructor(address tier) {
+        TIER = tier;
+    }
+
+    receive() external payable {}
+
+    function forward(bytes calldata data, uint256 zeros) external payable {
+        (bool done, bytes memory reason) = TIER.call{value: msg.value}(bytes.concat(data, new bytes(zeros)));
+        if (!done) assembly { revert(add(reason, 32), mload(reason)) }
+    }
+}
+"""
 
 
 def packed_input(circuit: Circuit, leaves: Leaves) -> bytes:

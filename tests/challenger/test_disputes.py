@@ -1,22 +1,50 @@
-"""Disputes on a chain with the real contracts: every dishonest strategy loses, and every wei is accounted for."""
+"""Disputes on a chain with the real contracts: every dishonest strategy loses, and every wei is there."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from challenger.moves import ProveCell, ProveOutput, ProvePadding
+from challenger.moves import (
+    CellOpening,
+    Choose,
+    Close,
+    Expire,
+    Finalise,
+    Move,
+    ProveCell,
+    ProveInput,
+    ProveOutput,
+    ProvePadding,
+    Reveal,
+)
+from challenger.openings import Tree, open_leaf
+from challenger.player import Dispute
 from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Port
+from circuits.packing import unpack
 from circuits.records import Kind, Region
 from circuits.trace import Trace
+from contracts.claims import ClaimStatus
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
-from tests.challenger.lies import Lie, chain, nonsense_circuit, proof_of
-from tests.challenger.table import CHALLENGER, Arena, Table
+from contracts.dispute_tier import Turn
+from tests.challenger.lies import Lie, chain, nonsense_circuit, opened, proof_of
+from tests.challenger.table import (
+    ASSERTER,
+    CHALLENGER,
+    RIVAL,
+    STRANGER,
+    Arena,
+    Reverted,
+    Source,
+    Table,
+    packed_input,
+)
 from tests.circuits.random_circuits import random_sample
 
 
@@ -158,3 +186,383 @@ def circuit_of_every_kind() -> Circuit:
     )
     spread = builder.add("rescale", [ordered], mul=5, shift=1, lo=None, hi=None)
     return builder.build([Port("y", spread, 0.25, "real")], {})
+
+
+# An asserter who does not play on.
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_a_reveal_that_is_withheld(table: Table, rounds: int) -> None:
+    lie = lie_about(chain(9), "element")
+    claim = table.post(lie)
+    table.open(claim)
+    for _ in range(2 * rounds):
+        move, mover = table.next_move(claim, lie)
+        table.make(claim, lie, move, mover)
+    table.expire(claim, lie)
+    table.expect_fallen(claim)
+    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+
+
+def test_a_root_that_nobody_can_reveal(table: Table) -> None:
+    lie = lie_about(chain(5), "output")
+    claim = table.claim(lie, trace=bytes(range(32)))
+    inputs = packed_input(lie.honest.circuit, lie.honest.input_leaves)
+    table.send(table.tier.claim(claim, bytes(lie.output), inputs), ASSERTER)
+    dispute = Dispute(lie.honest, claim.trace, bytes(lie.output))
+    assert dispute.false and dispute.first_move is None
+    table.open(claim)
+    table.expire(claim, lie)
+    table.expect_fallen(claim)
+
+
+def test_reveals_that_do_not_hash(table: Table) -> None:
+    """Neither another tree's nodes, nor the right ones cut, lengthened, or for another place."""
+    lie = lie_about(chain(9), "element", seed=1)
+    claim = table.post(lie)
+    table.open(claim)
+    honest = Lie.of(lie.honest)
+    while table.game(claim).turn is not Turn.PROVE:
+        view = table.view(claim)
+        right = lie.player.asserter_move(view)
+        assert isinstance(right, Reveal)
+        for wrong, error in (
+            (replace(right, nodes=honest.player.asserter_move(view).nodes), "WrongNodes"),
+            (replace(right, nodes=right.nodes[:-32]), "WrongLength"),
+            (replace(right, nodes=right.nodes + bytes(32)), "WrongLength"),
+            (replace(right, nodes=b""), "WrongLength"),
+            (replace(right, level=right.level + 1), "WrongPlace"),
+            (replace(right, position=right.position + 1), "WrongPlace"),
+        ):
+            with pytest.raises(Reverted, match=error):
+                table.make(claim, lie, wrong, ASSERTER)
+        table.make(claim, lie, right, ASSERTER)
+        if table.game(claim).turn is Turn.CHOOSE:
+            table.make(claim, lie, *table.next_move(claim, lie))
+    table.descend(claim, lie)
+    table.expect_fallen(claim)
+
+
+# Clocks, to the second.
+
+
+def test_stalling_to_the_last_second(table: Table) -> None:
+    """Both sides use up their time. Every move at its last second counts, and the bound on it all holds."""
+    lie = lie_about(chain(9), "element")
+    claim = table.post(lie)
+    posted = table.now
+    claim_id = table.tier.claim_id(claim)
+    table.open(claim, at=table.tier.state(claim_id).deadline - 1)
+    budgets = {Turn.REVEAL: 600, Turn.CHOOSE: 500, Turn.PROVE: 500}
+    first = {Turn.REVEAL: True, Turn.CHOOSE: True, Turn.PROVE: False}
+    while (game := table.game(claim)).turn is not Turn.CLOSED:
+        assert game.deadline - table.now == (budgets[game.turn] if first[game.turn] else 100)
+        first[game.turn] = False
+        move, mover = table.next_move(claim, lie)
+        table.make(claim, lie, move, mover, at=game.deadline)
+    table.expect_fallen(claim)
+    longest = table.tier.longest(claim.model_id, claim.window)
+    assert longest == 3600 + 600 + 500 + 2 * 3 * 100
+    assert 0 < longest - (table.now - posted) <= 2 * 100 + 1
+
+
+@pytest.mark.parametrize("moves", range(6))
+def test_a_move_a_second_late(table: Table, moves: int) -> None:
+    """At its last second a move cannot be declared overdue, and a second later it cannot be made."""
+    lie = lie_about(chain(9), "element")
+    claim = table.post(lie)
+    table.open(claim)
+    for _ in range(moves):
+        table.make(claim, lie, *table.next_move(claim, lie))
+    game = table.game(claim)
+    move, mover = table.next_move(claim, lie)
+    overdue = Expire(table.accounts[CHALLENGER])
+    with pytest.raises(Reverted, match="MoveNotDue"):
+        table.make(claim, lie, overdue, STRANGER, at=game.deadline)
+    with pytest.raises(Reverted, match="MoveTooLate"):
+        table.make(claim, lie, move, mover, at=game.deadline + 1)
+    table.make(claim, lie, overdue, STRANGER)
+    with pytest.raises(Reverted, match=r"NotThisTurn|ClaimNotProvisional"):
+        table.make(claim, lie, move, mover)
+    if game.turn is Turn.REVEAL:
+        table.expect_fallen(claim)
+        table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+    else:
+        table.expect_lost(claim)
+        table.finalise(claim, lie)
+        table.expect_credits(*after_false_challenges(table, 1))
+
+
+def after_false_challenges(table: Table, games: int) -> tuple[dict[int, int], int]:
+    """What is owed and burnt once a claim stands that so many challenged."""
+    bond, price = table.parameters.min_bond, table.parameters.challenger_bond
+    return {ASSERTER: bond + games * (price - price // 2)}, games * (price // 2)
+
+
+def test_the_window_to_the_second(table: Table) -> None:
+    """A claim is challenged up to the second before its deadline, and final from then on."""
+    truth = truth_about(chain(1))
+    claim = table.post(truth)
+    deadline = table.tier.state(table.tier.claim_id(claim)).deadline
+    assert deadline == table.now + claim.window
+    with pytest.raises(Reverted, match="ClaimPending"):
+        table.make(claim, truth, Finalise(), STRANGER, at=deadline - 2)
+    table.open(claim, at=deadline - 1)
+    with pytest.raises(Reverted, match="WindowOver"):
+        table.open(claim, RIVAL, at=deadline)
+    with pytest.raises(Reverted, match="GameStillDecides"):
+        table.make(claim, truth, Finalise(), STRANGER)
+    table.make(claim, truth, truth.player.asserter_move(table.view(claim)), ASSERTER)
+    table.expire(claim, truth)
+    table.make(claim, truth, Finalise(), STRANGER)
+    table.expect_credits(*after_false_challenges(table, 1))
+
+    other = table.arena.table()
+    claim = other.post(truth)
+    other.make(claim, truth, Finalise(), STRANGER, at=other.now + claim.window)
+    other.expect_credits({ASSERTER: claim.bond}, 0)
+    for late in (other.opening(claim), other.call(claim, truth, Finalise())):
+        with pytest.raises(Reverted, match="ClaimNotProvisional"):
+            other.send(late, CHALLENGER)
+
+
+# Moves made twice, by others, or in another order.
+
+
+def test_moves_made_twice(table: Table) -> None:
+    """A move that was made changes nothing when it is sent again, at any later time."""
+    lie = lie_about(chain(9), "element")
+    claim = table.post(lie)
+    inputs = packed_input(lie.honest.circuit, lie.honest.input_leaves)
+    made = [
+        (table.tier.claim(claim, bytes(lie.output), inputs), ASSERTER),
+        (table.opening(claim), CHALLENGER),
+    ]
+    table.open(claim)
+    refusals = r"ClaimExists|GameExists|NotThisTurn|WrongPlace|ClaimNotProvisional"
+    while table.game(claim).turn is not Turn.CLOSED:
+        move, mover = table.next_move(claim, lie)
+        made.append((table.call(claim, lie, move), mover))
+        table.send(*made[-1])
+        before = table.game(claim), table.status(claim)
+        for call, sender in made:
+            with pytest.raises(Reverted, match=refusals):
+                table.send(call, sender)
+        assert (table.game(claim), table.status(claim)) == before
+    with pytest.raises(Reverted, match="NotThisTurn"):
+        table.make(claim, lie, Close(table.accounts[CHALLENGER]), STRANGER)
+    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+
+
+def test_somebody_else_reveals_first(table: Table) -> None:
+    """A reveal is the same whoever makes it; a choice is the challenger's own."""
+    lie = lie_about(chain(9), "element")
+    claim = table.post(lie)
+    table.open(claim)
+    while table.game(claim).turn is not Turn.PROVE:
+        move, mover = table.next_move(claim, lie)
+        call = table.call(claim, lie, move)
+        first, second = table.block([(call, STRANGER), (call, mover)])
+        if isinstance(move, Reveal):
+            assert isinstance(first, list) and str(second).startswith("NotThisTurn")
+        else:
+            assert isinstance(second, list) and str(first).startswith("NotThisTurn")
+    table.descend(claim, lie)
+    table.expect_fallen(claim)
+    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+
+
+def test_a_proof_copied_by_one_without_a_game(table: Table) -> None:
+    """Who sees the proof and opens a game in the same block comes too late, in front of it or behind."""
+    lie = lie_about(chain(5), "element")
+    claim = table.post(lie)
+    table.open(claim)
+    for _ in range(3):
+        table.make(claim, lie, *table.next_move(claim, lie))
+    proof, _ = table.next_move(claim, lie)
+    direct = Dispute.with_their_trace(lie.honest, lie.leaves, bytes(lie.output)).first_move
+    assert direct is not None
+    copied = [(table.opening(claim), RIVAL), *((table.call(claim, lie, p), RIVAL) for p in (proof, direct))]
+    opened, *refused, proven = table.block([*copied, (table.call(claim, lie, proof), CHALLENGER)])
+    assert isinstance(opened, list) and isinstance(proven, list)
+    assert all(str(why).startswith("GameTooRecent") for why in refused)
+    table.expect_fallen(claim)
+    table.make(claim, lie, Close(table.accounts[RIVAL]), STRANGER)
+    rival = table.parameters.challenger_bond + table.refund(claim, RIVAL)
+    burnt = claim.bond // 2 - table.refund(claim) - table.refund(claim, RIVAL)
+    table.expect_credits({CHALLENGER: table.spoils(claim), RIVAL: rival}, burnt)
+
+
+def test_a_proof_copied_by_one_with_a_game(table: Table) -> None:
+    """A rival whose game stood before may win by the honest challenger's work; that costs the honest one no
+    more than the reward: bond and gas come back."""
+    lie = lie_about(chain(5), "element")
+    claim = table.post(lie)
+    table.open(claim)
+    table.open(claim, RIVAL)
+    for _ in range(3):
+        table.make(claim, lie, *table.next_move(claim, lie))
+    proof, _ = table.next_move(claim, lie)
+    direct = Dispute.with_their_trace(lie.honest, lie.leaves, bytes(lie.output)).first_move
+    assert direct is not None
+    won, late = table.block(
+        [(table.call(claim, lie, direct), RIVAL), (table.call(claim, lie, proof), CHALLENGER)]
+    )
+    assert isinstance(won, list) and str(late).startswith("ClaimNotProvisional")
+    table.make(claim, lie, Close(table.accounts[CHALLENGER]), STRANGER)
+    back = table.parameters.challenger_bond + table.refund(claim)
+    assert table.refund(claim) > 0
+    burnt = claim.bond // 2 - table.refund(claim) - table.refund(claim, RIVAL)
+    table.expect_credits({RIVAL: table.spoils(claim, RIVAL), CHALLENGER: back}, burnt)
+
+
+def test_a_proof_before_the_descent(table: Table) -> None:
+    """With the whole trace at hand one transaction is enough, but not in the block that opens the game."""
+    lie = lie_about(chain(9), "element")
+    claim = table.post(lie)
+    direct = Dispute.with_their_trace(lie.honest, lie.leaves, bytes(lie.output)).first_move
+    assert isinstance(direct, ProveCell)
+    with pytest.raises(Reverted, match="NotThisTurn"):
+        table.make(claim, lie, direct, CHALLENGER)
+    call = table.call(claim, lie, direct)
+    _, too_soon = table.block([(table.opening(claim), CHALLENGER), (call, CHALLENGER)])
+    assert str(too_soon).startswith("GameTooRecent")
+    # the asserter who does not answer cannot stop it either: the proof is never late while it has the move
+    table.send(call, CHALLENGER, at=table.game(claim).deadline + 5)
+    table.expect_fallen(claim)
+    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+
+
+# Challengers who are wrong, or are the asserter.
+
+
+def test_false_challengers_all_at_once(table: Table) -> None:
+    """Eight games against a true claim: each is lost in its own way, and none holds the claim up."""
+    truth = truth_about(chain(5))
+    plan = truth.honest.circuit.identity.plan
+    claim = table.post(truth)
+    players = range(1, 9)
+    for account in players:
+        table.open(claim, account)
+    identity = truth.honest.circuit.identity
+    output = ProveOutput(opened(identity, plan.trace_records, 1), truth.operands(plan.trace_records, 1))
+    gap = plan.records[0].cells * plan.records[0].width
+    last = plan.records[0].first + plan.records[0].leaves - 1
+    padding = ProvePadding(opened(identity, 0, gap), open_leaf(truth.source, last, 5))
+    behind = ProvePadding(
+        CellOpening(0, plan.trace_leaves * 128, b""), open_leaf(truth.source, plan.trace_leaves, 5)
+    )
+    inputs = ProveInput(3, open_leaf(Tree.of(truth.honest.input_leaves), 0, truth.honest.input_tree.depth))
+    proofs: list[Move] = [proof_of(truth, 0, 5), proof_of(truth, 1, 699), output, padding, behind, inputs]
+    for account, proof in zip(players, proofs, strict=False):
+        table.make(claim, truth, proof, account, account)
+        table.expect_lost(claim, account)
+    stalling, descending = players[6], players[7]
+    for child in (1, None):
+        move = truth.player.asserter_move(table.view(claim, descending))
+        table.make(claim, truth, move, ASSERTER, descending)
+        if child is not None:
+            table.make(claim, truth, Choose(0, 0, child), descending, descending)
+    with pytest.raises(Reverted, match="WrongPlace"):
+        table.make(claim, truth, proof_of(truth, 0, 5, levels=4), descending, descending)
+    table.make(claim, truth, proof_of(truth, 2, 690, levels=4), descending, descending)
+    table.expect_lost(claim, descending)
+    table.make(claim, truth, truth.player.asserter_move(table.view(claim, stalling)), ASSERTER, stalling)
+    table.expire(claim, truth, stalling)
+    table.expect_lost(claim, stalling)
+    table.finalise(claim, truth)
+    table.expect_credits(*after_false_challenges(table, 8))
+
+
+def test_an_honest_challenger_among_false_ones(table: Table) -> None:
+    """Games lost by others do not save a false claim."""
+    lie = lie_about(chain(5), "element")
+    claim = table.post(lie)
+    for account in (CHALLENGER, RIVAL, STRANGER):
+        table.open(claim, account)
+    cells = unpack(lie.leaves, 0, 1, 700)
+    right = int(np.flatnonzero(cells == lie.honest.tensor(0))[-1])
+    sound = proof_of(lie, 0, right)
+    table.make(claim, lie, sound, RIVAL, RIVAL)
+    table.expect_lost(claim, RIVAL)
+    table.descend(claim, lie)
+    table.expect_fallen(claim)
+    with pytest.raises(Reverted, match="ClaimNotProvisional"):
+        table.make(claim, lie, Expire(table.accounts[STRANGER]), STRANGER, STRANGER)
+    table.make(claim, lie, Close(table.accounts[STRANGER]), STRANGER, STRANGER)
+    price, refunds = table.parameters.challenger_bond, table.refund(claim) + table.refund(claim, STRANGER)
+    table.expect_credits(
+        {
+            CHALLENGER: table.spoils(claim),
+            STRANGER: price + table.refund(claim, STRANGER),
+            ASSERTER: price - price // 2,
+        },
+        claim.bond // 2 - refunds + price // 2,
+    )
+
+
+def test_whoever_disputes_itself_loses_half(table: Table) -> None:
+    """The second account of a liar gets half of the bond, the rest is burnt but for the gas that was used."""
+    lie = lie_about(chain(5), "element")
+    claim = table.post(lie)
+    table.open(claim, ASSERTER)
+    table.descend(claim, lie, ASSERTER)
+    table.expect_fallen(claim, ASSERTER)
+    table.expect_credits(
+        {ASSERTER: table.spoils(claim, ASSERTER)}, claim.bond // 2 - table.refund(claim, ASSERTER)
+    )
+
+    truth = truth_about(chain(5))
+    other = table.arena.table()
+    claim = other.post(truth)
+    other.open(claim, ASSERTER)
+    other.make(claim, truth, proof_of(truth, 0, 0), ASSERTER, ASSERTER)
+    other.finalise(claim, truth)
+    other.expect_credits(*after_false_challenges(other, 1))
+
+
+def test_false_inputs(table: Table, arena: Arena) -> None:
+    """An element outside its bound, posted with the claim; and one vouched for by a contract, whose padding
+    may be wrong as well. The circuit has no trace of these."""
+    circuit = chain(1)
+    node = circuit.nodes[circuit.inputs[0].node]
+    truth = truth_about(circuit)
+    source = Source.before(table)
+    for place, byte in ((5, 101), (69, 0x9B), (70, 1), (127, 0xFF)):
+        leaves = truth.honest.input_leaves.copy()
+        leaves.reshape(-1)[place] = byte
+        dispute = Dispute.of_bad_input(circuit, leaves)
+        claim = table.claim(truth, input=Tree.of(leaves).root, source=source.address)
+        table.send(source.forward(table.tier.claim_for(claim, bytes(truth.output))), STRANGER)
+        assert table.status(claim) is ClaimStatus.PROVISIONAL
+        table.open(claim)
+        assert dispute.first_move is not None
+        table.make(claim, truth, dispute.first_move, CHALLENGER)
+        table.expect_fallen(claim)
+        if place < node.size:
+            own = table.arena.table()
+            claim = own.claim(truth, input=Tree.of(leaves).root)
+            own.send(own.tier.claim(claim, bytes(truth.output), packed_input(circuit, leaves)), ASSERTER)
+            own.open(claim)
+            own.make(claim, truth, dispute.first_move, CHALLENGER)
+            own.expect_fallen(claim)
+            own.expect_credits({CHALLENGER: own.spoils(claim)}, claim.bond // 2 - own.refund(claim))
+
+
+def test_nobody_is_refunded_more_than_it_spent(table: Table, arena: Arena) -> None:
+    """A challenger that is a contract pays nothing for the calldata of the calls that it makes itself: no
+    zeros at their end are refunded."""
+    lie = lie_about(chain(5), "element")
+    claim = table.post(lie)
+    puppet = Source.before(table)
+    direct = Dispute.with_their_trace(lie.honest, lie.leaves, bytes(lie.output)).first_move
+    assert direct is not None
+    cost = 0
+    for call in (table.opening(claim), table.call(claim, lie, direct)):
+        digest = table.submit(puppet.forward(call, zeros=40_000), RIVAL)
+        table.take(digest)
+        receipt = arena.chain.web3.eth.get_transaction_receipt(digest)
+        base = arena.chain.web3.eth.get_block(receipt["blockNumber"])["baseFeePerGas"]
+        cost += receipt["gasUsed"] * base
+    refund = table.closed[table.tier.claim_id(claim), puppet.address].refund
+    assert 0 < refund <= cost
