@@ -13,11 +13,10 @@ abstract contract RegistryTest is Test {
 
     ModelRegistry internal registry = new ModelRegistry();
     IModelRegistry.Registration internal entry;
-    uint256 private _block = 1;
 
     function _register() internal returns (ModelId) {
         registry.commit(registry.commitmentOf(address(this), _circuitId(), SALT));
-        vm.roll(++_block);
+        vm.roll(block.number + 1);
         return registry.register(entry, SALT);
     }
 
