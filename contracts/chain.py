@@ -260,6 +260,17 @@ class Chain:
                 )
             )
 
+    def timestamp(self) -> int:
+        """The time of the latest block, in seconds since 1970.
+
+        Raises
+        ------
+        ChainError
+            If the endpoint fails.
+        """
+        with _chain_errors(self.endpoint):
+            return int(self.web3.eth.get_block("latest")["timestamp"])
+
     def transaction_input(self, digest: bytes) -> bytes:
         """The calldata of a transaction that was mined.
 

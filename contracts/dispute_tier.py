@@ -406,8 +406,8 @@ class DisputeTier:
         return READERS[event.event_name](event.process_log(log)["args"])
 
     def posted_input(self, claim: Claim, from_block: int = 0) -> bytes | None:
-        """The data of a claim's input, packed, as it was posted with the claim or by the contract that asked; None if
-        it was not posted on the chain.
+        """The data of a claim's input, packed, as it was posted with the claim or by the contract that asked;
+        None if it was not posted on the chain.
 
         Whether it is what the claim's root is of, a contract that asked does not have to have checked.
 

@@ -28,6 +28,11 @@ def parse_ether(text: str) -> int:
     return int(wei)
 
 
+def ether_digits(wei: int) -> str:
+    """An amount in wei as `parse_ether` reads it."""
+    return f"{Decimal(wei).scaleb(-18).normalize():f}"
+
+
 def parse_duration(text: str) -> int:
     """A time such as "90", "90s", "30m", "24h" or "7d", in seconds.
 

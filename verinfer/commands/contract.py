@@ -15,6 +15,7 @@ from circuits.errors import InputError
 from circuits.file import load
 from contracts.chain import Chain, cost_of
 from contracts.deployment import deploy_contracts
+from contracts.dispute_tier import MAIN, Parameters
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registration, Registry, commitment, new_salt
 from contracts.signer import KEY_VARIABLE, KeySigner
@@ -22,6 +23,7 @@ from prover.progress import Display
 from verifier.key import VerifyingKey
 from verinfer.chain_tiers import chain_tier
 from verinfer.console import emit, err, json_option
+from verinfer.units import ether_digits, parse_duration, parse_ether
 
 rpc_option = click.option("--rpc", metavar="URL", required=True, help="The chain's JSON-RPC endpoint.")
 chain_option = click.option("--chain-id", type=int, help="The chain that must answer there.")
@@ -45,12 +47,61 @@ def signing(rpc: str, chain_id: int | None) -> Chain:
 @command.command()
 @rpc_option
 @chain_option
+@click.option(
+    "--min-bond", metavar="ETHER", default=ether_digits(MAIN.min_bond), show_default=True, help="Of a claim."
+)
+@click.option(
+    "--challenger-bond",
+    metavar="ETHER",
+    default=ether_digits(MAIN.challenger_bond),
+    show_default=True,
+    help="What a dispute costs as a bond.",
+)
+@click.option(
+    "--min-window",
+    metavar="TIME",
+    default=f"{MAIN.min_window // 3600}h",
+    show_default=True,
+    help="How long a claim can be disputed at least.",
+)
+@click.option(
+    "--time",
+    metavar="TIME",
+    default=f"{MAIN.asserter_time // 3600}h",
+    show_default=True,
+    help="What each side of a dispute may use up over all of its moves.",
+)
+@click.option(
+    "--extension",
+    metavar="TIME",
+    default=f"{MAIN.extension // 3600}h",
+    show_default=True,
+    help="What each move may take at least.",
+)
 @json_option
-def deploy(rpc: str, chain_id: int | None, as_json: bool) -> None:
-    """Deploy the registry, the tiers and the inference verifier."""
+def deploy(
+    rpc: str,
+    chain_id: int | None,
+    min_bond: str,
+    challenger_bond: str,
+    min_window: str,
+    time: str,
+    extension: str,
+    as_json: bool,
+) -> None:
+    """Deploy the registry, the tiers and the inference verifier. The options are those of the tier of claims,
+    and fixed for good."""
+    parameters = Parameters(
+        min_bond=parse_ether(min_bond),
+        challenger_bond=parse_ether(challenger_bond),
+        min_window=parse_duration(min_window),
+        asserter_time=parse_duration(time),
+        challenger_time=parse_duration(time),
+        extension=parse_duration(extension),
+    )
     with Display(err) as progress:
         progress("deploying")
-        done = deploy_contracts(signing(rpc, chain_id))
+        done = deploy_contracts(signing(rpc, chain_id), parameters)
     addresses = {name: deployed.address for name, deployed in done.transactions.items()}
     gas = {name: deployed.gas for name, deployed in done.transactions.items()}
     table = Table(box=None, header_style="bold")

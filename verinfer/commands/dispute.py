@@ -20,7 +20,7 @@ from circuits.errors import BoundError, CheckFailed, InputError
 from circuits.file import load
 from circuits.trace import Trace
 from contracts.chain import Chain, show_ether
-from contracts.claims import unpack_inputs
+from contracts.claims import ClaimStatus, unpack_inputs
 from contracts.dispute_tier import DisputeTier, Turn
 from contracts.signer import KEY_VARIABLE
 from prover.progress import Display
@@ -223,6 +223,11 @@ def finalise(
     """Make the claim ID final, whose time is over. Anybody may; the bond goes back to its asserter."""
     tier = DisputeTier(signing(rpc, chain_id), address)
     history = read_history(tier, parse_digest(claim_id, "a claim id"), from_block)
+    state, now = tier.state(history.claim_id), tier.chain.timestamp()
+    if state.status is ClaimStatus.PROVISIONAL and now < state.deadline:
+        raise InputError(f"the claim can still be disputed, until {show_time(state.deadline)}")
+    if state.status is ClaimStatus.PROVISIONAL and state.games:
+        raise InputError("the claim is being disputed: verinfer dispute show tells whose turn it is")
     with Display(err) as progress:
         progress("finalising")
         receipt = tier.transact(tier.finalise(history.claim))
