@@ -11,10 +11,13 @@ import click
 import numpy as np
 import onnx
 import pytest
+from web3.types import RPCEndpoint
 
+from challenger.history import posted_claims
 from circuits.file import load
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
+from contracts.dispute_tier import DEVELOPMENT
 from tests.docs.figures import ROOT, linear
 from verinfer.cli import cli
 
@@ -114,7 +117,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def test_json_fields_are_the_real_ones(program: Program) -> None:
-    expected = {name: documented_fields(name) for name in COMMANDS if name != "verinfer srs import"}
+    silent = {"verinfer srs import", "verinfer watch"}  # says what the command above does; goes on and logs
+    expected = {name: documented_fields(name) for name in COMMANDS if name not in silent}
     assert program.fields("compile", "m.onnx") == expected["verinfer compile"]
     assert program.fields("inspect", "m.circuit") == expected["verinfer inspect"]
     assert program.fields("run", "m.circuit", "x.npy") == expected["verinfer run"]
@@ -143,8 +147,8 @@ def test_json_fields_of_what_takes_longer_are_the_real_ones(
     assert program.fields("bench", *arguments) == documented_fields("verinfer bench")
     with Anvil() as anvil:
         rpc = ("--rpc", anvil.url)
-        verifier = deploy_contracts(anvil.connect()).verifier.address
-        place = (*rpc, "--contract", verifier)
+        deployment = deploy_contracts(anvil.connect(), DEVELOPMENT)
+        place = (*rpc, "--contract", deployment.verifier.address)
         assert program.fields("contract", "deploy", *rpc) == documented_fields("verinfer contract deploy")
         for name in ("commit", "register"):
             fields = program.fields("contract", name, "m.circuit", *place)
@@ -154,3 +158,17 @@ def test_json_fields_of_what_takes_longer_are_the_real_ones(
         assert fields == documented_fields("verinfer contract lookup")
         fields = program.fields("verify", "x.proof", "--key", "m.vk", *place)
         assert fields == documented_fields("verinfer verify")
+        tier = (*rpc, "--contract", deployment.disputes.address)
+        assert program.fields("claim", "m.circuit", "x.npy", *tier) == documented_fields("verinfer claim")
+        claim_id = "0x" + posted_claims(deployment.disputes)[0].claim_id.hex()
+        assert program.fields("dispute", "list", *tier) == documented_fields("verinfer dispute list")
+        assert program.fields("dispute", "show", claim_id, *tier) == documented_fields(
+            "verinfer dispute show"
+        )
+        checked = program.fields("dispute", "check", claim_id, "m.circuit", *tier)
+        assert checked == documented_fields("verinfer dispute check")
+        deployment.registry.chain.web3.provider.make_request(RPCEndpoint("evm_increaseTime"), [3600])
+        deployment.registry.chain.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+        final = program.fields("dispute", "finalise", claim_id, *tier)
+        assert final == documented_fields("verinfer dispute finalise")
+        assert program.fields("dispute", "withdraw", *tier) == documented_fields("verinfer dispute withdraw")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from challenger.asserting import assert_answer, find_model
+from challenger.rounds import Rounds
 from circuits.data import load_inputs
 from circuits.file import load
 from contracts.chain import show_ether
@@ -89,7 +90,7 @@ def command(
         "bond_wei": claim.bond,
         "window": claim.window,
         "deadline": state.deadline,
-        "rounds": 0,
+        "rounds": Rounds(assertion.trace.tree.depth).count,
         "gas": receipt["gasUsed"],
         "transaction": receipt["transactionHash"].to_0x_hex(),
     }

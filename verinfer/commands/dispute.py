@@ -75,7 +75,7 @@ def list_claims(rpc: str, chain_id: int | None, address: str, from_block: int, a
 
 
 @command.command()
-@click.argument("claim_id", metavar="ID")
+@click.argument("claim_id")
 @rpc_option
 @chain_option
 @tier_option
@@ -97,7 +97,7 @@ def show(
     svg: Path | None,
     as_json: bool,
 ) -> None:
-    """Show the claim ID and its disputes; with --svg, draw one."""
+    """Show the claim CLAIM_ID and its disputes; with --svg, draw one."""
     tier = DisputeTier(Chain.connect(rpc, chain_id=chain_id), address)
     if svg is not None:
         destination(svg, circuit)
@@ -140,7 +140,7 @@ def show(
 
 
 @command.command()
-@click.argument("claim_id", metavar="ID")
+@click.argument("claim_id")
 @click.argument("circuit", type=click.Path(path_type=Path))
 @rpc_option
 @chain_option
@@ -160,7 +160,7 @@ def check(
     input: Path | None,
     as_json: bool,
 ) -> None:
-    """Recompute the claim ID with CIRCUIT. Costs nothing; exits with 1 if the claim is false."""
+    """Recompute the claim CLAIM_ID with CIRCUIT. Costs nothing; exits with 1 if the claim is false."""
     tier = DisputeTier(Chain.connect(rpc, chain_id=chain_id), address)
     loaded = load(circuit)
     with Display(err) as progress:
@@ -211,7 +211,7 @@ def _recomputed(
 
 
 @command.command()
-@click.argument("claim_id", metavar="ID")
+@click.argument("claim_id")
 @rpc_option
 @chain_option
 @tier_option
@@ -220,7 +220,7 @@ def _recomputed(
 def finalise(
     claim_id: str, rpc: str, chain_id: int | None, address: str, from_block: int, as_json: bool
 ) -> None:
-    """Make the claim ID final, whose time is over. Anybody may; the bond goes back to its asserter."""
+    """Make the claim CLAIM_ID final, whose time is over. Anybody may; the bond goes back to its asserter."""
     tier = DisputeTier(signing(rpc, chain_id), address)
     history = read_history(tier, parse_digest(claim_id, "a claim id"), from_block)
     state, now = tier.state(history.claim_id), tier.chain.timestamp()
