@@ -4,6 +4,7 @@ pragma solidity ^0.8.24;
 import {ITierVerifier} from "../src/interfaces/ITierVerifier.sol";
 import {InferenceVerifier} from "../src/InferenceVerifier.sol";
 import {ModelRegistry} from "../src/ModelRegistry.sol";
+import {OneStep} from "../src/optimistic/OneStep.sol";
 import {EzklTier} from "../src/tiers/EzklTier.sol";
 import {SumcheckTier} from "../src/tiers/SumcheckTier.sol";
 import {Test} from "./support/Test.sol";
@@ -18,6 +19,7 @@ contract CodeSizeTest is Test {
         _record("InferenceVerifier", address(new InferenceVerifier(registry, new ITierVerifier[](0))));
         _record("EzklTier", address(new EzklTier()));
         _record("SumcheckTier", address(new SumcheckTier()));
+        _record("OneStep", address(new OneStep()));
     }
 
     function _record(string memory name, address account) private {
