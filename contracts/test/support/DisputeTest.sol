@@ -50,6 +50,8 @@ abstract contract DisputeTest is RegistryTest {
     OneProofInferenceVerifier internal verifier = new OneProofInferenceVerifier();
     DisputeTier internal tier;
 
+    bytes private _refusal;
+
     constructor() {
         tier = new DisputeTier(registry, verifier, oneStep, _parameters());
         vm.warp(START);
@@ -126,22 +128,35 @@ abstract contract DisputeTest is RegistryTest {
     }
 
     function _post(Dispute memory d) internal {
-        vm.prank(ASSERTER);
+        _as(ASSERTER);
         tier.claim{value: d.claim.bond}(d.claim, d.claimed.output, d.claimed.input);
     }
 
     // ---- Moves
 
+    /// @dev The next move is to be refused with this error, or any of this selector.
+    function _refuses(bytes memory refusal) internal {
+        _refusal = refusal;
+    }
+
+    /// @dev Who makes the next call.
+    function _as(address account) internal {
+        if (_refusal.length == 4) vm.expectPartialRevert(bytes4(_refusal));
+        else if (_refusal.length != 0) vm.expectRevert(_refusal);
+        delete _refusal;
+        vm.prank(account, account);
+    }
+
     /// @dev Opens a game, and ends the block.
     function _open(Dispute memory d, address challenger) internal {
-        vm.prank(challenger, challenger);
+        _as(challenger);
         tier.open{value: CHALLENGER_BOND}(d.claim);
         _nextBlock();
     }
 
     function _reveal(Dispute memory d, address challenger) internal {
         (,, uint256 level, uint256 position) = tier.gameOf(d.id, challenger);
-        vm.prank(ANYBODY);
+        _as(ANYBODY);
         tier.reveal(d.id, challenger, level, position, d.theirs.revealed(level, position));
     }
 
@@ -152,7 +167,7 @@ abstract contract DisputeTest is RegistryTest {
 
     function _choose(Dispute memory d, address challenger, uint256 child) internal {
         (,, uint256 level, uint256 position) = tier.gameOf(d.id, challenger);
-        vm.prank(challenger, challenger);
+        _as(challenger);
         tier.choose(d.id, level, position, child);
     }
 
@@ -169,7 +184,7 @@ abstract contract DisputeTest is RegistryTest {
     function _proveCell(Dispute memory d, address challenger, uint256 tensor, uint256 index, uint256 levels) internal {
         bytes memory leaf = d.theirs.opening(_leafOf(d, tensor, index), levels);
         bytes memory operands = _operands(d, tensor, index);
-        vm.prank(challenger, challenger);
+        _as(challenger);
         tier.proveCell(d.claim, _cell(d, tensor, index), leaf, operands);
     }
 
@@ -180,24 +195,24 @@ abstract contract DisputeTest is RegistryTest {
 
     function _proveOutput(Dispute memory d, address challenger, uint256 index) internal {
         bytes memory operands = _operands(d, OUT, index);
-        vm.prank(challenger, challenger);
+        _as(challenger);
         tier.proveOutput(d.claim, d.claimed.output, _cell(d, OUT, index), operands);
     }
 
     function _expire(Dispute memory d, address challenger) internal {
-        vm.prank(ANYBODY);
+        _as(ANYBODY);
         tier.expire(d.claim, challenger);
     }
 
     function _close(Dispute memory d, address challenger) internal {
-        vm.prank(ANYBODY);
+        _as(ANYBODY);
         tier.close(d.claim, challenger);
     }
 
     function _settle(Dispute memory d) internal {
         bytes memory proof = abi.encodePacked(d.claim.settledBy, "proof");
         verifier.expect(d.modelId, d.claim.input, _words(d.claimed.output), proof);
-        vm.prank(ANYBODY);
+        _as(ANYBODY);
         tier.settle(d.claim, d.claimed.output, proof);
     }
 

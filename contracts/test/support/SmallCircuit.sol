@@ -115,7 +115,7 @@ library SmallCircuitLibrary {
 
     /// @notice The element of two bytes at data[start].
     function get(bytes memory data, uint256 start) internal pure returns (int256) {
-        return int16(uint16(bytes2(bytes.concat(data[start], data[start + 1]))));
+        return int16(uint16(uint8(data[start])) << 8 | uint16(uint8(data[start + 1])));
     }
 
     /// @notice Writes an element of two bytes.
