@@ -33,6 +33,10 @@ from contracts.signer import Signer
 # in the block of that other, which may be the latest.
 NEXT_BLOCK: Final = "pending"
 
+# What a call takes may depend on the time of its block. A transaction is given one part in so many more than
+# the estimate, which is not paid unless it is used.
+GAS_MARGIN: Final = 16
+
 ZERO_ADDRESS = to_checksum_address("0x" + "00" * 20)
 
 
@@ -191,6 +195,7 @@ class Chain:
                     f"{sender} holds {show_ether(held)}, and this takes {show_ether(value)} beside its gas"
                 )
             gas = function.estimate_gas({"from": sender, "value": Wei(value)}, NEXT_BLOCK)
+            gas += gas // GAS_MARGIN
             nonce = self.web3.eth.get_transaction_count(sender, NEXT_BLOCK)
             transaction = function.build_transaction(
                 {"from": sender, "chainId": self.chain_id, "nonce": nonce, "gas": gas, "value": Wei(value)}

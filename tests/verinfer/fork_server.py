@@ -51,8 +51,8 @@ def main() -> None:
     """Serve until the input ends."""
     from circuits import compile  # noqa: F401  imported once for all forks
     from prover import backends  # noqa: F401
+    from verinfer.commands import claim, contract, dispute, inspect, prove, run, setup, srs, verify, watch  # noqa: F401  # noqa: F401
     from verinfer.commands import compile as compile_command  # noqa: F401
-    from verinfer.commands import inspect, prove, run, setup, srs, verify  # noqa: F401
 
     for line in sys.stdin:
         print(json.dumps(asdict(_serve(Request(**json.loads(line))))), flush=True)
