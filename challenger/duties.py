@@ -18,9 +18,10 @@ from eth_typing import ChecksumAddress
 from hexbytes import HexBytes
 from sqlalchemy import func, or_, select
 
+from challenger.calls import call_of
 from challenger.head import Head
 from challenger.judge import Judge
-from challenger.moves import Choose, Move, ProveCell, ProveInput, ProveOutput, ProvePadding, Reveal
+from challenger.moves import Choose, Close, Expire, Finalise, Move, Step
 from challenger.player import Dispute, GameView
 from challenger.records import (
     ClaimRow,
@@ -81,8 +82,8 @@ class Duties:
         self._log = structlog.get_logger("duties")
 
     def claims(self, head: Head) -> list[ClaimRow]:
-        """The claims that may need something: false ones that can be challenged, own ones, and those with an own
-        game that is not closed."""
+        """The claims that may need something: false ones that can be challenged, own ones, and those with an
+        own game that is not closed."""
         played = select(GameRow.claim_id).where(
             GameRow.challenger == self._me, GameRow.closed_block.is_(None)
         )
@@ -127,7 +128,9 @@ class Duties:
             for challenger in games:
                 yield from self._asserter(row, challenger, head)
             if state.games == 0 and head.timestamp >= state.deadline:
-                yield self._duty(row, self._me, f"finalise:{_hex(row)}", self._tier.finalise(claim_of(row)))
+                yield self._duty(
+                    row, self._me, f"finalise:{_hex(row)}", self._call(row, self._me, Finalise())
+                )
         elif row.verdict == Verdict.FALSE:
             yield from self._challenger(row, state.deadline, head)
 
@@ -166,7 +169,7 @@ class Duties:
             return
         late = head.timestamp > game.deadline
         if game.turn is Turn.REVEAL and late:
-            yield self._duty(row, me, f"expire:{_hex(row)}:{me}", self._tier.expire(claim, me))
+            yield self._duty(row, me, f"expire:{_hex(row)}:{me}", self._call(row, me, Expire(me)))
             return
         if late:
             self._log.error("too late", claim=_hex(row), turn=game.turn.name, due=game.deadline)
@@ -196,13 +199,14 @@ class Duties:
             return
         if game.turn is not Turn.REVEAL:
             if head.timestamp > game.deadline:
-                call = self._tier.expire(claim_of(row), challenger)
+                call = self._call(row, challenger, Expire(challenger))
                 yield self._duty(row, challenger, f"expire:{_hex(row)}:{challenger}", call)
             return
         dispute = self.dispute(row)
         if dispute is None:
             raise InputError(
-                "a game about an own claim cannot be answered: put the circuit's file into the watcher's folder"
+                "a game about an own claim cannot be answered: "
+                "put the circuit's file into the watcher's folder"
             )
         view = GameView(game.turn, game.level, game.position, ())
         move = dispute.asserter_move(view)
@@ -216,7 +220,7 @@ class Duties:
         for challenger in self._open_games(row):
             pays = challenger == self._me if status is ClaimStatus.REVOKED else row.asserter == self._me
             if pays and self._tier.game(row.claim_id, challenger).turn not in OVER:
-                call = self._tier.close(claim_of(row), challenger)
+                call = self._call(row, challenger, Close(challenger))
                 yield self._duty(row, challenger, f"close:{_hex(row)}:{challenger}", call)
 
     def _open_games(self, row: ClaimRow) -> list[ChecksumAddress]:
@@ -241,22 +245,9 @@ class Duties:
             return None
         return GameView(game.turn, game.level, game.position, tuple(reveal.nodes for reveal in reveals))
 
-    def _call(self, row: ClaimRow, challenger: str, move: Move) -> Call:
-        """The transaction of a move."""
-        tier, claim = self._tier, claim_of(row)
-        match move:
-            case Reveal():
-                return tier.reveal(row.claim_id, challenger, move.level, move.position, move.nodes)
-            case Choose():
-                return tier.choose(row.claim_id, move.level, move.position, move.child)
-            case ProveCell():
-                return tier.prove_cell(claim, move.cell, move.leaf, move.operands)
-            case ProveOutput():
-                return tier.prove_output(claim, row.output, move.cell, move.operands)
-            case ProvePadding():
-                return tier.prove_padding(claim, move.cell, move.leaf)
-            case ProveInput():
-                return tier.prove_input(claim, move.index, move.leaf)
+    def _call(self, row: ClaimRow, challenger: str, step: Step) -> Call:
+        """The transaction of a step."""
+        return call_of(self._tier, claim_of(row), row.output, challenger, step)
 
     def _duty(
         self,

@@ -240,7 +240,7 @@ class Watcher:
         return len(rows) - 1 + (verdict is Verdict.FALSE)
 
     def _unjudged(self, head: Head) -> list[ClaimRow]:
-        """Claims of others that can still be challenged, or that an own game is about, without a final verdict."""
+        """Claims of others without a final verdict that can be challenged, or that an own game is about."""
         played = select(GameRow.claim_id).where(
             GameRow.challenger == self._sender.account, GameRow.closed_block.is_(None)
         )
@@ -299,16 +299,12 @@ class Watcher:
         metrics, me = self._metrics, self._sender.account
         with self._store.begin() as session:
             verdicts = dict(
-                session.execute(select(ClaimRow.verdict, func.count()).group_by(ClaimRow.verdict))
-                .tuples()
-                .all()
+                session.execute(select(ClaimRow.verdict, func.count()).group_by(ClaimRow.verdict)).all()
             )
             games = dict(
                 session.execute(
                     select(GameRow.won, func.count()).where(GameRow.challenger == me).group_by(GameRow.won)
-                )
-                .tuples()
-                .all()
+                ).all()
             )
         for verdict in Verdict:
             metrics.claims.labels(str(verdict)).set(verdicts.get(verdict, 0))

@@ -1,8 +1,11 @@
-"""The sender on a real chain: drops, high fees, re-organisations, crashes, an empty wallet. A counter stands in for the
-contract: it takes a value once for each purpose, as games take bonds."""
+"""The sender on a real chain: drops, high fees, re-organisations, crashes, an empty wallet.
+
+A counter stands in for the contract: it takes a value once for each purpose, as games take bonds.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,7 +226,7 @@ def test_a_transaction_that_waits_is_replaced_by_one_that_offers_more(room: Room
     assert room.total == 0
     variants = room.variants(1)
     assert len(variants) >= 2 and len({variant.nonce for variant in variants}) == 1
-    for old, new in zip(variants, variants[1:], strict=False):
+    for old, new in itertools.pairwise(variants):
         assert 8 * new.max_fee >= 9 * old.max_fee and 8 * new.priority_fee >= 9 * old.priority_fee
     room.raise_base_fee(variants[-1].max_fee - variants[-1].priority_fee)
     room.dev.mine()

@@ -195,7 +195,8 @@ def test_a_lost_lock_is_noticed(postgres_database: str) -> None:
     with store.begin() as session:
         session.execute(
             text(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid != pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                "WHERE locktype = 'advisory' AND pid != pg_backend_pid()"
             )
         )
     with pytest.raises(InputError, match="lock on the database is lost"):
