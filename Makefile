@@ -25,6 +25,10 @@ help: ## list the commands
 demo: $(SETUP) ## the main job on a real model: compile, prove, verify here and on a local chain
 	$(BIN)/verinfer demo
 
+.PHONY: disputes
+disputes: $(SETUP) ## claims and disputes on a local chain: a true claim, a false one, a groundless dispute
+	$(BIN)/verinfer demo --optimistic
+
 .PHONY: test
 test: $(SETUP) ## the tests that every change must pass
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile

@@ -31,10 +31,13 @@ from circuits.importer.importer import import_model
 from circuits.importer.load import load_model
 from circuits.quantise import Options
 from prover.backends import backend
+from prover.progress import silent
+from verinfer.demo_claims import run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 DRAWING = ROOT / "docs" / "images" / "digits-cnn.svg"
+DISPUTE = ROOT / "docs" / "images" / "dispute.svg"
 BLOCK = re.compile(r"(<!-- figures: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 Floats = NDArray[np.float32]
 
@@ -191,6 +194,13 @@ def drawing() -> str:
     return draw(compiled.circuit)
 
 
+def dispute() -> str:
+    """The descent of the false claim of `verinfer demo --optimistic`."""
+    with TemporaryDirectory() as folder:
+        run(Path(folder), EXAMPLES / "digits", silent)
+        return (Path(folder) / "false-claim.svg").read_text("utf-8")
+
+
 def demo() -> list[str]:
     """What `verinfer demo` prints, run with an empty store and an empty cache."""
     with TemporaryDirectory() as folder:
@@ -206,6 +216,7 @@ def main(arguments: Sequence[str]) -> None:
     """Write the tables into the pages, and the drawing."""
     tables = {"demo": demo} if "--demo" in arguments else TABLES
     DRAWING.write_text(drawing(), "utf-8")
+    DISPUTE.write_text(dispute(), "utf-8")
     for page in pages():
         text = page.read_text("utf-8")
         made = BLOCK.sub(

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from tests.docs.figures import BLOCK, DRAWING, TABLES, drawing, pages
+from tests.docs.figures import BLOCK, DISPUTE, DRAWING, TABLES, dispute, drawing, pages
 
+HASH = re.compile(r"(0x)?[0-9a-fA-F]{6,}(…[0-9a-fA-F]+)?")
 NUMBER = re.compile(r"\d[\d,]*\.?\d*")
 SHOWN = [
     (page.name, found[2], found[3]) for page in pages() for found in BLOCK.finditer(page.read_text("utf-8"))
@@ -22,6 +23,13 @@ def test_the_drawing_is_of_the_circuit() -> None:
     """Bounds may differ by the last bits of a machine's floats; operations and shapes do not."""
     stale = f"{DRAWING} is stale: run `python -m tests.docs.figures`"
     assert NUMBER.sub("#", DRAWING.read_text("utf-8")) == NUMBER.sub("#", drawing()), stale
+
+
+def test_the_dispute_is_the_one_of_the_demonstration() -> None:
+    """But for hashes and numbers, which stand for the circuit's bits."""
+    stale = f"{DISPUTE} is stale: run `python -m tests.docs.figures`"
+    shown, drawn = (NUMBER.sub("#", HASH.sub("#", text)) for text in (DISPUTE.read_text("utf-8"), dispute()))
+    assert shown == drawn, stale
 
 
 @pytest.mark.parametrize("name", TABLES)
