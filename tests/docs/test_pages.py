@@ -12,7 +12,18 @@ from tests.docs.markdown import anchors, blocks, links, prose
 
 PAGES = list(pages())
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-FOLDERS = ("bench", "circuits", "contracts", "docs", "examples", "prover", "tests", "verifier", "verinfer")
+FOLDERS = (
+    "bench",
+    "challenger",
+    "circuits",
+    "contracts",
+    "docs",
+    "examples",
+    "prover",
+    "tests",
+    "verifier",
+    "verinfer",
+)
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[^`\s:]*)(?:::(\w+))?`")
 
 
