@@ -6,6 +6,7 @@ BUDGET ?= 20
 
 BIN := .venv/bin
 SETUP := .venv/.installed node_modules/.package-lock.json
+PROOFS := .venv/proofs
 NATIVE := CMakeLists.txt $(wildcard circuits/kernels/* prover/kernels/*)
 
 # The attacks on proofs again, each proof of one sample judged by the contract and its machine as well.
@@ -42,6 +43,17 @@ test-long: $(SETUP) ## the tests that take minutes each
 .PHONY: fuzz
 fuzz: $(SETUP) ## search at random for inputs that break an invariant
 	VERINFER_TEST_BUDGET=$(BUDGET) $(BIN)/python -m pytest -n $(WORKERS) -m 'fuzz or hypothesis' --hypothesis-profile=fuzz
+
+.PHONY: proofs
+proofs: $(SETUP) $(PROOFS)/bin/halmos ## prove the contracts' arithmetic for all arguments
+	cd contracts && PATH="$(CURDIR)/node_modules/.bin:$$PATH" ../$(PROOFS)/bin/halmos \
+	  --match-contract CellArithmeticTest --solver z3 --solver-timeout-assertion 600000
+
+# In an environment of its own: it asks for another version of rich than Verinfer's.
+$(PROOFS)/bin/halmos: contracts/proofs.txt
+	$(PYTHON) -m venv $(PROOFS)
+	PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(PROOFS)/bin/pip install --quiet --requirement $<
+	touch $@
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, and mypy in strict mode

@@ -4,8 +4,9 @@ pragma solidity ^0.8.24;
 import {CellArithmetic} from "../src/optimistic/CellArithmetic.sol";
 import {Test} from "./support/Test.sol";
 
-/// @notice The arithmetic behind a cell's sum. What is named `check_` is proved by halmos for all arguments in the bounds
-/// that op records keep (docs/trace.md), and tried at random by forge as `testFuzz_`.
+/// @notice The arithmetic behind a cell's sum. `make proofs` has halmos prove what is named `check_` for all arguments in
+/// the bounds that op records keep (docs/trace.md); forge tries it at random. Division by a variable is beyond its
+/// solvers: all pairs of bytes are tried, and random numbers of every length.
 contract CellArithmeticTest is Test {
     int256 private constant LOWEST = -(1 << 245);
     int256 private constant HIGHEST = 1 << 245;
@@ -14,11 +15,6 @@ contract CellArithmeticTest is Test {
     function check_rescale(int256 scaled, uint8 shift, int64 lo, int64 hi) public pure {
         if (scaled <= LOWEST || scaled >= HIGHEST || shift > 62 || lo > hi) return;
         _checkRescale(scaled, 1, shift, lo, hi);
-    }
-
-    function check_floorDivide(int16 dividend, int16 divisor) public pure {
-        if (divisor < 1) return;
-        _checkFloorDivide(dividend, divisor);
     }
 
     function testFuzz_rescale(int256 sum, uint64 mul, uint8 shift, int64 lo, int64 hi) public pure {
@@ -35,10 +31,9 @@ contract CellArithmeticTest is Test {
         if (divisor != 0) _checkFloorDivide(dividend, divisor);
     }
 
-    /// @dev Every pair of small numbers, and every multiple and its neighbours.
-    function test_floorDivide_small() public pure {
-        for (int256 divisor = 1; divisor <= 24; ++divisor) {
-            for (int256 dividend = -100; dividend <= 100; ++dividend) {
+    function test_floorDivide_bytes() public pure {
+        for (int256 divisor = 1; divisor <= 127; ++divisor) {
+            for (int256 dividend = -128; dividend <= 127; ++dividend) {
                 _checkFloorDivide(dividend, divisor);
             }
         }
@@ -60,11 +55,10 @@ contract CellArithmeticTest is Test {
     /// @dev floor is the only q with q * 2^shift <= x < (q + 1) * 2^shift.
     function _checkRescale(int256 sum, uint256 mul, uint256 shift, int256 lo, int256 hi) private pure {
         int256 value = CellArithmetic.rescale(sum, mul, shift, lo, hi);
-        int256 unit = int256(1 << shift);
         int256 rounded = sum * int256(mul) + (shift == 0 ? int256(0) : int256(1 << (shift - 1)));
         assert(lo <= value && value <= hi);
-        if (value > lo) assert(value * unit <= rounded);
-        if (value < hi) assert(rounded < (value + 1) * unit);
+        if (value > lo) assert(value << shift <= rounded);
+        if (value < hi) assert(rounded < (value + 1) << shift);
     }
 
     /// @dev floor is the only q with q * divisor <= dividend < (q + 1) * divisor.

@@ -19,7 +19,8 @@ interface IOneStep {
     /// operands are, there is an answer.
     /// @param record The op record, which the caller has authenticated.
     /// @param cell Below the record's number of cells.
-    /// @param operands Openings of the leaves that the cell reads, for each tree: see docs/trace.md, "Openings".
+    /// @param operands Openings of the leaves that the cell reads, for each tree, and the place of an order's cell, which
+    /// is checked: see docs/trace.md, "Openings".
     /// @return exists False where the operands allow no value: a divisor below 1, a lookup outside its rows, an order
     /// among fewer cells.
     /// @return value The cell; zero if it does not exist.
