@@ -22,6 +22,8 @@ DEPLOYED = {
     "SumcheckTier": "src/tiers/SumcheckTier.sol",
     "DisputeTier": "src/optimistic/DisputeTier.sol",
     "OneStep": "src/optimistic/OneStep.sol",
+    "SampledTier": "src/optimistic/SampledTier.sol",
+    "InferenceOracle": "src/optimistic/InferenceOracle.sol",
 }
 
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {IClaimTier} from "../src/interfaces/IClaimTier.sol";
+import {IInferenceOracle} from "../src/interfaces/IInferenceOracle.sol";
+import {ISampledTier} from "../src/interfaces/ISampledTier.sol";
 import {ITierVerifier} from "../src/interfaces/ITierVerifier.sol";
 import {InferenceVerifier} from "../src/InferenceVerifier.sol";
 import {ModelRegistry} from "../src/ModelRegistry.sol";
+import {InferenceOracle} from "../src/optimistic/InferenceOracle.sol";
 import {OneStep} from "../src/optimistic/OneStep.sol";
+import {SampledTier} from "../src/optimistic/SampledTier.sol";
 import {EzklTier} from "../src/tiers/EzklTier.sol";
 import {SumcheckTier} from "../src/tiers/SumcheckTier.sol";
 import {Test} from "./support/Test.sol";
@@ -20,6 +25,12 @@ contract CodeSizeTest is Test {
         _record("EzklTier", address(new EzklTier()));
         _record("SumcheckTier", address(new SumcheckTier()));
         _record("OneStep", address(new OneStep()));
+        InferenceVerifier verifier = new InferenceVerifier(registry, new ITierVerifier[](0));
+        _record(
+            "SampledTier", address(new SampledTier(registry, verifier, ISampledTier.Parameters(1 ether, 1000, 1000, 1)))
+        );
+        IInferenceOracle.Parameters memory parameters = IInferenceOracle.Parameters(1000, 1 ether);
+        _record("InferenceOracle", address(new InferenceOracle(registry, verifier, new IClaimTier[](0), parameters)));
     }
 
     function _record(string memory name, address account) private {

@@ -17,7 +17,8 @@ import {HashTier} from "./support/HashTier.sol";
 import {Headers} from "./support/Headers.sol";
 import {OracleTest} from "./support/OracleTest.sol";
 
-/// @notice Requests, and the ways in which they are answered. What consumers do when they are called: OracleCallback.t.sol.
+/// @notice Requests, and the ways in which they are answered. What consumers do when they are called:
+/// OracleCallback.t.sol.
 contract InferenceOracleTest is OracleTest {
     IClaimTier private constant BY_PROOF = IClaimTier(address(0));
     uint256 private constant RESOLVING = WINDOW + 50; // longest of the double
@@ -426,7 +427,8 @@ contract InferenceOracleTest is OracleTest {
         vm.assertEq(oracle.credit(BOB), BOUNTY);
     }
 
-    /// @dev A request is not over while a claim on it is not: the consumer may not have its bounty back and an answer too.
+    /// @dev A request is not over while a claim on it is not: the consumer may not have its bounty back and an answer
+    /// too.
     function test_cancel_notWhileAnswered() public {
         (bytes32 requestId, bytes32 claimId) = _answered();
         vm.warp(NOW + 100_000);
@@ -489,7 +491,8 @@ contract InferenceOracleTest is OracleTest {
         vm.assertTrue(oracle.statusOfOutput(requestId, OUTPUT) == ClaimStatus.NONE);
     }
 
-    /// @dev A claim is named by its content: who answers the same twice with the same bond is refused, and picks another.
+    /// @dev A claim is named by its content: who answers the same twice with the same bond is refused, and picks
+    /// another.
     function test_answer_theSameTwice() public {
         (, bytes32 claimId) = _answered();
         bytes32 requestId = _request(_asked(double));

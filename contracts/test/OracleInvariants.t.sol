@@ -67,8 +67,8 @@ contract OracleHandler is OracleTest {
         }
     }
 
-    /// @notice Time goes by, the consumer changes its manners, and one move is made that is possible: the one that the seed
-    /// names or the next that is.
+    /// @notice Time goes by, the consumer changes its manners, and one move is made that is possible: the one that the
+    /// seed names or the next that is.
     function step(uint256 seed) external {
         seed = uint256(keccak256(abi.encode(seed, ++steps)));
         vm.warp(block.timestamp + seed % 200);

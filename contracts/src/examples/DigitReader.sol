@@ -15,10 +15,10 @@ import {ProofSystem} from "../types/ProofSystem.sol";
 /// - which model is meant, and how its answers are settled: pinned at deployment.
 /// - that only the oracle tells it results, and only about what it asked: `onInference` checks both.
 /// - that it acts on final answers only. Others may still fall.
-/// - that it does little when it is called: the answer counts whether or not the call went through, and anybody can carry it
-///   here later by `read`.
-/// - that it can fetch what comes back of its bounties: `refund`. All of it is its owner's; a contract that asks with the
-///   money of several people keeps accounts of whose is which.
+/// - that it does little when it is called: the answer counts whether or not the call went through, and anybody can
+///   carry it here later by `read`.
+/// - that it can fetch what comes back of its bounties: `refund`. All of it is its owner's; a contract that asks with
+///   the money of several people keeps accounts of whose is which.
 contract DigitReader is IInferenceConsumer {
     uint32 private constant CALLBACK_GAS = 100_000;
 

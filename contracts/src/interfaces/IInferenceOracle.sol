@@ -19,11 +19,11 @@ enum RequestState {
 }
 
 /// @title Inferences on request
-/// @notice A contract, the consumer, asks what a model says of an input, and puts a bounty on the answer. It chooses how
-/// the answer is settled:
+/// @notice A contract, the consumer, asks what a model says of an input, and puts a bounty on the answer. It chooses
+/// how the answer is settled:
 ///
-/// - by a proof (no tier): `fulfil`. The proof is made for whoever submits it, so nobody can take the bounty with a copy.
-///   The answer is final at once.
+/// - by a proof (no tier): `fulfil`. The proof is made for whoever submits it, so nobody can take the bounty with a
+///   copy. The answer is final at once.
 /// - by a claim in one of the tiers: an asserter locks the request with the bond of its claim (`accept`), so nobody can
 ///   copy its answer; posts the claim (`answer`); and once the tier has resolved it, anybody carries the outcome here
 ///   (`conclude`). A request is never accepted when a claim on it might not be resolved by its deadline, and never
@@ -32,9 +32,9 @@ enum RequestState {
 /// The bounty goes to who answered, when the answer is final. If there is none by the deadline it goes back to the
 /// consumer. All money is fetched by `withdraw`, so a consumer needs a function that calls it.
 ///
-/// Who accepts a request looks first whether it can answer: that the input is to be had and within its bounds, that the tier
-/// takes claims with the request's window, and that it made no equal claim before (a claim is named by its content: another
-/// bond, if by a wei, makes another claim). What it puts down is at stake from then on.
+/// Who accepts a request looks first whether it can answer: that the input is to be had and within its bounds, that the
+/// tier takes claims with the request's window, and that it made no equal claim before (a claim is named by its
+/// content: another bond, if by a wei, makes another claim). What it puts down is at stake from then on.
 ///
 /// Invariants, each tested by its number:
 ///
@@ -46,7 +46,8 @@ enum RequestState {
 ///  6 Whoever makes the oracle call a consumer gives it the gas that the consumer asked for.
 interface IInferenceOracle {
     /// @param answerTime For how long a request stays locked before it is answered, in seconds.
-    /// @param minBond The lowest bond that locks a request, in wei, whatever the request says: locking must cost something.
+    /// @param minBond The lowest bond that locks a request, in wei, whatever the request says: locking must cost
+    /// something.
     struct Parameters {
         uint32 answerTime;
         uint96 minBond;
@@ -108,7 +109,8 @@ interface IInferenceOracle {
     /// @notice Where the data behind the input root of a request can be read.
     event InputLocated(bytes32 indexed input, string uri);
     event RequestAccepted(bytes32 indexed requestId, address indexed asserter, uint256 bond, uint256 lockedUntil);
-    /// @notice `penalty` of the bond went to the consumer, unless the request is open again because its claim was false.
+    /// @notice `penalty` of the bond went to the consumer, unless the request is open again because its claim was
+    /// false.
     event RequestReopened(bytes32 indexed requestId, address indexed asserter, uint256 penalty);
     event RequestAnswered(bytes32 indexed requestId, bytes32 indexed claimId, address indexed asserter);
     /// @notice The final answer. `output` is empty where it was not needed here; the tier's event has it.
@@ -134,11 +136,11 @@ interface IInferenceOracle {
     error NotYet(uint256 deadline);
 
     /// @notice Asks for an inference. The value sent is the bounty.
-    /// @param inputData The inputs, packed, at most 64 KiB; or empty, if the consumer vouches for the root. Nobody answers
-    /// about a root whose data nobody can obtain.
+    /// @param inputData The inputs, packed, at most 64 KiB; or empty, if the consumer vouches for the root. Nobody
+    /// answers about a root whose data nobody can obtain.
     /// @param uri Where the data can be read, if it is not given here.
-    /// @return requestId The request's name: a hash of the consumer, a number that it has for this request only, and all that
-    /// was asked.
+    /// @return requestId The request's name: a hash of the consumer, a number that it has for this request only, and
+    /// all that was asked.
     function request(Request calldata request_, bytes calldata inputData, string calldata uri)
         external
         payable
@@ -149,12 +151,12 @@ interface IInferenceOracle {
     /// @param proof The four bytes of the proof system and the tier's own bytes, a proof for the caller.
     function fulfil(bytes32 requestId, bytes calldata output, bytes calldata proof) external;
 
-    /// @notice Locks a request for the caller, who must answer before `answerTime` is over. The value sent will be the bond of
-    /// the claim. A lock that is over gives way.
+    /// @notice Locks a request for the caller, who must answer before `answerTime` is over. The value sent will be the
+    /// bond of the claim. A lock that is over gives way.
     function accept(bytes32 requestId) external payable;
 
-    /// @notice Answers a request that the caller locked: posts the claim in the request's tier, with this contract as its
-    /// source and the caller as its asserter.
+    /// @notice Answers a request that the caller locked: posts the claim in the request's tier, with this contract as
+    /// its source and the caller as its asserter.
     /// @param output The outputs, packed.
     /// @param trace Root of the Merkle tree over the trace; zero if the tier wants none.
     function answer(bytes32 requestId, bytes calldata output, bytes32 trace) external returns (bytes32 claimId);
@@ -163,15 +165,15 @@ interface IInferenceOracle {
     /// the rest back to the asserter.
     function reopen(bytes32 requestId) external;
 
-    /// @notice Takes note that the claim on a request is resolved. If it is final, its asserter gets the bounty; if it was
-    /// revoked, the request is open again.
-    /// @param output The outputs, packed, for the consumer; may be empty if the consumer is not called, or the claim was
-    /// revoked.
+    /// @notice Takes note that the claim on a request is resolved. If it is final, its asserter gets the bounty; if it
+    /// was revoked, the request is open again.
+    /// @param output The outputs, packed, for the consumer; may be empty if the consumer is not called, or the claim
+    /// was revoked.
     function conclude(bytes32 requestId, bytes calldata output) external;
 
-    /// @notice Gives the bounty of an open request back. Anybody may, once no answer can be in time any more. Before that
-    /// the consumer may, if claims answer the request: nobody has anything at stake before it is locked. A request for a
-    /// proof stands until its deadline, since somebody may be proving.
+    /// @notice Gives the bounty of an open request back. Anybody may, once no answer can be in time any more. Before
+    /// that the consumer may, if claims answer the request: nobody has anything at stake before it is locked. A request
+    /// for a proof stands until its deadline, since somebody may be proving.
     function cancel(bytes32 requestId) external;
 
     /// @notice What is known of the answer, whether or not the outcome of its claim was carried here already.

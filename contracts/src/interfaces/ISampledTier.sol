@@ -6,8 +6,8 @@ import {ModelId} from "../types/ModelId.sol";
 import {ProofSystem} from "../types/ProofSystem.sol";
 import {IClaimTier} from "./IClaimTier.sol";
 
-/// @notice What the lot decided. OPEN: nothing yet. SPARED: the claim needs no proof. SELECTED: it must be proved. A claim
-/// whose lot nobody drew in time must be proved as well.
+/// @notice What the lot decided. OPEN: nothing yet. SPARED: the claim needs no proof. SELECTED: it must be proved. A
+/// claim whose lot nobody drew in time must be proved as well.
 enum Lot {
     OPEN,
     SPARED,
@@ -15,9 +15,9 @@ enum Lot {
 }
 
 /// @title Claims settled by proofs, a random share of them
-/// @notice For models that nobody else can recompute, because their weights are private or too large to fetch. Nobody can
-/// then know when to challenge, so chance does: a share of all claims, drawn after they were made, must be proved by
-/// `proofWindow` after their deadline, or their bonds fall. Anyone can also pay for the proof of a claim.
+/// @notice For models that nobody else can recompute, because their weights are private or too large to fetch. Nobody
+/// can then know when to challenge, so chance does: a share of all claims, drawn after they were made, must be proved
+/// by `proofWindow` after their deadline, or their bonds fall. Anyone can also pay for the proof of a claim.
 ///
 /// A claim has no trace and is settled by the proof system it names. What becomes of it:
 ///
@@ -25,19 +25,19 @@ enum Lot {
 ///   settle     FINAL    at once, by a proof; until deadline + proofWindow if a proof is due
 ///   expire     REVOKED  from deadline + proofWindow on, if a proof was due
 ///
-/// One of them is open to anyone at `longest` after the claim at the latest. Nothing is looped over, and nobody is paid but
-/// by withdrawing.
+/// One of them is open to anyone at `longest` after the claim at the latest. Nothing is looped over, and nobody is paid
+/// but by withdrawing.
 ///
 /// Whoever lies is caught with a probability of `share` / 65,536 and loses the burnt half of its bond (it can win the
 /// other half itself). So a consumer asks for bonds of at least 2 * gain * 65,536 / share.
 ///
 /// The lot is the hash of the block after the claim's. Nobody knows it when the claim is made, except for whoever
 /// determines both blocks' contents: a proposer, or a builder that proposers buy blocks from, can try one
-/// content of the block after another, as many as it can hash, until the lot spares a claim that it put into the block before.
-/// Against an asserter in league with the proposer of the next block the lot is therefore no protection at all; it
-/// is one against all others, for each claim by itself. What remains against the former is a demand: consumers to
-/// whom a claim matters that much pay for its proof, or do not rely on this tier. On a chain with a single sequencer, it
-/// must be trusted not to be in league with asserters.
+/// content of the block after another, as many as it can hash, until the lot spares a claim that it put into the block
+/// before. Against an asserter in league with the proposer of the next block the lot is therefore no protection at all;
+/// it is one against all others, for each claim by itself. What remains against the former is a demand: consumers to
+/// whom a claim matters that much pay for its proof, or do not rely on this tier. On a chain with a single sequencer,
+/// it must be trusted not to be in league with asserters.
 ///
 /// Invariants, each tested by its number:
 ///
@@ -113,9 +113,10 @@ interface ISampledTier is IClaimTier {
     error ProofNotDue(bytes32 claimId);
     error ProofTooLate(uint256 until);
 
-    /// @notice The caller says how many claims about a model it may have provisional at a time, and for what it proves one on
-    /// demand; a proof made for it shows that it can prove at all. A later enrolment replaces what it said. The
-    /// capacity is its own word: it should be what it can prove within `proofWindow`, since all may be selected or demanded.
+    /// @notice The caller says how many claims about a model it may have provisional at a time, and for what it proves
+    /// one on demand; a proof made for it shows that it can prove at all. A later enrolment replaces what it said. The
+    /// capacity is its own word: it should be what it can prove within `proofWindow`, since all may be selected or
+    /// demanded.
     /// @param input Input commitment of the sample.
     /// @param output Its outputs, packed.
     /// @param proof The four bytes of `system` and the tier's own bytes, a proof for the caller.
@@ -129,16 +130,16 @@ interface ISampledTier is IClaimTier {
         bytes calldata proof
     ) external;
 
-    /// @notice Lets a contract post claims in the caller's name, or no longer. Without it anybody could use the caller's
-    /// capacity up.
+    /// @notice Lets a contract post claims in the caller's name, or no longer. Without it anybody could use the
+    /// caller's capacity up.
     function allowSource(address source, bool allowed) external;
 
     /// @notice Records whether a claim must be proved. Anybody may, from two blocks after the claim until its deadline
     /// and for at most 256 blocks.
     function draw(bytes32 claimId) external;
 
-    /// @notice Pays for the proof of a claim before its deadline. The price goes to the asserter once the proof is there,
-    /// whoever submits it, and back to the payer, with half of the bond, if there is none in time.
+    /// @notice Pays for the proof of a claim before its deadline. The price goes to the asserter once the proof is
+    /// there, whoever submits it, and back to the payer, with half of the bond, if there is none in time.
     function demand(Claim calldata claim_) external payable;
 
     /// @notice Makes a claim final by a validity proof.
@@ -146,8 +147,8 @@ interface ISampledTier is IClaimTier {
     /// @param proof The four bytes of the proof system and the tier's own bytes, a proof for anyone.
     function settle(Claim calldata claim_, bytes calldata output, bytes calldata proof) external;
 
-    /// @notice Revokes a claim whose proof is overdue. Half of its bond goes to whoever paid for the proof, or else to the
-    /// caller; the other half is burnt: it stays here for good.
+    /// @notice Revokes a claim whose proof is overdue. Half of its bond goes to whoever paid for the proof, or else to
+    /// the caller; the other half is burnt: it stays here for good.
     function expire(Claim calldata claim_) external;
 
     /// @notice The state of a claim.

@@ -19,8 +19,8 @@ import {ProofSystem} from "../types/ProofSystem.sol";
 import {CreditLedger} from "./CreditLedger.sol";
 
 /// @title Inferences on request
-/// @dev What calls a consumer does so last, when all state is written: it finds nothing half done. The guard is a second
-/// wall; it leaves `request` and `withdraw` open to a consumer that is being called.
+/// @dev What calls a consumer does so last, when all state is written: it finds nothing half done. The guard is a
+/// second wall; it leaves `request` and `withdraw` open to a consumer that is being called.
 contract InferenceOracle is IInferenceOracle, CreditLedger, ReentrancyGuardTransient {
     /// @dev Calls with more could not be made within a block's gas, and would hold the bounty up.
     uint256 private constant MAX_CALLBACK_GAS = 5_000_000;
@@ -238,8 +238,8 @@ contract InferenceOracle is IInferenceOracle, CreditLedger, ReentrancyGuardTrans
         }
     }
 
-    /// @dev The header of the model that a request is about. Reverts if there is no such model, no such tier, or no key for
-    /// the proof system.
+    /// @dev The header of the model that a request is about. Reverts if there is no such model, no such tier, or no key
+    /// for the proof system.
     function _headerOf(Request calldata asked) private view returns (bytes memory header) {
         bool byProof = address(asked.tier) == address(0);
         if (!byProof && !isTier[asked.tier]) revert UnknownTier(address(asked.tier));

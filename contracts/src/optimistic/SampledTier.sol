@@ -85,9 +85,10 @@ contract SampledTier is ISampledTier, CreditLedger {
         returns (bytes32 claimId)
     {
         Posting.requireOwn(claim_);
-        // The root of the data itself. Under a key with committed inputs, proofs name inputs by a digest of the root and of
-        // commitments to the values, and nothing shows that both are of one input: an asserter could put the root of these
-        // data beside commitments to others. Such a proof never fits the plain root, and that is as it should be.
+        // The root of the data itself. Under a key with committed inputs, proofs name inputs by a digest of the root
+        // and of commitments to the values, and nothing shows that both are of one input: an asserter could put the
+        // root of these data beside commitments to others. Such a proof never fits the plain root, and that is as it
+        // should be.
         Posting.requireInput(claim_, _header(claim_.modelId, claim_.settledBy), input);
         emit InputPosted(claim_.input, input);
         return _post(claim_, output);
@@ -252,8 +253,8 @@ contract SampledTier is ISampledTier, CreditLedger {
         if (state.status != ClaimStatus.PROVISIONAL) revert ClaimNotProvisional(claimId, state.status);
     }
 
-    /// @dev Whether the claim can become final by a proof only, as things stand: a lot that is not drawn may still spare it
-    /// before the deadline.
+    /// @dev Whether the claim can become final by a proof only, as things stand: a lot that is not drawn may still
+    /// spare it before the deadline.
     function _mustBeProved(ClaimState storage state) private view returns (bool) {
         return state.lot != Lot.SPARED || state.demanded;
     }

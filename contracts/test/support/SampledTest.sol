@@ -24,8 +24,8 @@ interface VmBlocks {
     function revertToState(uint256 state) external returns (bool);
 }
 
-/// @notice Base of the tests that make claims to be proved: a model of four inputs of one byte and two outputs of two bytes,
-/// whose proofs are hashes of statements.
+/// @notice Base of the tests that make claims to be proved: a model of four inputs of one byte and two outputs of two
+/// bytes, whose proofs are hashes of statements.
 abstract contract SampledTest is RegistryTest {
     VmBlocks internal constant vmBlocks = VmBlocks(address(vm));
     ProofSystem internal constant SYSTEM = ProofSystem.wrap(0x11111111);

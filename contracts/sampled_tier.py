@@ -1,0 +1,245 @@
+"""The tier of claims of which a random share must be proved, for models that nobody else can recompute.
+
+As with the dispute tier, each method that changes something returns a `Call`; `SampledTier.transact` sends
+one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from web3.types import TxReceipt
+
+from contracts.artifact import load_artifact
+from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
+from contracts.claims import Claim, ClaimStatus
+from contracts.dispute_tier import ETHER, Call
+from contracts.inference import InferenceVerifier
+from contracts.registry import Registry
+
+SHARES = 1 << 16
+"""What shares are counted in."""
+
+
+@dataclass(frozen=True)
+class SampledParameters:
+    """What the tier's constructor fixes for all claims.
+
+    Attributes
+    ----------
+    min_bond
+        The lowest bond of a claim, in wei. Half of it is burnt when a claim falls, and ought to be no less
+        than what a lie gains, divided by the share.
+    min_window
+        The shortest window of a claim, in seconds. It must leave time to draw its lot.
+    proof_window
+        For how long after its deadline a claim can be proved, in seconds.
+    share
+        How many claims of 65,536 must be proved, 1 to 65,535.
+    """
+
+    min_bond: int
+    min_window: int
+    proof_window: int
+    share: int
+
+
+SAMPLED_MAIN = SampledParameters(
+    min_bond=ETHER // 2, min_window=3600, proof_window=24 * 3600, share=SHARES // 16
+)
+"""For a chain with value on it."""
+
+SAMPLED_DEVELOPMENT = SampledParameters(
+    min_bond=ETHER // 100, min_window=60, proof_window=600, share=SHARES // 4
+)
+"""For a chain of one's own."""
+
+
+class Lot(IntEnum):
+    """What the lot decided about a claim."""
+
+    OPEN = 0
+    """Nothing yet. A claim whose lot is not drawn in time must be proved."""
+    SPARED = 1
+    """It needs no proof."""
+    SELECTED = 2
+    """It must be proved."""
+
+
+class Enrolment(NamedTuple):
+    """What an asserter said about itself: how many claims it may have provisional at a time (0 if it is not
+    enrolled), how many it has, what a proof on demand costs, in wei, and the length of the outputs in
+    bytes."""
+
+    capacity: int
+    outstanding: int
+    price: int
+    output_length: int
+
+
+class SampledClaim(NamedTuple):
+    """The state of a claim; once it is resolved, all but the status is zero.
+
+    What has become of it, what the lot decided, whether somebody paid for a proof, when the window is over
+    (seconds since 1970), the block that it was posted in, and what its proof on demand costs, in wei.
+    """
+
+    status: ClaimStatus
+    lot: Lot
+    demanded: bool
+    deadline: int
+    posted_block: int
+    price: int
+
+
+class SampledTier:
+    """A `SampledTier` on a chain."""
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self.chain = chain
+        self._contract = chain.contract(address, load_artifact("SampledTier").abi, "sampled tier")
+
+    @classmethod
+    def deploy(
+        cls,
+        chain: Chain,
+        registry: Registry,
+        verifier: InferenceVerifier,
+        parameters: SampledParameters = SAMPLED_MAIN,
+    ) -> tuple[SampledTier, Deployed]:
+        """Deploy the tier over a registry and a verifier of proofs. All is fixed for good.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.deploy`.
+        """
+        contracts = (registry.address, verifier.address)
+        deployed = chain.deploy(load_artifact("SampledTier"), *contracts, astuple(parameters))
+        return cls(chain, deployed.address), deployed
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Where the tier stands."""
+        return to_checksum_address(self._contract.address)
+
+    # What it says.
+
+    def claim_id(self, claim: Claim) -> bytes:
+        """The claim's id in this tier, 32 bytes. Computed here, without asking the chain."""
+        return claim.id(self.chain.chain_id, self.address)
+
+    def parameters(self) -> SampledParameters:
+        """What the constructor fixed.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.call`; so do all reads.
+        """
+        return SampledParameters(*self.chain.call(self._contract.functions.parameters()))
+
+    def status(self, claim_id: bytes) -> ClaimStatus:
+        """What has become of a claim."""
+        return ClaimStatus(self.chain.call(self._contract.functions.statusOf(claim_id)))
+
+    def state(self, claim_id: bytes) -> SampledClaim:
+        """The state of a claim."""
+        status, lot, *rest = self.chain.call(self._contract.functions.claimOf(claim_id))
+        return SampledClaim(ClaimStatus(status), Lot(lot), *rest)
+
+    def payer(self, claim_id: bytes) -> ChecksumAddress | None:
+        """Who paid for the proof of a claim; None if nobody did."""
+        found = self.chain.call(self._contract.functions.payerOf(claim_id))
+        return None if found == ZERO_ADDRESS else to_checksum_address(found)
+
+    def enrolment(self, asserter: str, model_id: int, system: bytes) -> Enrolment:
+        """What an asserter said about itself for a model and a proof system (4 bytes)."""
+        function = self._contract.functions.enrolmentOf(checked_address(asserter), model_id, system)
+        return Enrolment(*self.chain.call(function))
+
+    def source_allowed(self, asserter: str, source: str) -> bool:
+        """Whether a contract may post claims in an asserter's name."""
+        accounts = checked_address(asserter), checked_address(source)
+        return bool(self.chain.call(self._contract.functions.sourceAllowed(*accounts)))
+
+    def longest(self, model_id: int, window: int) -> int:
+        """The longest time, in seconds, from posting a claim of a model until it can be resolved."""
+        return int(self.chain.call(self._contract.functions.longest(model_id, window)))
+
+    def credit(self, account: str) -> int:
+        """What an account can withdraw, in wei."""
+        return int(self.chain.call(self._contract.functions.credit(checked_address(account))))
+
+    # What can be sent to it.
+
+    def enrol(
+        self,
+        model_id: int,
+        system: bytes,
+        capacity: int,
+        price: int,
+        input_commitment: bytes,
+        output: bytes,
+        proof: bytes,
+    ) -> Call:
+        """Say how many claims the sender may have provisional at a time, and what a proof on demand costs.
+
+        Parameters
+        ----------
+        system
+            The proof system, 4 bytes.
+        capacity, price
+            How many claims; wei for each proof on demand.
+        input_commitment, output, proof
+            A sample: its commitment, its outputs packed, and a proof of them made for the sender.
+        """
+        arguments = (model_id, system, capacity, price, input_commitment, output, proof)
+        return Call(self._contract.functions.enrol(*arguments))
+
+    def allow_source(self, source: str, allowed: bool = True) -> Call:
+        """Let a contract, such as an oracle, post claims in the sender's name, or no longer."""
+        return Call(self._contract.functions.allowSource(checked_address(source), allowed))
+
+    def claim(self, claim: Claim, output: bytes, inputs: bytes) -> Call:
+        """Post a claim of the sender's together with its input's data, both packed."""
+        return Call(self._contract.functions.claim(claim.as_abi(), output, inputs), claim.bond)
+
+    def draw(self, claim_id: bytes) -> Call:
+        """Draw a claim's lot: from two blocks after it until its deadline, for at most 256 blocks."""
+        return Call(self._contract.functions.draw(claim_id))
+
+    def demand(self, claim: Claim, price: int) -> Call:
+        """Pay for the proof of a claim, at the price in its state. Anybody may."""
+        return Call(self._contract.functions.demand(claim.as_abi()), price)
+
+    def settle(self, claim: Claim, output: bytes, proof: bytes) -> Call:
+        """Make a claim final by a proof for anyone. Anybody may."""
+        return Call(self._contract.functions.settle(claim.as_abi(), output, proof))
+
+    def expire(self, claim: Claim) -> Call:
+        """Revoke a claim whose proof is overdue. Anybody may, and gets half of the bond if nobody paid for
+        the proof."""
+        return Call(self._contract.functions.expire(claim.as_abi()))
+
+    def finalise(self, claim: Claim) -> Call:
+        """Make a claim final that was spared and whose time is over. Anybody may."""
+        return Call(self._contract.functions.finalise(claim.as_abi()))
+
+    def withdraw(self, to: str) -> Call:
+        """Pay the sender's credit out to an address."""
+        return Call(self._contract.functions.withdraw(checked_address(to)))
+
+    def transact(self, call: Call) -> TxReceipt:
+        """Send a call of this tier's from the chain's signer, and wait until it is mined.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.transact`.
+        """
+        return self.chain.transact(call.function, call.value)
