@@ -127,8 +127,12 @@ class Endpoint:
 
     def _request(self, method: str, params: Any) -> Answer:
         number = next(self._numbers)
-        body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        with self._session.post(self._url, json=body, timeout=self._timeout, stream=True) as response:
+        call = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        body = json.dumps(call, default=_hexadecimal)
+        headers = {"Content-Type": "application/json"}
+        with self._session.post(
+            self._url, data=body, headers=headers, timeout=self._timeout, stream=True
+        ) as response:
             data = response.raw.read(MAX_RESPONSE_BYTES + 1, decode_content=True)
         if len(data) > MAX_RESPONSE_BYTES:
             raise NoAnswer(Fault.FAILING, f"an answer of over {MAX_RESPONSE_BYTES} bytes")
@@ -145,6 +149,13 @@ class Endpoint:
             return Answer(error=error)
         message = error.get("message") if isinstance(error, dict) else error
         raise NoAnswer(Fault.FAILING, str(message)[:300])
+
+
+def _hexadecimal(value: object) -> str:
+    """Bytes, as web3 hands some of them on."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} has no place in a request")
+    return f"0x{value.hex()}"
 
 
 def _is_refusal(error: dict[str, Any]) -> bool:

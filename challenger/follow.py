@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 from hexbytes import HexBytes
 from sqlalchemy.orm import Session
+from web3.exceptions import Web3Exception
 from web3.types import LogReceipt
 
 from challenger.head import Head
@@ -114,7 +116,10 @@ class Follower:
             logs = self._chain.web3.eth.get_logs(
                 {"address": self._tier.address, "fromBlock": first, "toBlock": last}
             )
+        try:
             decoded = [(log, self._tier.decode(log)) for log in logs]
+        except (Web3Exception, DecodingError, ValueError) as error:
+            raise ChainError(f"the endpoints' events are malformed: {error}") from error
         times: dict[int, int] = {
             log["blockNumber"]: self._time(log["blockNumber"])
             for log, event in decoded

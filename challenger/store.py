@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, delete, event, inspect, make_url, select, update
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    delete,
+    event,
+    inspect,
+    make_url,
+    select,
+    update,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -108,7 +119,7 @@ class Store:
         except DBAPIError as error:
             _abandon(engine, lock)
             raise InputError(f"cannot open the database {shown}: {_cause(error)}") from None
-        except InputError:
+        except BaseException:
             _abandon(engine, lock)
             raise
         return cls(engine, lock)
@@ -203,11 +214,17 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
+        # Transactions begin where SQLAlchemy says: left to itself, the driver makes tables outside of any.
+        connection.isolation_level = None
         cursor = connection.cursor()
         # A row must be on the disk before its transaction is sent, even if the power goes.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     return engine
 
@@ -226,8 +243,9 @@ def _prepare(engine: Engine, subject: Subject, shown: str) -> None:
     expected = subject.as_meta()
     if not found:
         if engine.name == "sqlite":
-            with engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection = engine.raw_connection()
+            connection.cursor().execute("PRAGMA journal_mode=WAL")
+            connection.close()
         with Session(engine) as session, session.begin():
             Base.metadata.create_all(session.connection())
             session.add_all(MetaRow(key=key, value=value) for key, value in expected.items())

@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 import structlog
+from eth_abi.exceptions import DecodingError
 from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from sqlalchemy import func, or_, select, update
@@ -127,6 +128,10 @@ class Watcher:
             except VerinferError as error:
                 self._metrics.errors.inc()
                 self._say("cycle", str(error))
+            except Exception:
+                # Every cycle begins anew: the next one may succeed, and a watcher that has ended does not.
+                self._metrics.errors.inc()
+                self._log.exception("cycle failed")
             else:
                 self._said.pop("endpoints", None)
                 self._said.pop("cycle", None)
@@ -170,9 +175,12 @@ class Watcher:
             except EndpointsDisagree:
                 raise
             except VerinferError as error:
-                # Whatever is wrong with one claim, the others' moves must be made.
                 self._metrics.errors.inc()
                 self._say(f"claim {HexBytes(row.claim_id).to_0x_hex()}", str(error))
+            except Exception:
+                # Whatever a claim or its game does to this process, the others' moves must be made.
+                self._metrics.errors.inc()
+                self._log.exception("a claim's moves failed", claim=row.claim_id)
         return dues
 
     def _withdraw(self) -> None:
@@ -289,7 +297,7 @@ class Watcher:
         """The data in an event of another contract; None if it is none."""
         try:
             event = self._tier.decode({**log, "address": self._tier.address})
-        except (Web3Exception, ValueError):
+        except (Web3Exception, DecodingError, ValueError):
             return None
         return event.data if isinstance(event, InputPosted) else None
 

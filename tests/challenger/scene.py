@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+import multiprocessing
+import random
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from eth_typing import ChecksumAddress
 from sqlalchemy import select
 
 from challenger.fees import FeePolicy
+from challenger.follow import Follower
+from challenger.logs import configure_logs
 from challenger.player import GameView
-from challenger.process import Setup, assembled
+from challenger.process import Setup, assembled, watch
 from challenger.records import TransactionRow, VariantRow
+from challenger.sender import Sender
 from challenger.watcher import Habits, Watcher
 from circuits.circuit import Circuit
 from circuits.trace import Trace
@@ -194,37 +197,29 @@ class Scene:
             return list(session.scalars(select(VariantRow)))
 
 
-PROGRAM = """
-import json, sys
-from pathlib import Path
-from challenger.fees import FeePolicy
-from challenger.logs import configure_logs
-from challenger.process import Setup, watch
-from challenger.watcher import Habits
-from contracts.signer import KeySigner
-given = json.loads(sys.argv[1])
-configure_logs(as_json=True)
-given["circuits"] = Path(given["circuits"])
-given["fees"], given["habits"] = FeePolicy(**given["fees"]), Habits(**given["habits"])
-watch(Setup(**given), KeySigner.from_environment())
-"""
+def watch_slowly(setup: Setup, log: str) -> None:
+    """Watch as a process of its own, with pauses around the steps that a crash must not come between."""
+    with Path(log).open("a", buffering=1) as file:
+        configure_logs(as_json=True, file=file)
+        send, take_in = Sender._broadcast, Follower._take_in
+
+        def slow_send(self: Sender, row: TransactionRow, variant: VariantRow) -> None:
+            time.sleep(random.uniform(0, 0.1))
+            send(self, row, variant)
+            time.sleep(random.uniform(0, 0.1))
+
+        def slow_take_in(self: Follower, first: int, last: int) -> None:
+            time.sleep(random.uniform(0, 0.02))
+            take_in(self, first, last)
+
+        Sender._broadcast, Follower._take_in = slow_send, slow_take_in  # type: ignore[method-assign]
+        watch(setup, KeySigner.from_key(f"{KEY:064x}"))
 
 
-def start_watcher(setup: Setup, log: Path) -> subprocess.Popen[bytes]:
-    """A watcher as a process of its own."""
-    given: Mapping[str, Any] = {
-        **vars(setup),
-        "urls": list(setup.urls),
-        "circuits": str(setup.circuits),
-        "fees": vars(setup.fees),
-        "habits": vars(setup.habits),
-    }
-    environment = {**os.environ, "VERINFER_PRIVATE_KEY": f"{KEY:064x}"}
-    with log.open("ab") as file:
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(given)],
-            stderr=file,
-            stdout=file,
-            env=environment,
-            cwd=Path(__file__).parents[2],
-        )
+def watch_process(setup: Setup, log: Path) -> ForkServerProcess:
+    """Such a process, started from a server that has everything imported: it begins within milliseconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["challenger.process", "tests.challenger.scene"])
+    process = context.Process(target=watch_slowly, args=(setup, str(log)), daemon=True)
+    process.start()
+    return process

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from challenger.records import (
+    Base,
     BlockRow,
     ChoiceRow,
     ClaimRow,
@@ -229,6 +230,22 @@ def test_a_newer_database_is_refused(database: str) -> None:
     store.close()
     with pytest.raises(InputError, match="has version 2, this program reads version 1"):
         Store.open(database, SUBJECT)
+
+
+def test_a_crash_while_the_tables_are_made_leaves_none(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_all = Base.metadata.create_all
+
+    def die(connection: object) -> None:
+        create_all(connection)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Base.metadata, "create_all", die)
+    with pytest.raises(KeyboardInterrupt):
+        Store.open(database, SUBJECT)
+    monkeypatch.undo()
+    Store.open(database, SUBJECT).close()
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
