@@ -147,7 +147,7 @@ def pack_outputs(circuit: Circuit, outputs: Sequence[IntArray]) -> bytes:
     Raises
     ------
     InputError
-        If an array is missing, or has another number of elements.
+        If an array is missing, has another number of elements, or an element does not fit the port's width.
     """
     return _pack(circuit, circuit.outputs, outputs, "output")
 
@@ -199,7 +199,10 @@ def _pack(circuit: Circuit, ports: Sequence[Port], arrays: Sequence[IntArray], w
         node = circuit.nodes[port.node]
         if array.size != node.size:
             raise InputError(f"{what} {port.name!r} has {node.size} elements, not {array.size}")
-        packed.append(array.astype(f">i{node.width}").tobytes())
+        stored = array.astype(f">i{node.width}")
+        if not np.array_equal(stored, array):
+            raise InputError(f"{what} {port.name!r} has elements that take more than {node.width} bytes each")
+        packed.append(stored.tobytes())
     return b"".join(packed)
 
 

@@ -28,6 +28,7 @@ from verifier.circuit_header import CircuitHeader, parse_header
 
 LEAF = 128
 ORDER = 7
+NO_PLACE = (1 << 32) - 1
 
 
 class Refused(Exception):
@@ -147,6 +148,7 @@ class GameModel:
         return data[index % LEAF] != 0
 
     def _record(self, cell: CellOpening) -> bytes:
+        require(len(cell.opening) >= 96, "wrong length")
         size = 96 + 160 * cell.opening[4]
         record, siblings = cell.opening[:size], pieces(cell.opening[size:], 32)
         require(len(cell.opening) == size + 32 * self.header.ops_depth, "wrong length")
@@ -154,8 +156,9 @@ class GameModel:
         return record
 
     def _leaf(self, index: int, leaf: bytes) -> bytes:
-        if self.turn is not Turn.PROVE:
-            return opened_leaf(self.trace_root, self.header.trace_depth, index, leaf)
+        depth = self.header.trace_depth
+        if self.turn is not Turn.PROVE or len(leaf) == LEAF + 32 * depth:
+            return opened_leaf(self.trace_root, depth, index, leaf)
         levels = self.levels[self.level]
         require(index >> levels == self.position, "wrong place")
         return opened_leaf(self.node, levels, index % (1 << levels), leaf)
@@ -169,15 +172,18 @@ class GameModel:
         for root, depth in zip(roots, depths, strict=True):
             known, operands = opened_ranges(root, depth, operands)
             trees.append(known)
-        # an order is opened with the place of the cell in question, which this model finds by itself
-        require(len(operands) == (4 if record[1] == ORDER else 0), "something is left over")
 
         def read(region: int, start: int, length: int) -> bytes:
             leaf, at = divmod(start, LEAF)
             require(leaf in trees[region], "an operand is missing")
             return trees[region][leaf][at : at + length]
 
-        return recompute_cell(record, index, read)
+        value = recompute_cell(record, index, read)
+        place = b""
+        if record[1] == ORDER:  # is opened with the place of the cell in question
+            place = (NO_PLACE if value is None else value).to_bytes(4, "big")
+        require(operands == place, "something is left over")
+        return value
 
 
 def opened_ranges(root: bytes, depth: int, data: bytes) -> tuple[dict[int, bytes], bytes]:

@@ -99,7 +99,8 @@ class Table:
     paid: int = 0
     reveals: dict[tuple[bytes, str], list[bytes]] = field(default_factory=dict)
     closed: dict[tuple[bytes, str], GameClosed] = field(default_factory=dict)
-    gas: Counter[str] = field(default_factory=Counter)
+    spent: Counter[str] = field(default_factory=Counter)
+    """Gas of each account at the base fee, in wei."""
 
     # Time and transactions.
 
@@ -112,14 +113,15 @@ class Table:
     def now(self) -> int:
         return int(self.tier.chain.web3.eth.get_block("latest")["timestamp"])
 
-    def send(self, call: Call, account: int, at: int | None = None) -> list[Event]:
-        """Mine a transaction in a block of its own, at this time; its events."""
+    def send(self, call: Call, account: int, at: int | None = None, zeros: int = 0) -> list[Event]:
+        """Mine a transaction in a block of its own, at this time, with zeros behind its calldata; its
+        events."""
         if at is not None:
             self.rpc("evm_setNextBlockTimestamp", at)
         self.rpc("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE))
-        return self.take(self.submit(call, account))
+        return self.take(self.submit(call, account, zeros=zeros))
 
-    def submit(self, call: Call, account: int, tip: int = 10**9) -> HexBytes:
+    def submit(self, call: Call, account: int, tip: int = 10**9, zeros: int = 0) -> HexBytes:
         """Send a transaction without waiting for it."""
         terms: TxParams = {
             "from": self.accounts[account],
@@ -127,13 +129,16 @@ class Table:
             "gas": GAS,
             "maxPriorityFeePerGas": Wei(tip),
             "maxFeePerGas": Wei(tip + 10**12),
+            "to": call.function.address,
+            "data": HexBytes(bytes(HexBytes(call.function._encode_transaction_data())) + bytes(zeros)),
         }
-        return call.function.transact(terms)
+        return self.tier.chain.web3.eth.send_transaction(terms)
 
     def take(self, digest: HexBytes) -> list[Event]:
         """The events of a transaction that was mined, or `Reverted`."""
         eth = self.tier.chain.web3.eth
         receipt: TxReceipt = eth.wait_for_transaction_receipt(digest, timeout=30, poll_latency=0.01)
+        self.spent[receipt["from"]] += receipt["gasUsed"] * BASE_FEE
         if receipt["status"] != 1:
             found = self.rpc("debug_traceTransaction", digest.to_0x_hex(), {"tracer": "callTracer"})
             assert isinstance(found, dict)
@@ -244,8 +249,7 @@ class Table:
         claim = self.post(lie)
         self.open(claim)
         moves = self.descend(claim, lie)
-        self.expect_fallen(claim)
-        self.expect_credits({CHALLENGER: self.spoils(claim)}, claim.bond // 2 - self.refund(claim))
+        self.expect_refuted(claim)
         return moves
 
     def finalise(self, claim: Claim, lie: Lie) -> None:
@@ -262,7 +266,10 @@ class Table:
     # Money.
 
     def refund(self, claim: Claim, account: int = CHALLENGER) -> int:
-        return self.closed[self.tier.claim_id(claim), self.accounts[account]].refund
+        """What an account got back of its gas: never more than it spent."""
+        refund = self.closed[self.tier.claim_id(claim), self.accounts[account]].refund
+        assert refund <= self.spent[self.accounts[account]]
+        return refund
 
     def spoils(self, claim: Claim, account: int = CHALLENGER) -> int:
         """What whoever makes a claim fall is owed."""
@@ -272,6 +279,13 @@ class Table:
     def expect_fallen(self, claim: Claim, account: int = CHALLENGER) -> None:
         assert self.status(claim) is ClaimStatus.REVOKED
         assert self.closed[self.tier.claim_id(claim), self.accounts[account]].won
+
+    def expect_refuted(self, claim: Claim, account: int = CHALLENGER) -> None:
+        """The tier's only claim fell in its only game."""
+        self.expect_fallen(claim, account)
+        self.expect_credits(
+            {account: self.spoils(claim, account)}, claim.bond // 2 - self.refund(claim, account)
+        )
 
     def expect_lost(self, claim: Claim, account: int = CHALLENGER) -> None:
         assert not self.closed[self.tier.claim_id(claim), self.accounts[account]].won

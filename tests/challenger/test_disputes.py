@@ -32,7 +32,17 @@ from circuits.trace import Trace
 from contracts.claims import ClaimStatus
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
-from contracts.dispute_tier import Turn
+from contracts.dispute_tier import (
+    Chosen,
+    ClaimFinal,
+    ClaimPosted,
+    ClaimRevoked,
+    GameClosed,
+    GameOpened,
+    InputPosted,
+    Revealed,
+    Turn,
+)
 from tests.challenger.lies import Lie, chain, nonsense_circuit, opened, proof_of
 from tests.challenger.table import (
     ASSERTER,
@@ -70,6 +80,40 @@ def lie_about(circuit: Circuit, kind: str, seed: int = 0, recomputed: bool = Tru
     lie.alter(kind, rng, recomputed, fast=True)
     lie.make_false(rng)
     return lie
+
+
+def test_what_the_tier_reports(table: Table) -> None:
+    """Events hold all that a watcher needs, and ids are those that are computed here."""
+    lie = lie_about(chain(5), "element")
+    claim, output = table.claim(lie), bytes(lie.output)
+    inputs = packed_input(lie.honest.circuit, lie.honest.input_leaves)
+    claim_id, challenger = table.tier.claim_id(claim), table.accounts[CHALLENGER]
+    events = table.send(table.tier.claim(claim, output, inputs), ASSERTER)
+    assert events == [InputPosted(claim.input, inputs), ClaimPosted(claim_id, claim, output)]
+    deadline = table.now + claim.window
+    assert table.tier.state(claim_id) == (ClaimStatus.PROVISIONAL, deadline, 0, 0)
+    assert table.send(table.opening(claim), CHALLENGER) == [GameOpened(claim_id, challenger)]
+    assert table.tier.state(claim_id).games == 1
+    assert table.game(claim) == (Turn.REVEAL, table.now + table.parameters.asserter_time, 0, 0)
+    move, mover = table.next_move(claim, lie)
+    assert isinstance(move, Reveal)
+    assert table.make(claim, lie, move, mover) == [Revealed(claim_id, challenger, 0, 0, move.nodes)]
+    move, mover = table.next_move(claim, lie)
+    assert isinstance(move, Choose)
+    assert table.make(claim, lie, move, mover) == [Chosen(claim_id, challenger, 1, move.child)]
+    table.make(claim, lie, *table.next_move(claim, lie))
+    closed, revoked = table.make(claim, lie, *table.next_move(claim, lie))
+    assert closed == GameClosed(claim_id, challenger, True, table.refund(claim))
+    assert revoked == ClaimRevoked(claim_id, challenger)
+    pot = claim.bond // 2 - table.refund(claim)
+    assert table.tier.state(claim_id) == (ClaimStatus.REVOKED, deadline, 0, pot)
+    assert table.tier.parameters() == table.parameters
+    assert table.tier.challenger_bond() == table.parameters.challenger_bond
+
+    truth = truth_about(chain(5))
+    claim = table.post(truth)
+    (final,) = table.make(claim, truth, Finalise(), STRANGER, at=table.now + claim.window)
+    assert final == ClaimFinal(table.tier.claim_id(claim))
 
 
 # A false claim falls, whatever the lie.
@@ -146,7 +190,7 @@ def test_authenticated_nonsense(table: Table, op: str, nonsense: int) -> None:
     claim = other.post(lie)
     other.open(claim)
     other.make(claim, lie, proof_of(lie, 1, 3), CHALLENGER)
-    other.expect_fallen(claim)
+    other.expect_refuted(claim)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -200,8 +244,7 @@ def test_a_reveal_that_is_withheld(table: Table, rounds: int) -> None:
         move, mover = table.next_move(claim, lie)
         table.make(claim, lie, move, mover)
     table.expire(claim, lie)
-    table.expect_fallen(claim)
-    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+    table.expect_refuted(claim)
 
 
 def test_a_root_that_nobody_can_reveal(table: Table) -> None:
@@ -213,7 +256,7 @@ def test_a_root_that_nobody_can_reveal(table: Table) -> None:
     assert dispute.false and dispute.first_move is None
     table.open(claim)
     table.expire(claim, lie)
-    table.expect_fallen(claim)
+    table.expect_refuted(claim)
 
 
 def test_reveals_that_do_not_hash(table: Table) -> None:
@@ -240,7 +283,7 @@ def test_reveals_that_do_not_hash(table: Table) -> None:
         if table.game(claim).turn is Turn.CHOOSE:
             table.make(claim, lie, *table.next_move(claim, lie))
     table.descend(claim, lie)
-    table.expect_fallen(claim)
+    table.expect_refuted(claim)
 
 
 # Clocks, to the second.
@@ -260,10 +303,10 @@ def test_stalling_to_the_last_second(table: Table) -> None:
         first[game.turn] = False
         move, mover = table.next_move(claim, lie)
         table.make(claim, lie, move, mover, at=game.deadline)
-    table.expect_fallen(claim)
     longest = table.tier.longest(claim.model_id, claim.window)
     assert longest == 3600 + 600 + 500 + 2 * 3 * 100
     assert 0 < longest - (table.now - posted) <= 2 * 100 + 1
+    table.expect_refuted(claim)
 
 
 @pytest.mark.parametrize("moves", range(6))
@@ -285,8 +328,7 @@ def test_a_move_a_second_late(table: Table, moves: int) -> None:
     with pytest.raises(Reverted, match=r"NotThisTurn|ClaimNotProvisional"):
         table.make(claim, lie, move, mover)
     if game.turn is Turn.REVEAL:
-        table.expect_fallen(claim)
-        table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+        table.expect_refuted(claim)
     else:
         table.expect_lost(claim)
         table.finalise(claim, lie)
@@ -351,7 +393,7 @@ def test_moves_made_twice(table: Table) -> None:
         assert (table.game(claim), table.status(claim)) == before
     with pytest.raises(Reverted, match="NotThisTurn"):
         table.make(claim, lie, Close(table.accounts[CHALLENGER]), STRANGER)
-    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+    table.expect_refuted(claim)
 
 
 def test_somebody_else_reveals_first(table: Table) -> None:
@@ -368,8 +410,7 @@ def test_somebody_else_reveals_first(table: Table) -> None:
         else:
             assert isinstance(second, list) and str(first).startswith("NotThisTurn")
     table.descend(claim, lie)
-    table.expect_fallen(claim)
-    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+    table.expect_refuted(claim)
 
 
 def test_a_proof_copied_by_one_without_a_game(table: Table) -> None:
@@ -429,8 +470,7 @@ def test_a_proof_before_the_descent(table: Table) -> None:
     assert str(too_soon).startswith("GameTooRecent")
     # the asserter who does not answer cannot stop it either: the proof is never late while it has the move
     table.send(call, CHALLENGER, at=table.game(claim).deadline + 5)
-    table.expect_fallen(claim)
-    table.expect_credits({CHALLENGER: table.spoils(claim)}, claim.bond // 2 - table.refund(claim))
+    table.expect_refuted(claim)
 
 
 # Challengers who are wrong, or are the asserter.
@@ -507,10 +547,7 @@ def test_whoever_disputes_itself_loses_half(table: Table) -> None:
     claim = table.post(lie)
     table.open(claim, ASSERTER)
     table.descend(claim, lie, ASSERTER)
-    table.expect_fallen(claim, ASSERTER)
-    table.expect_credits(
-        {ASSERTER: table.spoils(claim, ASSERTER)}, claim.bond // 2 - table.refund(claim, ASSERTER)
-    )
+    table.expect_refuted(claim, ASSERTER)
 
     truth = truth_about(chain(5))
     other = table.arena.table()
@@ -521,48 +558,60 @@ def test_whoever_disputes_itself_loses_half(table: Table) -> None:
     other.expect_credits(*after_false_challenges(other, 1))
 
 
-def test_false_inputs(table: Table, arena: Arena) -> None:
+@pytest.mark.parametrize(("place", "byte"), [(5, 101), (69, 0x9B), (70, 1), (127, 0xFF)])
+def test_false_inputs(table: Table, place: int, byte: int) -> None:
     """An element outside its bound, posted with the claim; and one vouched for by a contract, whose padding
     may be wrong as well. The circuit has no trace of these."""
     circuit = chain(1)
-    node = circuit.nodes[circuit.inputs[0].node]
     truth = truth_about(circuit)
+    leaves = truth.honest.input_leaves.copy()
+    leaves.reshape(-1)[place] = byte
+    dispute = Dispute.of_bad_input(circuit, leaves)
+    assert dispute.first_move is not None
     source = Source.before(table)
-    for place, byte in ((5, 101), (69, 0x9B), (70, 1), (127, 0xFF)):
-        leaves = truth.honest.input_leaves.copy()
-        leaves.reshape(-1)[place] = byte
-        dispute = Dispute.of_bad_input(circuit, leaves)
-        claim = table.claim(truth, input=Tree.of(leaves).root, source=source.address)
-        table.send(source.forward(table.tier.claim_for(claim, bytes(truth.output))), STRANGER)
-        assert table.status(claim) is ClaimStatus.PROVISIONAL
-        table.open(claim)
-        assert dispute.first_move is not None
-        table.make(claim, truth, dispute.first_move, CHALLENGER)
-        table.expect_fallen(claim)
-        if place < node.size:
-            own = table.arena.table()
-            claim = own.claim(truth, input=Tree.of(leaves).root)
-            own.send(own.tier.claim(claim, bytes(truth.output), packed_input(circuit, leaves)), ASSERTER)
-            own.open(claim)
-            own.make(claim, truth, dispute.first_move, CHALLENGER)
-            own.expect_fallen(claim)
-            own.expect_credits({CHALLENGER: own.spoils(claim)}, claim.bond // 2 - own.refund(claim))
+    claim = table.claim(truth, input=Tree.of(leaves).root, source=source.address)
+    table.send(source.forward(table.tier.claim_for(claim, bytes(truth.output))), STRANGER)
+    assert table.status(claim) is ClaimStatus.PROVISIONAL
+    table.open(claim)
+    table.make(claim, truth, dispute.first_move, CHALLENGER)
+    table.expect_refuted(claim)
+    if place < 70:
+        posted = table.arena.table()
+        claim = posted.claim(truth, input=Tree.of(leaves).root)
+        posted.send(posted.tier.claim(claim, bytes(truth.output), packed_input(circuit, leaves)), ASSERTER)
+        posted.open(claim)
+        posted.make(claim, truth, dispute.first_move, CHALLENGER)
+        posted.expect_refuted(claim)
 
 
-def test_nobody_is_refunded_more_than_it_spent(table: Table, arena: Arena) -> None:
-    """A challenger that is a contract pays nothing for the calldata of the calls that it makes itself: no
-    zeros at their end are refunded."""
+def test_an_input_that_the_circuit_admits(table: Table) -> None:
+    """Who says otherwise loses, about an element as about padding."""
+    truth = truth_about(chain(1))
+    claim = table.post(truth)
+    inputs = Tree.of(truth.honest.input_leaves)
+    for account, place in ((CHALLENGER, 0), (RIVAL, 69), (STRANGER, 70)):
+        table.open(claim, account)
+        table.make(claim, truth, ProveInput(place, open_leaf(inputs, 0, inputs.depth)), account, account)
+        table.expect_lost(claim, account)
+    table.finalise(claim, truth)
+    table.expect_credits(*after_false_challenges(table, 3))
+
+
+@pytest.mark.parametrize("zeros", [0, 40_000])
+def test_nobody_is_refunded_more_than_it_spent(table: Table, zeros: int) -> None:
+    """Zeros behind the calldata are cheap, and free for a contract that makes the calls itself."""
     lie = lie_about(chain(5), "element")
-    claim = table.post(lie)
-    puppet = Source.before(table)
     direct = Dispute.with_their_trace(lie.honest, lie.leaves, bytes(lie.output)).first_move
     assert direct is not None
-    cost = 0
+    claim = table.post(lie)
     for call in (table.opening(claim), table.call(claim, lie, direct)):
-        digest = table.submit(puppet.forward(call, zeros=40_000), RIVAL)
-        table.take(digest)
-        receipt = arena.chain.web3.eth.get_transaction_receipt(digest)
-        base = arena.chain.web3.eth.get_block(receipt["blockNumber"])["baseFeePerGas"]
-        cost += receipt["gasUsed"] * base
-    refund = table.closed[table.tier.claim_id(claim), puppet.address].refund
-    assert 0 < refund <= cost
+        table.send(call, CHALLENGER, zeros=zeros)
+    assert table.refund(claim) > 0
+
+    other = table.arena.table()
+    claim = other.post(lie)
+    puppet = Source.before(other)
+    for call in (other.opening(claim), other.call(claim, lie, direct)):
+        other.send(puppet.forward(call, zeros), RIVAL)
+    refund = other.closed[other.tier.claim_id(claim), puppet.address].refund
+    assert 0 < refund <= other.spent[other.accounts[RIVAL]]

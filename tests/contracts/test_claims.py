@@ -1,0 +1,86 @@
+"""Claims: packing, and ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from eth_hash.auto import keccak
+
+from circuits.builder import CircuitBuilder
+from circuits.circuit import Circuit, Port
+from circuits.errors import ChainError, InputError
+from contracts.chain import ZERO_ADDRESS
+from contracts.claims import Claim, pack_inputs, pack_outputs, unpack_inputs, unpack_outputs
+
+ASSERTER = "0x" + "11" * 20
+
+
+def two_ports() -> Circuit:
+    """Inputs of one and two bytes an element, and outputs of two and one."""
+    builder = CircuitBuilder()
+    a = builder.input("a", (3,), -100, 100, 1.0, "int")
+    b = builder.input("b", (1, 2), -300, 300, 1.0, "int")
+    y = builder.add("rescale", [b], mul=3, shift=1, lo=None, hi=None)
+    z = builder.add("rescale", [a], mul=1, shift=1, lo=None, hi=None)
+    return builder.build([Port("y", y, 1.0, "int"), Port("z", z, 1.0, "int")], {})
+
+
+def test_tensors_are_packed_back_to_back() -> None:
+    circuit = two_ports()
+    inputs = [np.array([[1, -2, 3]]), np.array([[[-300, 258]]])]
+    assert pack_inputs(circuit, inputs) == bytes.fromhex("01fe03fed40102")
+    outputs = [np.array([[-450, 387]]), np.array([0, -1, 1])]
+    packed = bytes.fromhex("fe3e018300ff01")
+    assert pack_outputs(circuit, outputs) == packed
+    for mine, found in zip(outputs, unpack_outputs(circuit, packed), strict=True):
+        assert found.dtype == np.int64 and np.array_equal(mine, found)
+    for mine, found in zip(inputs, unpack_inputs(circuit, pack_inputs(circuit, inputs)), strict=True):
+        assert found.shape == mine.shape and np.array_equal(mine, found)
+
+
+def test_tensors_that_do_not_fit_are_refused() -> None:
+    circuit = two_ports()
+    y, z = np.zeros((1, 2), int), np.zeros(3, int)
+    with pytest.raises(InputError, match="has 2 outputs, not 1"):
+        pack_outputs(circuit, [y])
+    with pytest.raises(InputError, match="output 'z' has 3 elements, not 4"):
+        pack_outputs(circuit, [y, np.zeros(4, int)])
+    with pytest.raises(InputError, match="output 'z' has elements that take more than 1 bytes"):
+        pack_outputs(circuit, [y, z + 128])
+    for packed in (b"", bytes(6), bytes(8)):
+        with pytest.raises(InputError, match="take up 7 bytes"):
+            unpack_outputs(circuit, packed)
+        with pytest.raises(InputError, match="take up 7 bytes"):
+            unpack_inputs(circuit, packed)
+
+
+def test_the_id_is_of_every_field_and_of_where_the_claim_stands() -> None:
+    claim = Claim.of(7, b"\1" * 32, b"\2" * 32, b"out", asserter=ASSERTER, bond=10**18, window=3600)
+    assert claim.source == ZERO_ADDRESS and claim.settled_by == bytes(4)
+    assert claim.output_hash == keccak(b"out")
+    here = claim.id(1, ASSERTER)
+    words: list[int | bytes] = [
+        1,
+        int(ASSERTER, 16),
+        7,
+        b"\1" * 32,
+        b"\2" * 32,
+        int(ASSERTER, 16),
+        0,
+        10**18,
+        3600,
+        0,
+        keccak(b"out"),
+    ]
+    packed = b"".join(word if isinstance(word, bytes) else word.to_bytes(32, "big") for word in words)
+    assert here == keccak(packed)
+    others = [
+        claim.id(2, ASSERTER),
+        claim.id(1, ZERO_ADDRESS),
+        Claim.of(8, b"\1" * 32, b"\2" * 32, b"out", asserter=ASSERTER, bond=10**18, window=3600).id(
+            1, ASSERTER
+        ),
+    ]
+    assert len({here, *others}) == 4
+    with pytest.raises(ChainError, match="not an address"):
+        claim.id(1, "0x12")
