@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from circuits.circuit import Circuit
-from circuits.errors import CheckFailed, InputError
+from circuits.errors import ChainError, CheckFailed, InputError
 from circuits.merkle import LEAF_BYTES
 from circuits.tensor import IntArray
 from circuits.trace import Trace
+from contracts.chain import ZERO_ADDRESS, checked_address
 from contracts.claims import NO_PROOF_SYSTEM, Claim, pack_inputs, pack_outputs
 from contracts.dispute_tier import Call, DisputeTier
+from contracts.inference_oracle import InferenceOracle, RequestState
 from contracts.registry import Model, Registry
 
 MAX_INPUT_LEAVES = 512
@@ -30,15 +32,15 @@ class Assertion:
         What answers all disputes about it.
     output
         Its outputs, packed.
-    call
-        Posts it, together with its input.
+    calls
+        Post it: one call, together with its input, or two, which lock a request and answer it.
     """
 
     claim: Claim
     claim_id: bytes
     trace: Trace
     output: bytes
-    call: Call
+    calls: tuple[Call, ...]
 
 
 def assert_answer(
@@ -86,7 +88,61 @@ def assert_answer(
         asserter=asserter, bond=bond, window=window, settled_by=settled_by,
     )  # fmt: skip
     call = tier.claim(claim, output, pack_inputs(circuit, inputs))
-    return Assertion(claim, tier.claim_id(claim), trace, output, call)
+    return Assertion(claim, tier.claim_id(claim), trace, output, (call,))
+
+
+def answer_request(
+    oracle: InferenceOracle,
+    request_id: bytes,
+    circuit: Circuit,
+    inputs: Sequence[IntArray],
+    *,
+    asserter: str,
+    bond: int | None = None,
+) -> tuple[DisputeTier, Assertion]:
+    """Execute a circuit on what a request asks about, and claim the answer to it.
+
+    Parameters
+    ----------
+    inputs
+        As for `assert_answer`.
+    bond
+        In wei; the least that is allowed if None.
+
+    Returns
+    -------
+    tuple of DisputeTier and Assertion
+        The tier that the request names, and the claim in it.
+
+    Raises
+    ------
+    InputError, BoundError
+        If an input does not fit its port, or is not the one that the request is about.
+    CheckFailed
+        If the request is about another circuit.
+    ChainError
+        If there is no such request, it is not open, wants a proof, or names a tier of another kind.
+    """
+    record = oracle.record(request_id)
+    request = record.request
+    if record.state is not RequestState.OPEN:
+        raise ChainError(f"request 0x{request_id.hex()} is not open: it is {record.state.name}")
+    if request.tier == ZERO_ADDRESS:
+        raise ChainError("the request wants a proof: verinfer prove --recipient makes one")
+    tier = DisputeTier(oracle.chain, request.tier)
+    require_circuit(tier.registry.model(request.model_id), circuit)
+    trace = Trace.of(circuit, inputs)
+    if trace.input_commitment != request.input:
+        raise InputError(
+            f"the request is about the input with root 0x{request.input.hex()}, and this one's root is "
+            f"0x{trace.input_commitment.hex()}"
+        )
+    least = max(oracle.parameters().min_bond, tier.parameters().min_bond, request.min_bond)
+    locked = replace(record, asserter=checked_address(asserter), bond=least if bond is None else bond)
+    output = pack_outputs(circuit, trace.outputs)
+    claim = locked.claim(oracle.address, trace.root, output)
+    calls = (oracle.accept(request_id, claim.bond), oracle.answer(request_id, output, trace.root))
+    return tier, Assertion(claim, tier.claim_id(claim), trace, output, calls)
 
 
 def find_model(registry: Registry, circuit: Circuit, model_id: int | None = None) -> Model:

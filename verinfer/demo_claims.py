@@ -137,7 +137,7 @@ class _Stage:
 
     def __init__(self, anvil: Anvil, circuit: Circuit, inputs: list[IntArray]) -> None:
         self.chain = anvil.connect()
-        deployment = deploy_contracts(self.chain, DEVELOPMENT)
+        deployment = deploy_contracts(self.chain, disputes=DEVELOPMENT)
         salt = new_salt()
         deployment.registry.commit(circuit.circuit_id, salt)
         registered = deployment.registry.register(Registration.of(circuit), salt)

@@ -27,6 +27,7 @@ from contracts.chain import Chain
 from contracts.claims import Claim, ClaimStatus, pack_inputs, pack_outputs
 from contracts.devchain import Anvil
 from contracts.dispute_tier import DisputeTier, Turn
+from contracts.inference_oracle import InferenceOracle, Request, RequestState
 from contracts.signer import KeySigner
 from prover.progress import silent
 from tests.verinfer.conftest import ROOT, Commands
@@ -47,7 +48,7 @@ class Place:
 
     folder: Path
     url: str
-    verifier: str
+    oracle: InferenceOracle
     tier: DisputeTier
 
     @property
@@ -85,7 +86,8 @@ def place(anvil: Anvil, commands: Commands, digits: Path, tmp_path_factory: pyte
     assert registered["gas"]["verifier"] == 0 and registered["addresses"]["verifier"] is None
     signer = KeySigner.from_key(OWNER)
     chain = Chain.connect(anvil.url, signer=signer)
-    return Place(folder, anvil.url, verifier, DisputeTier(chain, deployed["addresses"]["DisputeTier"]))
+    oracle = InferenceOracle(chain, deployed["addresses"]["InferenceOracle"])
+    return Place(folder, anvil.url, oracle, DisputeTier(chain, deployed["addresses"]["DisputeTier"]))
 
 
 def claim(commands: Commands, place: Place, *arguments: str) -> dict[str, Any]:
@@ -134,6 +136,63 @@ def test_an_answer_is_claimed_checked_and_becomes_final(commands: Commands, plac
     assert paid["wei"] >= posted["bond_wei"]
     nothing = ("dispute", "withdraw", *place.where)
     assert "owes nothing" in commands.refused(*nothing, folder=place.folder, environment=key, **ROOM)
+
+
+def ask(place: Place) -> bytes:
+    """Request an answer about the sample, with a bounty."""
+    circuit = load(place.folder / "cnn.circuit")
+    data = pack_inputs(circuit, load_inputs(circuit, place.folder / "cnn.json"))
+    (model,) = place.tier.registry.models_of(circuit.circuit_id)
+    deadline = place.tier.chain.timestamp() + 30 * 24 * 3600
+    wanted = Request(model.model_id, bytes(32), deadline, place.tier.address, min_bond=10**16, window=60)
+    receipt = place.oracle.transact(place.oracle.request(wanted, 10**15, data))
+    (request_id,) = place.oracle.requested(receipt)
+    return request_id
+
+
+def test_a_request_is_answered(commands: Commands, place: Place) -> None:
+    request_id = ask(place)
+    key = {"VERINFER_PRIVATE_KEY": WATCHER}
+    where = ("--rpc", place.url, "--oracle", place.oracle.address, "--request", "0x" + request_id.hex())
+    answer = ("claim", "cnn.circuit", "cnn.json", *where)
+    posted = commands.json(*answer, folder=place.folder, environment=key, **ROOM)
+    assert posted["status"] == "PROVISIONAL"
+    assert place.oracle.result(request_id).claim_id.hex() == posted["claim_id"].removeprefix("0x")
+    again = commands.refused(*answer, folder=place.folder, environment=key, **ROOM)
+    assert "is not open: it is ANSWERED" in again
+    # Its input was posted by the oracle, and is found there.
+    check = ("dispute", "check", posted["claim_id"], "cnn.circuit", *place.where)
+    assert commands.json(*check, folder=place.folder, **ROOM)["true"]
+    place.later(60)
+    commands.json(
+        "dispute", "finalise", posted["claim_id"], *place.where, folder=place.folder, environment=key, **ROOM
+    )
+    circuit = load(place.folder / "cnn.circuit")
+    trace = Trace.of(circuit, load_inputs(circuit, place.folder / "cnn.json"))
+    place.oracle.transact(place.oracle.conclude(request_id, pack_outputs(circuit, trace.outputs)))
+    assert place.oracle.record(request_id).state is RequestState.DONE
+    assert place.oracle.credit(KeySigner.from_key(WATCHER).address) == 10**15
+
+
+def test_a_request_about_another_input(commands: Commands, place: Place) -> None:
+    request_id = ask(place)
+    (place.folder / "zeros.json").write_text('{"input_data": [[' + ", ".join(["0"] * 64) + "]]}")
+    key = {"VERINFER_PRIVATE_KEY": WATCHER}
+    where = ("--rpc", place.url, "--oracle", place.oracle.address, "--request", "0x" + request_id.hex())
+    refused = commands.refused(
+        "claim", "cnn.circuit", "zeros.json", *where, folder=place.folder, environment=key, **ROOM
+    )
+    assert "the request is about the input with root" in refused
+    both = (*where, "--contract", place.tier.address)
+    refused = commands.refused(
+        "claim", "cnn.circuit", "cnn.json", *both, folder=place.folder, environment=key, **ROOM
+    )
+    assert "pass --contract to post a claim, or --oracle and --request" in refused
+    fixed = (*where, "--window", "1h")
+    refused = commands.refused(
+        "claim", "cnn.circuit", "cnn.json", *fixed, folder=place.folder, environment=key, **ROOM
+    )
+    assert "a request fixes" in refused
 
 
 def test_a_false_claim_is_found_disputed_and_drawn(commands: Commands, place: Place) -> None:

@@ -101,7 +101,7 @@ def deploy(
     )
     with Display(err) as progress:
         progress("deploying")
-        done = deploy_contracts(signing(rpc, chain_id), parameters)
+        done = deploy_contracts(signing(rpc, chain_id), disputes=parameters)
     addresses = {name: deployed.address for name, deployed in done.transactions.items()}
     gas = {name: deployed.gas for name, deployed in done.transactions.items()}
     table = Table(box=None, header_style="bold")
