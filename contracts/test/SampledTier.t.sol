@@ -194,10 +194,10 @@ contract SampledTierTest is SampledTest {
         );
         claim = _claim(OUTPUT);
         claim.settledBy = ProofSystem.wrap(0);
-        _refuseClaim(claim, abi.encodeWithSelector(IModelRegistry.UnsupportedProofSystem.selector, bytes4(0)));
+        _refuseClaim(claim, abi.encodeWithSelector(ISampledTier.NotEnrolled.selector, modelId, ALICE, bytes4(0)));
         claim = _claim(OUTPUT);
         claim.modelId = ModelId.wrap(3);
-        _refuseClaim(claim, abi.encodeWithSelector(IModelRegistry.ModelNotFound.selector, 3));
+        _refuseClaim(claim, abi.encodeWithSelector(ISampledTier.NotEnrolled.selector, 3, ALICE, SYSTEM));
 
         claim = _claim(OUTPUT);
         claim.bond = 1 ether - 1;

@@ -7,6 +7,7 @@ import {IERC7992Verifier} from "../interfaces/IERC7992Verifier.sol";
 import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {ISampledTier, Lot} from "../interfaces/ISampledTier.sol";
+import {CodeStore} from "../libraries/CodeStore.sol";
 import {InputTree} from "../libraries/InputTree.sol";
 import {PackedOutputs} from "../libraries/PackedOutputs.sol";
 import {ProofBytes} from "../libraries/ProofBytes.sol";
@@ -37,6 +38,10 @@ contract SampledTier is ISampledTier, CreditLedger {
     mapping(bytes32 claimId => ClaimState) private _claims;
     mapping(bytes32 key => Enrolment) private _enrolments;
 
+    /// @dev A model never changes. Its header is copied from the registry with the first enrolment, so that no claim
+    /// needs the whole registration.
+    mapping(ModelId => address) private _headers;
+
     constructor(IModelRegistry registry, IInferenceVerifier verifier, Parameters memory parameters_) {
         address looksIn = IERC7992Verifier(address(verifier)).registry();
         if (looksIn != address(registry)) revert RegistryMismatch(address(registry), looksIn);
@@ -58,13 +63,14 @@ contract SampledTier is ISampledTier, CreditLedger {
     ) external override {
         if (capacity == 0) revert CapacityZero();
         ProofBytes.requireSystem(proof, system);
-        bytes memory header = _header(modelId, system);
+        (,, bytes memory header) = REGISTRY.resolve(modelId, system);
         // What a contract cannot compute the root of, no proof can be checked against.
         uint256 inputBytes = InputTree.packedLength(header);
         if (inputBytes > MAX_INPUT_BYTES) revert InputsTooLarge(MAX_INPUT_BYTES, inputBytes);
         PackedOutputs.requireLength(header, output);
         VERIFIER.checkInferenceFor(modelId, input, PackedOutputs.toWords(header, output), proof, msg.sender);
 
+        if (_headers[modelId] == address(0)) _headers[modelId] = CodeStore.write(header);
         Enrolment storage enrolment = _enrolments[_key(msg.sender, modelId, system)];
         (enrolment.capacity, enrolment.price) = (capacity, price);
         enrolment.outputLength = SafeCast.toUint32(output.length);
@@ -89,7 +95,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         // and of commitments to the values, and nothing shows that both are of one input: an asserter could put the
         // root of these data beside commitments to others. Such a proof never fits the plain root, and that is as it
         // should be.
-        Posting.requireInput(claim_, _header(claim_.modelId, claim_.settledBy), input);
+        Posting.requireInput(claim_, _header(claim_), input);
         emit InputPosted(claim_.input, input);
         return _post(claim_, output);
     }
@@ -148,7 +154,7 @@ contract SampledTier is ISampledTier, CreditLedger {
         _credit(claim_.asserter, claim_.bond + fee);
         emit ClaimFinal(claimId);
 
-        bytes memory words = PackedOutputs.toWords(_header(claim_.modelId, claim_.settledBy), output);
+        bytes memory words = PackedOutputs.toWords(_header(claim_), output);
         VERIFIER.checkInferenceFor(claim_.modelId, claim_.input, words, proof, address(0));
     }
 
@@ -264,9 +270,11 @@ contract SampledTier is ISampledTier, CreditLedger {
         return uint256(state.deadline) + PROOF_WINDOW;
     }
 
-    /// @dev Reverts if there is no such model, or it has no key for the proof system.
-    function _header(ModelId modelId, ProofSystem system) private view returns (bytes memory header) {
-        (,, header) = REGISTRY.resolve(modelId, system);
+    /// @dev Reverts if nobody is enrolled for the model.
+    function _header(Claim calldata claim_) private view returns (bytes memory) {
+        address stored = _headers[claim_.modelId];
+        if (stored == address(0)) revert NotEnrolled(claim_.modelId, claim_.asserter, claim_.settledBy);
+        return CodeStore.read(stored);
     }
 
     function _key(address asserter, ModelId modelId, ProofSystem system) private pure returns (bytes32) {
