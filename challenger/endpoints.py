@@ -21,7 +21,7 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from challenger.endpoint import Answer, Endpoint, Fault, NoAnswer
 from challenger.head import Head
-from challenger.votes import known, number, vote
+from challenger.votes import ESTIMATES, known, number, vote
 from circuits.errors import ChainError
 from contracts.chain import Chain
 from contracts.signer import Signer
@@ -76,6 +76,10 @@ class Endpoints(BaseProvider):
         if not urls or len(set(urls)) != len(urls):
             raise ChainError("give at least one endpoint, and each of them once")
         self._endpoints = [Endpoint(url, timeout) for url in urls]
+        names = [endpoint.name for endpoint in self._endpoints]
+        for place, endpoint in enumerate(self._endpoints):
+            if names.count(endpoint.name) > 1:
+                endpoint.name += f" ({place + 1})"
         self._quorum = quorum or (len(urls) // 2 + 1 if len(urls) > 2 else 1)
         if not 1 <= self._quorum <= len(urls):
             raise ChainError(f"{self._quorum} of {len(urls)} endpoints can never agree")
@@ -188,18 +192,18 @@ class Endpoints(BaseProvider):
     def _read(self, method: str, params: list[Any]) -> Answer:
         head = self.head
         answers = self._ask(self._voters, method, _pinned(method, params, head.number))
-        if method in ("eth_estimateGas", "eth_maxPriorityFeePerGas"):
-            numbers = [number(answer.result) for _, answer in answers if answer.error is None]
-            if len(numbers) >= self._quorum and len(numbers) * 2 > len(answers):
-                found = statistics.median_high(numbers)
-                return Answer(hex(min(found, head.gas_limit) if method == "eth_estimateGas" else found))
-            answers = [(endpoint, answer) for endpoint, answer in answers if answer.error is not None]
         agreed = self._majority(method, answers, Fault.OTHER_ANSWER)
         if agreed is None:
             raise EndpointsDisagree(
                 f"the endpoints {self._names()} do not agree on {method}: nothing is done until they do"
             )
-        return known(method, agreed[0], head.number)
+        answer, voters = agreed
+        if method in ESTIMATES and answer.error is None:
+            numbers = [number(answer.result) for endpoint, answer in answers if endpoint in voters]
+            if method == "eth_estimateGas":
+                return Answer(hex(min(statistics.median_high(numbers), head.gas_limit)))
+            return Answer(hex(statistics.median_low(numbers)))
+        return known(method, answer, head.number)
 
     def _broadcast(self, params: Any) -> Answer:
         """Give a transaction to every endpoint; one that takes it is enough."""

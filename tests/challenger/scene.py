@@ -74,6 +74,12 @@ class Scene:
         wallet = dev.wallet(KEY)
         return cls(dev, folder, circuit, deployment.disputes, deployment.registry, model_id, wallet, start)
 
+    def moved(self, folder: Path) -> Scene:
+        """The same on the chain, in another folder."""
+        (folder / "circuits").mkdir(exist_ok=True)
+        self.circuit.save(folder / "circuits" / "model.circuit")
+        return replace(self, folder=folder, lies={})
+
     @property
     def me(self) -> ChecksumAddress:
         assert self.wallet.signer is not None

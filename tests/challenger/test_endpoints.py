@@ -162,6 +162,40 @@ def test_of_two_one_that_hides_events_stops_everything(dev: DevChain, proxies: l
         web3.eth.get_logs({"address": contract, "fromBlock": 0})
 
 
+def test_no_move_is_given_up_on_the_word_of_one(dev: DevChain, proxies: list[Proxy]) -> None:
+    """Whether a contract would refuse has to be agreed on; how much gas it takes has not."""
+
+    def refuse(method: str, params: list[object], reply: dict[str, object]) -> None:
+        if method == "eth_estimateGas":
+            reply.pop("result")
+            reply["error"] = {"code": 3, "message": "execution reverted", "data": "0x12345678"}
+
+    def exaggerate(method: str, params: list[object], reply: dict[str, object]) -> None:
+        if method in ("eth_estimateGas", "eth_maxPriorityFeePerGas"):
+            reply["result"] = hex(10**15)
+
+    transaction = {"from": dev.web3.eth.accounts[0], "to": dev.web3.eth.accounts[1], "value": 1}
+    room = Room(proxies, 2)
+    web3 = room.endpoints.chain(None).web3
+    proxies[1].lie = refuse
+    with pytest.raises(EndpointsDisagree, match="do not agree on eth_estimateGas"):
+        web3.eth.estimate_gas(transaction, "pending")  # type: ignore[arg-type]
+    room = Room(proxies, 3)
+    web3 = room.endpoints.chain(None).web3
+    assert web3.eth.estimate_gas(transaction, "pending") == 21000  # type: ignore[arg-type]
+    room.endpoints.refresh()
+    proxies[1].lie = exaggerate
+    assert web3.eth.estimate_gas(transaction, "pending") == 21000  # type: ignore[arg-type]
+    assert web3.eth.max_priority_fee < 10**12
+
+
+def test_two_endpoints_of_one_host_have_two_names(proxies: list[Proxy]) -> None:
+    url = proxies[0].url
+    room = Endpoints([f"{url}/secret1", f"{url}/secret2"], 31337)
+    names = [endpoint.name for endpoint in room._endpoints]
+    assert len(set(names)) == 2 and "secret" not in "".join(names)
+
+
 def test_one_of_another_chain(dev: DevChain, proxies: list[Proxy]) -> None:
     proxies[1].lie = other_chain
     room = Room(proxies, 3)

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from challenger.records import ClaimRow, Progress, Verdict
-from circuits.circuit import Circuit
 from circuits.errors import InputError
 from contracts.chain import ContractRefused
 from contracts.claims import ClaimStatus
 from contracts.dispute_tier import Turn
 from contracts.registry import Registration, new_salt
-from tests.challenger.chains import ETHER, DevChain, dev_chain
+from tests.challenger.chains import ETHER
 from tests.challenger.lies import chain
 from tests.challenger.scene import PARAMETERS, Scene
-
-
-@pytest.fixture(scope="module")
-def circuit() -> Circuit:
-    return chain(5)
-
-
-@pytest.fixture
-def dev() -> Iterator[DevChain]:
-    with dev_chain() as running:
-        yield running
-
-
-@pytest.fixture
-def scene(dev: DevChain, tmp_path: Path, circuit: Circuit) -> Scene:
-    return Scene.on(dev, tmp_path, circuit)
 
 
 def verdicts(watcher: object) -> set[str | None]:

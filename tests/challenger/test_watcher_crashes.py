@@ -5,29 +5,15 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from challenger.records import Progress
 from contracts.chain import cost_of
 from contracts.claims import Claim, ClaimStatus
-from tests.challenger.chains import ETHER, DevChain, dev_chain
-from tests.challenger.lies import chain
+from tests.challenger.chains import ETHER
 from tests.challenger.scene import PARAMETERS, Scene, watch_process
-
-
-@pytest.fixture
-def dev() -> Iterator[DevChain]:
-    with dev_chain() as running:
-        yield running
-
-
-@pytest.fixture
-def scene(dev: DevChain, tmp_path: Path) -> Scene:
-    return Scene.on(dev, tmp_path, chain(5))
 
 
 def live_through(scene: Scene, kills: int, database: str, seed: int) -> None:
@@ -76,10 +62,11 @@ def live_through(scene: Scene, kills: int, database: str, seed: int) -> None:
     # Every bond once.
     assert scene.opened() == len(claims)
     # Whatever the account has sent is written down, and was accepted.
-    mine: list[Any] = [
+    block: Any = scene.dev.web3.eth.get_block
+    mine = [
         transaction
         for number in range(scene.dev.web3.eth.block_number + 1)
-        for transaction in cast(Any, scene.dev.web3.eth.get_block(number, True)["transactions"])
+        for transaction in block(number, True)["transactions"]
         if transaction["from"] == scene.me and transaction["nonce"] >= first_nonce
     ]
     assert {bytes(transaction["hash"]) for transaction in mine} <= hashes
@@ -88,7 +75,7 @@ def live_through(scene: Scene, kills: int, database: str, seed: int) -> None:
     assert all(receipt["status"] == 1 for receipt in receipts)
     bonds = [transaction["value"] for transaction in mine if transaction["value"]]
     assert bonds == [PARAMETERS.challenger_bond] * len(claims)
-    # Every wei: the own bond back and half of the rival's, half of each false claim's bond, and refunds of gas.
+    # Every wei: the own bond, half of the rival's, half of each false claim's, and refunds of gas.
     fees = sum(map(cost_of, receipts))
     refunds = sum(getattr(event, "refund", 0) for event in scene.events())
     won = len(claims) * (ETHER // 2) + ETHER + PARAMETERS.challenger_bond // 2

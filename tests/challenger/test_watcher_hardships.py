@@ -29,7 +29,7 @@ from contracts.claims import Claim, ClaimStatus, pack_inputs
 from contracts.dispute_tier import Turn
 from contracts.signer import KeySigner
 from tests.challenger.chains import ETHER, DevChain, dev_chain
-from tests.challenger.lies import Lie, chain
+from tests.challenger.lies import Lie
 from tests.challenger.proxy import Proxy, Reply, all_final, no_logs, no_receipts, other_blocks
 from tests.challenger.scene import KEY, PARAMETERS, Scene
 from tests.challenger.test_watcher import verdicts
@@ -54,24 +54,8 @@ contract Source {
 
 
 @pytest.fixture(scope="module")
-def circuit() -> Circuit:
-    return chain(5)
-
-
-@pytest.fixture(scope="module")
 def source() -> Artifact:
     return compile_solidity(SOURCE, "Source")
-
-
-@pytest.fixture
-def dev() -> Iterator[DevChain]:
-    with dev_chain() as running:
-        yield running
-
-
-@pytest.fixture
-def scene(dev: DevChain, tmp_path: Path, circuit: Circuit) -> Scene:
-    return Scene.on(dev, tmp_path, circuit)
 
 
 @pytest.fixture
