@@ -1,6 +1,7 @@
 """What is to be done about each claim: derived anew each time from the chain's state and the database.
 
-Nothing here remembers anything, so a process that starts again goes on where the last one stopped.
+Nothing here depends on what was done before: a process that starts again goes on where the last one
+stopped.
 
     a false claim                   open a game, play it, expire an asserter who does not answer
     an own claim                    reveal, expire challengers who do not answer, finalise in the end
@@ -13,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import structlog
 from eth_typing import ChecksumAddress
 from hexbytes import HexBytes
 from sqlalchemy import func, or_, select
@@ -33,7 +33,7 @@ from challenger.records import (
     TransactionRow,
     Verdict,
 )
-from challenger.sender import Intent
+from challenger.sender import UNSETTLED, Intent
 from challenger.store import Store
 from circuits.errors import InputError
 from contracts.chain import checked_address
@@ -79,7 +79,8 @@ class Duties:
         self._me = account
         self._withdraw_over = withdraw_over
         self._bond = tier.challenger_bond()
-        self._log = structlog.get_logger("duties")
+        self._need_reveals: set[bytes] = set()
+        """False claims that nothing but reveals can refute: they need not be recomputed to see that again."""
 
     def claims(self, head: Head) -> list[ClaimRow]:
         """The claims that may need something: false ones that can be challenged, own ones, and those with an
@@ -172,24 +173,30 @@ class Duties:
             yield self._duty(row, me, f"expire:{_hex(row)}:{me}", self._call(row, me, Expire(me)))
             return
         if late:
-            self._log.error("too late", claim=_hex(row), turn=game.turn.name, due=game.deadline)
+            raise InputError(
+                f"the own move in turn {game.turn.name} was due at {game.deadline}: it is too late"
+            )
+        choose, prove = f"choose:{_hex(row)}:{game.level}", f"prove:{_hex(row)}"
+        waits = game.turn is Turn.REVEAL and row.claim_id in self._need_reveals
+        if waits or self._under_way(choose) or self._under_way(prove):
+            return
         dispute = self.dispute(row)
         if dispute is None:
-            self._log.error("a game that cannot be recomputed any more", claim=_hex(row))
-            return
-        if game.turn is Turn.REVEAL and dispute.first_move is None:
-            return
+            raise InputError(
+                "the game cannot be played: the circuit's file or the input is not at hand any more"
+            )
         move: Move | None = dispute.first_move
+        if move is None and game.turn is Turn.REVEAL:
+            self._need_reveals.add(row.claim_id)
+            return
         if move is None:
             view = self._view(row, me, game)
             if view is None:
                 return  # the reveal is on the chain, but not deep enough to be taken in
             move = dispute.challenger_move(view)
         due = None if game.turn is Turn.REVEAL else game.deadline
-        if isinstance(move, Choose):
-            yield self._duty(row, me, f"choose:{_hex(row)}:{move.level}", self._call(row, me, move), due)
-        else:
-            yield self._duty(row, me, f"prove:{_hex(row)}", self._call(row, me, move), due)
+        purpose = choose if isinstance(move, Choose) else prove
+        yield self._duty(row, me, purpose, self._call(row, me, move), due)
 
     # ---- The asserter's side
 
@@ -202,6 +209,9 @@ class Duties:
                 call = self._call(row, challenger, Expire(challenger))
                 yield self._duty(row, challenger, f"expire:{_hex(row)}:{challenger}", call)
             return
+        purpose = f"reveal:{_hex(row)}:{challenger}:{game.level}"
+        if self._under_way(purpose):
+            return
         dispute = self.dispute(row)
         if dispute is None:
             raise InputError(
@@ -210,7 +220,6 @@ class Duties:
             )
         view = GameView(game.turn, game.level, game.position, ())
         move = dispute.asserter_move(view)
-        purpose = f"reveal:{_hex(row)}:{challenger}:{game.level}"
         yield self._duty(row, challenger, purpose, self._call(row, challenger, move), game.deadline)
 
     # ---- Both
@@ -222,6 +231,12 @@ class Duties:
             if pays and self._tier.game(row.claim_id, challenger).turn not in OVER:
                 call = self._call(row, challenger, Close(challenger))
                 yield self._duty(row, challenger, f"close:{_hex(row)}:{challenger}", call)
+
+    def _under_way(self, purpose: str) -> bool:
+        """Whether a move is sent already: then it need not be worked out again, at the cost of an execution."""
+        with self._store.begin() as session:
+            row = session.get(TransactionRow, purpose)
+        return row is not None and row.progress in UNSETTLED
 
     def _open_games(self, row: ClaimRow) -> list[ChecksumAddress]:
         with self._store.begin() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from challenger.records import ClaimRow, Progress, Verdict
 from circuits.errors import InputError
+from circuits.tensor import IntArray
+from circuits.trace import Trace
 from contracts.chain import ContractRefused
 from contracts.claims import ClaimStatus
 from contracts.dispute_tier import Turn
@@ -255,17 +258,18 @@ def test_a_reorganisation_that_removes_a_claim_and_its_game(scene: Scene) -> Non
     assert scene.opened() == 1
 
 
-def test_a_reorganisation_that_removes_moves_only(scene: Scene) -> None:
+@pytest.mark.parametrize(("cycles", "turn"), [(1, Turn.CHOOSE), (2, Turn.PROVE), (3, Turn.CLOSED)])
+def test_a_reorganisation_that_removes_moves_only(scene: Scene, cycles: int, turn: Turn) -> None:
     claim = scene.post(scene.falsehood())
     scene.dev.mine(3)
     with scene.watching() as watcher:
         watcher.cycle()
         snapshot = scene.dev.rpc("evm_snapshot")
-        for _ in range(4):
+        for _ in range(cycles):
             watcher.cycle()
             scene.answer(claim)
             scene.dev.mine()
-        assert scene.game(claim).turn in (Turn.CHOOSE, Turn.REVEAL, Turn.PROVE)
+        assert scene.game(claim).turn is turn
         scene.dev.rpc("evm_revert", snapshot)
         assert scene.game(claim).turn is Turn.NONE
         scene.dev.mine(15)
@@ -321,3 +325,27 @@ def test_a_game_opened_by_hand_is_taken_over(scene: Scene) -> None:
     with scene.watching() as watcher:
         scene.run(watcher, [claim])
     assert scene.status(claim) is ClaimStatus.REVOKED and scene.opened() == 1
+
+
+def test_a_game_that_waits_costs_no_execution(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More games than traces are kept, and an asserter who takes its time."""
+    executed = []
+    execute = Trace.of.__func__  # type: ignore[attr-defined]
+
+    def count(cls: type[Trace], circuit: Circuit, inputs: Sequence[IntArray]) -> Trace:
+        executed.append(1)
+        found: Trace = execute(cls, circuit, inputs)
+        return found
+
+    claims = [scene.post(scene.falsehood(seed), seed=seed) for seed in range(5)]
+    with scene.watching() as watcher:
+        scene.run(watcher, cycles=12)
+        assert all(scene.game(claim).turn is Turn.REVEAL for claim in claims)
+        monkeypatch.setattr(Trace, "of", classmethod(count))
+        for _ in range(5):
+            watcher.cycle()
+            scene.dev.mine()
+        assert not executed
+        monkeypatch.undo()
+        scene.run(watcher, claims, 80)
+    assert all(scene.status(claim) is ClaimStatus.REVOKED for claim in claims)
