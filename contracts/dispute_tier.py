@@ -405,11 +405,12 @@ class DisputeTier:
             return None
         return READERS[event.event_name](event.process_log(log)["args"])
 
-    def posted_input(self, claim: Claim, from_block: int = 0) -> bytes | None:
-        """The data of a claim's input, packed, as it was posted with the claim or by the contract that asked;
-        None if it was not posted on the chain.
+    def posted_inputs(self, claim: Claim, from_block: int = 0) -> list[bytes]:
+        """The packed data that were posted under a claim's input root, with the claim or by the contract that
+        asked, the oldest first.
 
-        Whether it is what the claim's root is of, a contract that asked does not have to have checked.
+        There may be several: data of other models, whose tensors lie otherwise, can have the same root. And a
+        contract that asked need not have checked what it posted.
 
         Raises
         ------
@@ -417,9 +418,8 @@ class DisputeTier:
             If the endpoint fails; some refuse to search many blocks at once.
         """
         poster = self.address if claim.source == ZERO_ADDRESS else claim.source
-        for log in self.chain.logs(poster, [self.topic("InputPosted"), claim.input], from_block):
-            return bytes(self._contract.events.InputPosted().process_log(log)["args"]["data"])
-        return None
+        logs = self.chain.logs(poster, [self.topic("InputPosted"), claim.input], from_block)
+        return [bytes(self._contract.events.InputPosted().process_log(log)["args"]["data"]) for log in logs]
 
     def topic(self, event: str) -> bytes:
         """The first topic of an event of this tier, 32 bytes."""

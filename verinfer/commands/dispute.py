@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ from rich.table import Table
 from challenger.asserting import require_circuit
 from challenger.drawing import draw_dispute
 from challenger.history import ClaimHistory, GameHistory, posted_claims, read_history
+from challenger.judge import Judge
 from challenger.player import Dispute
 from challenger.rounds import Rounds
 from circuits.atomic_write import write_atomically
 from circuits.circuit import Circuit
 from circuits.data import load_inputs
-from circuits.errors import BoundError, CheckFailed, InputError
+from circuits.errors import CheckFailed, InputError
 from circuits.file import load
-from circuits.trace import Trace
 from contracts.chain import Chain, show_ether
-from contracts.claims import ClaimStatus, unpack_inputs
+from contracts.claims import ClaimStatus, pack_inputs
 from contracts.dispute_tier import DisputeTier, Turn
 from contracts.signer import KEY_VARIABLE
 from prover.progress import Display
@@ -188,26 +189,36 @@ def _recomputed(
     progress: Display,
 ) -> Dispute:
     """What one's own execution says about a claim."""
+    judge = Judge(_Only(circuit))
     if path is not None:
-        inputs = load_inputs(circuit, path)
+        candidates = [pack_inputs(circuit, load_inputs(circuit, path))]
     else:
-        data = tier.posted_input(history.claim, from_block)
-        if data is None:
-            raise InputError(
-                f"the input of this claim is not on the chain; {history.claim.source} vouches for it: "
-                "pass its data with --input"
-            )
-        inputs = unpack_inputs(circuit, data)
-    progress("executing")
-    try:
-        trace = Trace.of(circuit, inputs)
-    except BoundError as error:
-        raise CheckFailed(f"the claim is false: the circuit does not admit its input ({error})") from error
-    if trace.input_commitment != history.claim.input:
+        candidates = tier.posted_inputs(history.claim, from_block)
+    for data in candidates:
+        if judge.is_input(history.claim, data):
+            progress("executing")
+            dispute = judge.dispute(history.claim, history.output, data)
+            assert dispute is not None
+            return dispute
+    if path is not None:
         raise InputError(
-            f"{path} is not the input of this claim: its root is 0x{trace.input_commitment.hex()}"
+            f"{path} is not the input of this claim, whose root is 0x{history.claim.input.hex()}"
         )
-    return Dispute(trace, history.claim.trace, history.output)
+    raise InputError(
+        f"the input of this claim is not on the chain; {history.claim.source} vouches for it: pass its data "
+        "with --input"
+    )
+
+
+@dataclass(frozen=True)
+class _Only:
+    """The one circuit that a claim is held against."""
+
+    circuit: Circuit
+
+    def of_model(self, model_id: int) -> Circuit:
+        """Whatever the model: that it is of this circuit was checked before."""
+        return self.circuit
 
 
 @command.command()
