@@ -13,7 +13,7 @@ from circuits.trace import Trace
 from contracts.chain import ZERO_ADDRESS, checked_address
 from contracts.claims import NO_PROOF_SYSTEM, Claim, pack_inputs, pack_outputs
 from contracts.dispute_tier import Call, DisputeTier
-from contracts.inference_oracle import InferenceOracle, RequestState
+from contracts.inference_oracle import InferenceOracle, RequestState, distinct_bond
 from contracts.registry import Model, Registry
 
 MAX_INPUT_LEAVES = 512
@@ -107,7 +107,8 @@ def answer_request(
     inputs
         As for `assert_answer`.
     bond
-        In wei; the least that is allowed if None.
+        In wei; if None, the least that is allowed and a few wei, so that answers to equal requests are
+        different claims.
 
     Returns
     -------
@@ -138,7 +139,9 @@ def answer_request(
             f"0x{trace.input_commitment.hex()}"
         )
     least = max(oracle.parameters().min_bond, tier.parameters().min_bond, request.min_bond)
-    locked = replace(record, asserter=checked_address(asserter), bond=least if bond is None else bond)
+    locked = replace(
+        record, asserter=checked_address(asserter), bond=distinct_bond(least) if bond is None else bond
+    )
     output = pack_outputs(circuit, trace.outputs)
     claim = locked.claim(oracle.address, trace.root, output)
     calls = (oracle.accept(request_id, claim.bond), oracle.answer(request_id, output, trace.root))
