@@ -153,8 +153,9 @@ class Duties:
     def dispute(self, row: ClaimRow) -> Dispute | None:
         """The player for a claim's games; None if the claim cannot be recomputed."""
         with self._store.begin() as session:
-            data = session.get(InputRow, row.input)
-        return self._judge.dispute(claim_of(row), row.output, data.data if data is not None else None)
+            posted = list(session.scalars(select(InputRow.data).where(InputRow.input == row.input)))
+        claim = claim_of(row)
+        return self._judge.dispute(claim, row.output, self._judge.input_among(claim, posted))
 
     # ---- The challenger's side
 

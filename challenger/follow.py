@@ -138,8 +138,9 @@ class Follower:
         """Write an event down. One that is written down already changes nothing."""
         block = log["blockNumber"]
         if isinstance(event, InputPosted):
-            if session.get(InputRow, event.input) is None:
-                session.add(InputRow(input=event.input, data=event.data, block=block))
+            digest = keccak(event.data)
+            if session.get(InputRow, (event.input, digest)) is None:
+                session.add(InputRow(input=event.input, digest=digest, data=event.data, block=block))
             return
         if isinstance(event, ClaimPosted):
             if session.get(ClaimRow, event.claim_id) is None:

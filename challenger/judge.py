@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -51,6 +52,10 @@ class Judge:
         circuit = self._circuits.of_model(claim.model_id)
         leaves = _input_leaves(circuit, data) if circuit is not None else None
         return leaves is not None and _root(leaves) == claim.input
+
+    def input_among(self, claim: Claim, candidates: Iterable[bytes]) -> bytes | None:
+        """The one of these that is the data, packed, behind a claim's input root; None if none is."""
+        return next((data for data in candidates if self.is_input(claim, data)), None)
 
     def verdict(self, claim: Claim, output: bytes, data: bytes | None) -> Verdict:
         """What recomputing says about a claim.

@@ -118,10 +118,12 @@ class ClaimRow(Base):
 
 
 class InputRow(Base):
-    """The data behind an input root."""
+    """Data behind an input root. One root can have data of several layouts: those of other models, packed
+    differently, whose leaves are the same."""
 
     __tablename__ = "inputs"
     input: Mapped[bytes] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
     data: Mapped[bytes]
     block: Mapped[int]
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import structlog
 from eth_abi.exceptions import DecodingError
+from eth_hash.auto import keccak
 from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from sqlalchemy import func, or_, select, update
@@ -274,9 +275,10 @@ class Watcher:
     def _input(self, row: ClaimRow, claim: Claim) -> bytes | None:
         """The data behind a claim's input root: posted to the tier, or by the contract that gave it."""
         with self._store.begin() as session:
-            found = session.get(InputRow, row.input)
+            posted = list(session.scalars(select(InputRow.data).where(InputRow.input == row.input)))
+        found = self._judge.input_among(claim, posted)
         if found is not None:
-            return found.data
+            return found
         if claim.source == ZERO_ADDRESS:
             return None
         topics = [HexBytes(self._tier.topic("InputPosted")), HexBytes(claim.input)]
@@ -289,7 +291,8 @@ class Watcher:
             # What another contract says is believed if it has the root.
             if data is not None and self._judge.is_input(claim, data):
                 with self._store.begin() as session:
-                    session.merge(InputRow(input=row.input, data=data, block=row.block))
+                    digest = keccak(data)
+                    session.merge(InputRow(input=row.input, digest=digest, data=data, block=row.block))
                 return data
         return None
 

@@ -102,7 +102,7 @@ def test_a_reorganisation_takes_back_what_its_blocks_told(database: str) -> None
     with store.begin() as session:
         for number in (1, 2):
             session.add(claim(number, 10 * number))
-            session.add(InputRow(input=bytes([number]) * 32, data=b"x", block=10 * number))
+            session.add(InputRow(input=bytes([number]) * 32, digest=bytes(32), data=b"x", block=10 * number))
         session.flush()
         session.get_one(ClaimRow, b"\1" * 32).standing = Standing.REVOKED
         session.get_one(ClaimRow, b"\1" * 32).resolved_block = 18
