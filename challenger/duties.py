@@ -20,6 +20,7 @@ from sqlalchemy import func, or_, select
 
 from challenger.calls import call_of
 from challenger.head import Head
+from challenger.intent import Intent
 from challenger.judge import Judge
 from challenger.moves import Choose, Close, Expire, Finalise, Move, Step
 from challenger.player import Dispute, GameView
@@ -33,7 +34,7 @@ from challenger.records import (
     TransactionRow,
     Verdict,
 )
-from challenger.sender import UNSETTLED, Intent
+from challenger.sender import UNSETTLED
 from challenger.store import Store
 from circuits.errors import InputError
 from contracts.chain import checked_address
@@ -234,7 +235,7 @@ class Duties:
                 yield self._duty(row, challenger, f"close:{_hex(row)}:{challenger}", call)
 
     def _under_way(self, purpose: str) -> bool:
-        """Whether a move is sent already: then it need not be worked out again, at the cost of an execution."""
+        """Whether a move is sent already: working it out again may cost an execution."""
         with self._store.begin() as session:
             row = session.get(TransactionRow, purpose)
         return row is not None and row.progress in UNSETTLED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from challenger.endpoint import Fault
-from challenger.sender import Mined
+from challenger.intent import Mined
 from circuits.errors import InputError
 
 PREFIX = "verinfer_watcher_"

@@ -18,7 +18,6 @@ nonce, of which the chain takes one transaction only: no bond is spent twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import structlog
@@ -27,12 +26,12 @@ from eth_typing import ChecksumAddress
 from hexbytes import HexBytes
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from web3.contract.contract import ContractFunction
 from web3.exceptions import TransactionNotFound
 from web3.types import BlockIdentifier, TxParams, TxReceipt, Wei
 
 from challenger.fees import GWEI, FeePolicy, Fees
 from challenger.head import Head, latest_head
+from challenger.intent import Intent, Mined, Underfunded
 from challenger.records import Progress, TransactionRow, VariantRow
 from challenger.store import Store
 from circuits.errors import ChainError
@@ -45,59 +44,6 @@ PLAIN_TRANSFER_GAS = 21_000
 MAX_ATTEMPTS = 10
 KNOWN = ("already known", "already imported", "known transaction", "nonce too low")
 """How nodes refuse what they have already."""
-
-
-class Underfunded(ChainError):
-    """The account cannot pay for a move. Nothing was spent."""
-
-
-@dataclass(frozen=True)
-class Intent:
-    """A move that is to be made.
-
-    Attributes
-    ----------
-    purpose
-        Names it for good: whatever is wanted twice under one purpose is sent once.
-    to, data, value
-        What is called, and the wei that go with it.
-    due
-        By when it must be mined, in seconds since 1970; None if it can wait.
-    reserve
-        Gas that the account must be able to pay besides, for the moves that will follow.
-    """
-
-    purpose: str
-    to: ChecksumAddress
-    data: bytes
-    value: int = 0
-    due: int | None = None
-    reserve: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        purpose: str,
-        function: ContractFunction,
-        value: int = 0,
-        due: int | None = None,
-        reserve: int = 0,
-    ) -> Intent:
-        """The intent to call a contract's function."""
-        # All fields are given, so that nothing is asked of the chain.
-        fees: TxParams = {"gas": 0, "maxFeePerGas": Wei(0), "maxPriorityFeePerGas": Wei(0)}
-        transaction = function.build_transaction({**fees, "chainId": 0, "value": Wei(value)})
-        return cls(purpose, function.address, bytes(HexBytes(transaction["data"])), value, due, reserve)
-
-
-@dataclass(frozen=True)
-class Mined:
-    """A transaction of ours in a block: what it was for, its gas, and what it cost in wei."""
-
-    purpose: str
-    progress: Progress
-    gas: int
-    cost: int
 
 
 class Sender:
@@ -138,6 +84,7 @@ class Sender:
         self._observer = observer
         self._signer: Signer = chain.signer
         self._gaps: dict[int, int] = {}
+        self._unsent: set[str] = set()
         self._log = structlog.get_logger("sender")
 
     @property
@@ -172,9 +119,9 @@ class Sender:
         gas = self._gas(intent, head)
         self._require_funds(intent, gas, fees)
         if self._dry_run:
-            self._log.info(
-                "dry run: not sent", move=intent.purpose, to=intent.to, value=intent.value, gas=gas
-            )
+            if intent.purpose not in self._unsent:
+                self._unsent.add(intent.purpose)
+                self._log.info("dry run: not sent", move=intent.purpose, value=intent.value, gas=gas)
             return None
         count = self._count("latest")
         with self._store.begin() as session:
@@ -184,13 +131,8 @@ class Sender:
                 row = TransactionRow(purpose=intent.purpose, attempts=0)
                 session.add(row)
             row.nonce = count if highest is None else max(count, highest + 1)
-            row.to, row.data, row.value, row.due, row.gas = (
-                intent.to,
-                intent.data,
-                intent.value,
-                intent.due,
-                gas,
-            )
+            row.to, row.data, row.value = intent.to, intent.data, intent.value
+            row.due, row.gas = intent.due, gas
             row.progress, row.attempts = Progress.PENDING, row.attempts + 1
             row.block = row.block_hash = row.gas_used = row.fee = None
             variant = self._sign(session, row, fees, head, cancels=False)

@@ -29,10 +29,11 @@ from challenger.duties import Duties, Duty, claim_of
 from challenger.endpoints import Endpoints, EndpointsDisagree
 from challenger.follow import Follower
 from challenger.head import Head
+from challenger.intent import Intent, Underfunded
 from challenger.judge import Judge
 from challenger.metrics import Metrics
 from challenger.records import ClaimRow, GameRow, InputRow, Standing, Verdict
-from challenger.sender import Intent, Sender, Underfunded
+from challenger.sender import Sender
 from challenger.store import Store
 from circuits.errors import InputError, VerinferError
 from contracts.chain import ZERO_ADDRESS, Chain, ContractRefused

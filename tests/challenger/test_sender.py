@@ -15,8 +15,9 @@ from sqlalchemy import select
 from web3.contract import Contract
 
 from challenger.fees import GWEI, FeePolicy, Fees
+from challenger.intent import Intent, Mined, Underfunded
 from challenger.records import Progress, TransactionRow, VariantRow
-from challenger.sender import Intent, Mined, Sender, Underfunded
+from challenger.sender import Sender
 from challenger.store import Store
 from contracts.artifact import Artifact
 from contracts.build import compile_solidity

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from challenger.records import ClaimRow, Progress, Verdict
+from circuits.circuit import Circuit
 from circuits.errors import InputError
 from circuits.tensor import IntArray
 from circuits.trace import Trace
