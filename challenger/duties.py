@@ -80,12 +80,15 @@ class Duties:
         self._me = account
         self._withdraw_over = withdraw_over
         self._bond = tier.challenger_bond()
+        self.dues: list[int] = []
+        """By when own moves must be mined, for all claims looked at since `claims`, in seconds since 1970."""
         self._need_reveals: set[bytes] = set()
         """False claims that nothing but reveals can refute: they need not be recomputed to see that again."""
 
     def claims(self, head: Head) -> list[ClaimRow]:
         """The claims that may need something: false ones that can be challenged, own ones, and those with an
         own game that is not closed."""
+        self.dues.clear()
         played = select(GameRow.claim_id).where(
             GameRow.challenger == self._me, GameRow.closed_block.is_(None)
         )
@@ -165,6 +168,7 @@ class Duties:
         game = self._tier.game(row.claim_id, me)
         if game.turn is Turn.NONE:
             if head.timestamp < deadline:
+                self.dues.append(deadline - 1)
                 call = self._tier.open(claim, self._bond)
                 yield self._duty(row, me, f"open:{_hex(row)}", call, deadline - 1, GAME_GAS)
             return
@@ -174,6 +178,8 @@ class Duties:
         if game.turn is Turn.REVEAL and late:
             yield self._duty(row, me, f"expire:{_hex(row)}:{me}", self._call(row, me, Expire(me)))
             return
+        if game.turn is not Turn.REVEAL:
+            self.dues.append(game.deadline)
         if late:
             raise InputError(
                 f"the own move in turn {game.turn.name} was due at {game.deadline}: it is too late"
@@ -211,6 +217,7 @@ class Duties:
                 call = self._call(row, challenger, Expire(challenger))
                 yield self._duty(row, challenger, f"expire:{_hex(row)}:{challenger}", call)
             return
+        self.dues.append(game.deadline)
         purpose = f"reveal:{_hex(row)}:{challenger}:{game.level}"
         if self._under_way(purpose):
             return

@@ -33,6 +33,9 @@ class Metrics:
         self.lag = gauge("lag_blocks", "Blocks between the latest and the last whose events were taken in")
         self.reorganisations = counter("reorganisations", "Re-organisations gone through since the start")
         self.pending = gauge("transactions_unsettled", "Transactions that are not settled")
+        self.capped = gauge(
+            "transactions_capped", "Transactions that wait because the cap on fees is too low"
+        )
         self.balance = gauge("balance_wei", "What the account has, in wei")
         self.credit = gauge("credit_wei", "What the account can withdraw, in wei")
         self.deadline = gauge(

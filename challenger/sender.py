@@ -85,12 +85,19 @@ class Sender:
         self._signer: Signer = chain.signer
         self._gaps: dict[int, int] = {}
         self._unsent: set[str] = set()
+        self._capped: set[str] = set()
+        self._not_taken: dict[str, bytes] = {}
         self._log = structlog.get_logger("sender")
 
     @property
     def account(self) -> ChecksumAddress:
         """Whom transactions come from."""
         return self._signer.address
+
+    @property
+    def capped(self) -> int:
+        """How many transactions wait because a replacement would offer more than the cap."""
+        return len(self._capped)
 
     def want(self, intent: Intent) -> Progress | None:
         """Make a move, unless it is made already. Returns how far it has come; None in a dry run.
@@ -157,8 +164,12 @@ class Sender:
                 )
             )
         if not rows:
+            self._capped.clear()
             self._gaps.clear()
             return
+        purposes = {row.purpose for row in rows}
+        self._capped &= purposes
+        self._not_taken = {key: value for key, value in self._not_taken.items() if key in purposes}
         head = latest_head(self._chain.web3)
         count = self._count("latest")
         deep = self._count(max(0, head.number - self._confirmations))
@@ -239,7 +250,9 @@ class Sender:
             cancels = last.cancels or self._is_moot(row)
             fees = self._policy.raised(Fees(last.max_fee, last.priority_fee), self._suggested(head))
             if fees is None:
-                self._log.warning("waits at the cap on fees", move=row.purpose, cap=self._policy.cap)
+                if row.purpose not in self._capped:
+                    self._log.warning("waits at the cap on fees", move=row.purpose, cap=self._policy.cap)
+                self._capped.add(row.purpose)
             else:
                 with self._store.begin() as session:
                     last = self._sign(session, row, fees, head, cancels)
@@ -287,7 +300,9 @@ class Sender:
             with self._chain.errors():
                 self._chain.web3.eth.send_raw_transaction(HexBytes(variant.raw))
         except ChainError as error:
-            if not any(phrase in str(error).lower() for phrase in KNOWN):
+            known = any(phrase in str(error).lower() for phrase in KNOWN)
+            if not known and self._not_taken.get(row.purpose) != variant.hash:
+                self._not_taken[row.purpose] = variant.hash
                 self._log.warning("not taken, will be sent again", move=row.purpose, cause=str(error))
 
     def _sign(

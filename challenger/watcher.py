@@ -157,22 +157,19 @@ class Watcher:
         if followed.fork is not None:
             self._metrics.reorganisations.inc()
         self._sender.tend()
-        dues = self._make_moves(head)
+        self._make_moves(head)
         self._withdraw()
         waiting = self._judge_next(head)
-        self._measure(head, followed.block, dues, waiting)
+        self._measure(head, followed.block, waiting)
         return waiting > 0
 
     # ---- Moves
 
-    def _make_moves(self, head: Head) -> list[int]:
-        """Make the moves that are due. Returns until when each of them must be mined."""
-        dues = []
+    def _make_moves(self, head: Head) -> None:
+        """Make the moves that are due."""
         for row in self._duties.claims(head):
             try:
                 for duty in self._duties.of_claim(row, head):
-                    if duty.intent.due is not None:
-                        dues.append(duty.intent.due)
                     self._want(duty.intent, duty)
             except EndpointsDisagree:
                 raise
@@ -183,7 +180,6 @@ class Watcher:
                 # Whatever a claim or its game does to this process, the others' moves must be made.
                 self._metrics.errors.inc()
                 self._log.exception("a claim's moves failed", claim=row.claim_id)
-        return dues
 
     def _withdraw(self) -> None:
         credit = self._tier.credit(self._sender.account)
@@ -307,7 +303,7 @@ class Watcher:
 
     # ---- Metrics
 
-    def _measure(self, head: Head, followed: int, dues: list[int], waiting: int) -> None:
+    def _measure(self, head: Head, followed: int, waiting: int) -> None:
         metrics, me = self._metrics, self._sender.account
         with self._store.begin() as session:
             verdicts = dict(
@@ -328,6 +324,8 @@ class Watcher:
         metrics.healthy.set(self._endpoints.healthy)
         metrics.pending.set(self._sender.unsettled())
         metrics.waiting.set(waiting)
+        dues = self._duties.dues
         metrics.deadline.set(min(dues) - head.timestamp if dues else -1)
+        metrics.capped.set(self._sender.capped)
         with self._chain.errors():
             metrics.balance.set(self._chain.web3.eth.get_balance(me))

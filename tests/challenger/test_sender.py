@@ -262,6 +262,7 @@ def test_no_fee_goes_over_the_cap(room: Room) -> None:
         room.sender.tend()
     assert room.total == 0
     assert max(variant.max_fee for variant in room.variants(1)) <= 5 * GWEI
+    assert room.sender.capped == 1
     for _ in range(2):  # the node had dropped it
         room.raise_base_fee(GWEI)
         room.dev.mine()

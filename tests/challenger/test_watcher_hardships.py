@@ -289,6 +289,13 @@ def test_a_deadline_shows_before_it_passes(scene: Scene) -> None:
         scene.run(watcher)
         left = watcher._metrics.value("next_deadline_seconds")
         assert 0 < left < claim.window
+    # A move that is sent, but not mined, is still due.
+    scene.dev.rpc("evm_setAutomine", False)
+    with scene.watching() as watcher:
+        for _ in range(4):
+            watcher.cycle()
+            assert watcher._metrics.value("transactions_unsettled") == 1
+            assert 0 < watcher._metrics.value("next_deadline_seconds") < claim.window
 
 
 def test_logs_are_json_and_hold_no_secrets(dev: DevChain) -> None:
