@@ -22,10 +22,11 @@ from web3.contract.contract import ContractConstructor, ContractEvent, ContractF
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
-from web3.types import BlockIdentifier, EventData, LogReceipt, TxParams, TxReceipt, Wei
+from web3.types import BlockIdentifier, EventData, LogReceipt, RPCEndpoint, TxParams, TxReceipt, Wei
 
 from circuits.errors import ChainError
 from contracts.artifact import Abi, Artifact
+from contracts.block_header import encode_header
 from contracts.revert import Revert, decode_revert
 from contracts.signer import Signer
 
@@ -275,6 +276,24 @@ class Chain:
         """
         with _chain_errors(self.endpoint):
             return int(self.web3.eth.get_block("latest")["timestamp"])
+
+    def header(self, height: int) -> bytes:
+        """The header of a block, in RLP: what a contract can check against the block's hash.
+
+        Raises
+        ------
+        ChainError
+            If the endpoint fails or knows no such block, or as `encode_header`.
+        """
+        with _chain_errors(self.endpoint):
+            # Not by way of web3's own blocks, which lack fields that it does not know.
+            answer = self.web3.provider.make_request(
+                RPCEndpoint("eth_getBlockByNumber"), [hex(height), False]
+            )
+        block = answer.get("result")
+        if not isinstance(block, dict):
+            raise ChainError(f"the chain at {self.endpoint} has no block {height}")
+        return encode_header(block)
 
     def transaction_input(self, digest: bytes) -> bytes:
         """The calldata of a transaction that was mined.
