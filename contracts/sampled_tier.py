@@ -40,21 +40,25 @@ class SampledParameters:
         For how long after its deadline a claim can be proved, in seconds.
     share
         How many claims of 65,536 must be proved, 1 to 65,535.
+    lookahead
+        How many blocks after the claim's its lot is known, 2 to 255. Whoever makes all blocks up to that one
+        can make the lot, and a lot can be drawn only until 256 blocks after the claim.
     """
 
     min_bond: int
     min_window: int
     proof_window: int
     share: int
+    lookahead: int
 
 
 SAMPLED_MAIN = SampledParameters(
-    min_bond=ETHER // 2, min_window=3600, proof_window=24 * 3600, share=SHARES // 16
+    min_bond=ETHER // 2, min_window=3600, proof_window=24 * 3600, share=SHARES // 16, lookahead=128
 )
-"""For a chain with value on it."""
+"""For a chain with value on it. On Ethereum 128 blocks are four epochs, of which EIP-4399 says why."""
 
 SAMPLED_DEVELOPMENT = SampledParameters(
-    min_bond=ETHER // 100, min_window=60, proof_window=600, share=SHARES // 4
+    min_bond=ETHER // 100, min_window=60, proof_window=600, share=SHARES // 4, lookahead=2
 )
 """For a chain of one's own."""
 
@@ -209,9 +213,20 @@ class SampledTier:
         """Post a claim of the sender's together with its input's data, both packed."""
         return Call(self._contract.functions.claim(claim.as_abi(), output, inputs), claim.bond)
 
-    def draw(self, claim_id: bytes) -> Call:
-        """Draw a claim's lot: from two blocks after it until its deadline, for at most 256 blocks."""
-        return Call(self._contract.functions.draw(claim_id))
+    def lot_header(self, claim_id: bytes) -> bytes:
+        """The header that a provisional claim's lot comes from, in RLP.
+
+        Raises
+        ------
+        ChainError
+            As `Chain.header`: also while there is no such block yet.
+        """
+        return self.chain.header(self.state(claim_id).posted_block + self.parameters().lookahead)
+
+    def draw(self, claim_id: bytes, header: bytes) -> Call:
+        """Draw a claim's lot with its `lot_header`: from lookahead + 1 blocks after the claim until 256
+        blocks after it, and before its deadline. Anybody may."""
+        return Call(self._contract.functions.draw(claim_id, header))
 
     def demand(self, claim: Claim, price: int) -> Call:
         """Pay for the proof of a claim, at the price in its state. Anybody may."""

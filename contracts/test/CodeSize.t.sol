@@ -27,7 +27,8 @@ contract CodeSizeTest is Test {
         _record("OneStep", address(new OneStep()));
         InferenceVerifier verifier = new InferenceVerifier(registry, new ITierVerifier[](0));
         _record(
-            "SampledTier", address(new SampledTier(registry, verifier, ISampledTier.Parameters(1 ether, 1000, 1000, 1)))
+            "SampledTier",
+            address(new SampledTier(registry, verifier, ISampledTier.Parameters(1 ether, 1000, 1000, 1, 2)))
         );
         IInferenceOracle.Parameters memory parameters = IInferenceOracle.Parameters(1000, 1 ether);
         _record("InferenceOracle", address(new InferenceOracle(registry, verifier, new IClaimTier[](0), parameters)));

@@ -11,6 +11,7 @@ import {SampledTier} from "../src/optimistic/SampledTier.sol";
 import {Claim, ClaimStatus} from "../src/types/Claim.sol";
 import {ModelId} from "../src/types/ModelId.sol";
 import {ProofSystem} from "../src/types/ProofSystem.sol";
+import {BlockHeaders} from "./support/BlockHeaders.sol";
 import {HashTier} from "./support/HashTier.sol";
 import {Headers} from "./support/Headers.sol";
 import {SampledTest} from "./support/SampledTest.sol";
@@ -51,9 +52,10 @@ contract SampledTierTest is SampledTest {
     uint256 private constant DEADLINE = 1_000_000 + WINDOW;
     uint256 private constant DUE = DEADLINE + PROOF_WINDOW;
     uint256 private constant BLOCK = 1000;
+    uint256 private constant BEACON = BLOCK + LOOKAHEAD;
 
     function setUp() public {
-        _setUpTier(1 << 14);
+        _setUpTier(1 << 14, LOOKAHEAD);
         _enrol(ALICE, 2, PRICE);
     }
 
@@ -63,6 +65,7 @@ contract SampledTierTest is SampledTest {
         vm.assertEq(parameters.minWindow, WINDOW);
         vm.assertEq(parameters.proofWindow, PROOF_WINDOW);
         vm.assertEq(parameters.share, 1 << 14);
+        vm.assertEq(parameters.lookahead, LOOKAHEAD);
         vm.assertEq(tier.longest(modelId, 77), 77 + PROOF_WINDOW);
         ModelRegistry other = new ModelRegistry();
         vm.expectRevert(
@@ -71,6 +74,11 @@ contract SampledTierTest is SampledTest {
         new SampledTier(other, verifier, parameters);
         parameters.share = 0;
         vm.expectRevert(ISampledTier.ShareZero.selector);
+        new SampledTier(registry, verifier, parameters);
+        (parameters.share, parameters.lookahead) = (1, 1);
+        vm.expectRevert(abi.encodeWithSelector(ISampledTier.LookaheadTooShort.selector, 2, 1));
+        new SampledTier(registry, verifier, parameters);
+        parameters.lookahead = 2;
         new SampledTier(registry, verifier, parameters);
     }
 
@@ -273,60 +281,120 @@ contract SampledTierTest is SampledTest {
 
     function test_draw_spares() public {
         bytes32 claimId = _post(OUTPUT, BOND);
-        _setLot(claimId, false);
+        bytes memory header = _setLot(claimId, false);
         vm.expectEmit(address(tier));
         emit ISampledTier.LotDrawn(claimId, false);
-        tier.draw(claimId);
+        tier.draw(claimId, header);
         vm.snapshotGasLastCall("SampledTier", "draw");
         vm.assertTrue(tier.claimOf(claimId).lot == Lot.SPARED);
         vm.expectRevert(abi.encodeWithSelector(ISampledTier.AlreadyDrawn.selector, claimId));
-        tier.draw(claimId);
+        tier.draw(claimId, header);
     }
 
     function test_draw_selects() public {
         bytes32 claimId = _post(OUTPUT, BOND);
-        _setLot(claimId, true);
+        bytes memory header = _setLot(claimId, true);
         vm.expectEmit(address(tier));
         emit ISampledTier.LotDrawn(claimId, true);
-        tier.draw(claimId);
+        tier.draw(claimId, header);
         vm.assertTrue(tier.claimOf(claimId).lot == Lot.SELECTED);
         vm.expectRevert(abi.encodeWithSelector(ISampledTier.AlreadyDrawn.selector, claimId));
-        tier.draw(claimId);
+        tier.draw(claimId, header);
     }
 
-    function test_draw_fromTheSecondBlockOn() public {
+    /// @dev Not before the block is over whose header it is.
+    function test_draw_fromTheLookaheadOn() public {
         bytes32 claimId = _post(OUTPUT, BOND);
-        for (uint256 i = 0; i < 2; ++i) {
-            vm.roll(BLOCK + i);
-            vm.expectRevert(abi.encodeWithSelector(ISampledTier.DrawTooEarly.selector, BLOCK + 2));
-            tier.draw(claimId);
+        vm.roll(BEACON + 1);
+        bytes memory header = _mixed(BEACON, bytes32(uint256(1)));
+        uint256[4] memory early = [BLOCK, BLOCK + 1, BEACON - 1, BEACON];
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.roll(early[i]);
+            vm.expectRevert(abi.encodeWithSelector(ISampledTier.DrawTooEarly.selector, BEACON + 1));
+            tier.draw(claimId, header);
         }
-        vm.roll(BLOCK + 2);
-        tier.draw(claimId);
+        vm.roll(BEACON + 1);
+        tier.draw(claimId, header);
     }
 
-    /// @dev The hash is gone after 256 blocks, and the claim must be proved.
+    /// @dev The hash of the claim's block is gone after 256 blocks, and the claim must be proved.
     function test_draw_blocks() public {
         bytes32 claimId = _post(OUTPUT, BOND);
-        vm.roll(BLOCK + 1 + 257);
+        vm.roll(BLOCK + 257);
+        bytes memory header = _mixed(BEACON, bytes32(uint256(1)));
         vm.expectRevert(abi.encodeWithSelector(ISampledTier.DrawTooLate.selector, claimId));
-        tier.draw(claimId);
+        tier.draw(claimId, header);
         vm.warp(DEADLINE);
         vm.expectRevert(abi.encodeWithSelector(ISampledTier.ProofDue.selector, claimId, DUE));
         tier.finalise(_claim(OUTPUT));
-        vm.roll(BLOCK + 1 + 256);
+        vm.roll(BLOCK + 256);
         vm.warp(DEADLINE - 1);
-        tier.draw(claimId);
+        tier.draw(claimId, header);
     }
 
     function test_draw_beforeTheDeadline() public {
         bytes32 claimId = _post(OUTPUT, BOND);
-        _setLot(claimId, false);
+        bytes memory header = _setLot(claimId, false);
         vm.warp(DEADLINE);
         vm.expectRevert(abi.encodeWithSelector(ISampledTier.WindowOver.selector, DEADLINE));
-        tier.draw(claimId);
+        tier.draw(claimId, header);
         vm.warp(DEADLINE - 1);
-        tier.draw(claimId);
+        tier.draw(claimId, header);
+    }
+
+    /// @dev Those of the blocks around it are none, nor is one with a byte too many or another mix.
+    function test_draw_refusesOtherHeaders() public {
+        bytes32 claimId = _post(OUTPUT, BOND);
+        vm.roll(BEACON + 3);
+        bytes memory header = _mixed(BEACON, bytes32(uint256(1)));
+        bytes[6] memory others = [
+            _mixed(BLOCK, bytes32(uint256(1))),
+            _mixed(BEACON - 1, bytes32(uint256(1))),
+            _mixed(BEACON + 1, bytes32(uint256(1))),
+            bytes.concat(header, hex"00"),
+            BlockHeaders.build(BEACON, bytes32(uint256(2))),
+            ""
+        ];
+        for (uint256 i = 0; i < 6; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    ISampledTier.WrongHeader.selector, keccak256(header), keccak256(abi.encodePacked(others[i]))
+                )
+            );
+            tier.draw(claimId, others[i]);
+        }
+        vm.assertTrue(tier.claimOf(claimId).lot == Lot.OPEN);
+        tier.draw(claimId, header);
+    }
+
+    /// @dev Whatever is in the block but the mix, and however many fields headers have, now or after forks to come.
+    function test_draw_ofTheMixOnly(uint256 mix, uint8 extra, uint8 later) public {
+        bytes32 claimId = _post(OUTPUT, BOND);
+        vm.roll(BEACON + 1);
+        bytes memory extraData = new bytes(extra % 33);
+        if (extraData.length > 0) extraData[0] = 0xff;
+        bytes memory header = BlockHeaders.build(BEACON, bytes32(mix), extraData, later % 10);
+        vmBlocks.setBlockhash(BEACON, keccak256(header));
+        tier.draw(claimId, header);
+        bool selected = tier.claimOf(claimId).lot == Lot.SELECTED;
+        vm.assertTrue(selected == _selects(claimId, bytes32(mix), BLOCK));
+    }
+
+    /// @dev Where the mix is a constant, the hash of the claim's own block decides; it is mixed in.
+    function test_draw_ofTheClaimsBlock() public {
+        bytes32 claimId = _post(OUTPUT, BOND);
+        vm.roll(BEACON + 1);
+        bytes memory header = _mixed(BEACON, bytes32(uint256(1)));
+        uint256[2] memory lots;
+        for (uint256 i = 0; i < 40; ++i) {
+            uint256 start = vmSnapshot();
+            vmBlocks.setBlockhash(BLOCK, keccak256(abi.encode(i)));
+            tier.draw(claimId, header);
+            bool selected = tier.claimOf(claimId).lot == Lot.SELECTED;
+            vmRevert(start);
+            ++lots[selected ? 1 : 0];
+        }
+        vm.assertTrue(lots[0] > 0 && lots[1] > 0);
     }
 
     /// @dev Two claims in one block have lots of their own, and the share comes true.
@@ -338,9 +406,10 @@ contract SampledTierTest is SampledTest {
         for (uint256 i = 0; i < 400; ++i) {
             claims[i] = _post(OUTPUT, uint96(BOND + i));
         }
-        vm.roll(BLOCK + 2);
+        vm.roll(BEACON + 1);
+        bytes memory header = _mixed(BEACON, keccak256("a mix"));
         for (uint256 i = 0; i < 400; ++i) {
-            tier.draw(claims[i]);
+            tier.draw(claims[i], header);
             if (tier.claimOf(claims[i]).lot == Lot.SELECTED) ++selected;
         }
         // A quarter, within five standard deviations.
@@ -506,8 +575,7 @@ contract SampledTierTest is SampledTest {
         vm.warp(DEADLINE - 1);
         _demand(_claim(OUTPUT));
         // The lot is of no account any more, but may still be drawn.
-        _setLot(claimId, false);
-        tier.draw(claimId);
+        tier.draw(claimId, _setLot(claimId, false));
         vm.warp(DUE);
         tier.expire(_claim(OUTPUT));
     }
@@ -575,7 +643,7 @@ contract SampledTierTest is SampledTest {
         bytes memory proof = _proof(root, OUTPUT, address(0));
         Claim memory claim = _claim(OUTPUT);
         vm.expectRevert(refusal);
-        tier.draw(claimId);
+        tier.draw(claimId, "");
         vm.expectRevert(refusal);
         _demand(claim);
         vm.expectRevert(refusal);
@@ -624,20 +692,15 @@ contract SampledTierTest is SampledTest {
 
     function _drawn(bool selected) private returns (bytes32 claimId) {
         claimId = _post(OUTPUT, BOND);
-        _setLot(claimId, selected);
-        tier.draw(claimId);
+        tier.draw(claimId, _setLot(claimId, selected));
     }
 
-    /// @dev Sets the hash of the block after the claim's such that the lot selects the claim, or spares it.
-    function _setLot(bytes32 claimId, bool selected) private {
-        vm.roll(BLOCK + 2);
-        for (uint256 i = 1;; ++i) {
-            bytes32 hash_ = bytes32(i);
-            if ((uint256(keccak256(abi.encode(claimId, hash_))) % 65_536 < 1 << 14) == selected) {
-                vmBlocks.setBlockhash(BLOCK + 1, hash_);
-                return;
-            }
-        }
+    /// @dev Gives the lot's block a mix such that the lot selects the claim, or spares it.
+    function _setLot(bytes32 claimId, bool selected) private returns (bytes memory header) {
+        vm.roll(BEACON + 1);
+        uint256 mix = 1;
+        while (_selects(claimId, bytes32(mix), BLOCK) != selected) ++mix;
+        return _mixed(BEACON, bytes32(mix));
     }
 
     function _demand(Claim memory claim) private {

@@ -32,6 +32,7 @@ contract SampledTierHandler is SampledTest {
     }
 
     uint32 private constant CAPACITY = 5;
+    uint8 private constant LEAST = 2;
 
     Entry[] public entries;
     address[3] public asserters = [ALICE, BOB, address(0xA5)];
@@ -45,7 +46,7 @@ contract SampledTierHandler is SampledTest {
     uint256 private _steps;
 
     function setUp() external {
-        _setUpTier(1 << 14);
+        _setUpTier(1 << 14, LEAST);
         for (uint256 i = 0; i < 3; ++i) {
             prices[asserters[i]] = PRICE;
             _enrol(asserters[i], CAPACITY, PRICE);
@@ -153,12 +154,14 @@ contract SampledTierHandler is SampledTest {
         bool early = block.timestamp < entry_.deadline;
         bool inTime = block.timestamp < entry_.deadline + PROOF_WINDOW;
         if (move == Move.DRAW) {
-            uint256 beacon = entry_.block_ + 1;
-            if (entry_.lot != Lot.OPEN || !early || block.number <= beacon || block.number > beacon + 256) {
+            uint256 posted = entry_.block_;
+            uint256 beacon = posted + LEAST;
+            if (entry_.lot != Lot.OPEN || !early || block.number <= beacon || block.number > posted + 256) {
                 return false;
             }
-            tier.draw(entry_.id);
-            bool selected = uint256(keccak256(abi.encode(entry_.id, blockhash(beacon)))) % 65_536 < 1 << 14;
+            bytes32 prevRandao = keccak256(abi.encode("mix", beacon));
+            tier.draw(entry_.id, _mixed(beacon, prevRandao));
+            bool selected = _selects(entry_.id, prevRandao, posted);
             entry_.lot = selected ? Lot.SELECTED : Lot.SPARED;
         } else if (move == Move.DEMAND) {
             if (entry_.lot == Lot.SELECTED || !early || entry_.payer != address(0)) return false;

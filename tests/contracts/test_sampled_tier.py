@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from eth_hash.auto import keccak
 
+from circuits.errors import ChainError
 from contracts.chain import ContractRefused
 from contracts.claims import Claim, ClaimStatus
 from contracts.deployment import Deployment
@@ -65,9 +66,10 @@ def refused(account: Account, call: object, error: str) -> None:
 
 
 def drawn(tier: SampledTier, claim: Claim, account: Account) -> Lot:
-    account.mine(2)
-    account.send(tier.draw(tier.claim_id(claim)))
-    return tier.state(tier.claim_id(claim)).lot
+    claim_id = tier.claim_id(claim)
+    account.mine(PARAMETERS.lookahead)
+    account.send(tier.draw(claim_id, tier.lot_header(claim_id)))
+    return tier.state(claim_id).lot
 
 
 def test_reads(tier: SampledTier, model: ProvedModel, alice: Account, bob: Account) -> None:
@@ -122,7 +124,7 @@ def test_no_proof_settles_a_false_claim(
 
 
 def test_lots(tier: SampledTier, model: ProvedModel, alice: Account, bob: Account) -> None:
-    """As the chain's own block hashes have it."""
+    """As the chain's own headers have it."""
     found: Counter[Lot] = Counter()
     for seed in range(3, 43):
         sample = model.sample(seed)
@@ -131,8 +133,9 @@ def test_lots(tier: SampledTier, model: ProvedModel, alice: Account, bob: Accoun
         receipt = alice.send(tier.claim(claim, sample.output, sample.packed))
         lot = drawn(tier, claim, bob)
         found[lot] += 1
-        block = alice.chain.web3.eth.get_block(receipt["blockNumber"] + 1)
-        number = int.from_bytes(keccak(claim_id + bytes(block["hash"])))
+        posted = alice.chain.web3.eth.get_block(receipt["blockNumber"])
+        block = alice.chain.web3.eth.get_block(receipt["blockNumber"] + PARAMETERS.lookahead)
+        number = int.from_bytes(keccak(claim_id + bytes(block["mixHash"]) + bytes(posted["hash"])))
         assert (lot == Lot.SELECTED) == (number % 65_536 < PARAMETERS.share)
         if lot == Lot.SPARED:
             refused(bob, tier.finalise(claim), "ClaimPending")
@@ -147,6 +150,23 @@ def test_lots(tier: SampledTier, model: ProvedModel, alice: Account, bob: Accoun
         if min(found[Lot.SPARED], found[Lot.SELECTED]) >= 2:
             return
     pytest.fail(f"the lots are {found}")
+
+
+def test_headers_of_other_blocks(tier: SampledTier, model: ProvedModel, alice: Account, bob: Account) -> None:
+    """Only the one header will do, and no sooner than its block is over."""
+    sample = model.sample(50)
+    claim = model.claim(sample, alice.address, BOND, WINDOW)
+    claim_id = tier.claim_id(claim)
+    posted = alice.send(tier.claim(claim, sample.output, sample.packed))["blockNumber"]
+    with pytest.raises(ChainError, match=f"has no block {posted + 2}"):
+        tier.lot_header(claim_id)
+    refused(bob, tier.draw(claim_id, bob.chain.header(posted)), "DrawTooEarly")
+    bob.mine(3)
+    for block in (posted, posted + 1, posted + 3):
+        refused(bob, tier.draw(claim_id, bob.chain.header(block)), "WrongHeader")
+    bob.send(tier.draw(claim_id, tier.lot_header(claim_id)))
+    refused(bob, tier.draw(claim_id, tier.lot_header(claim_id)), "AlreadyDrawn")
+    bob.send(tier.settle(claim, sample.output, model.proof(sample)))
 
 
 def test_money_is_fetched(tier: SampledTier, alice: Account) -> None:
@@ -182,12 +202,13 @@ def test_gas(tier: SampledTier, model: ProvedModel, alice: Account, bob: Account
     for bond in range(BOND, BOND + 40):
         claim = model.claim(sample, alice.address, bond, WINDOW)
         spent["claim"] = alice.send(tier.claim(claim, sample.output, sample.packed))["gasUsed"]
-        alice.mine(2)
-        spent["draw"] = bob.send(tier.draw(tier.claim_id(claim)))["gasUsed"]
+        alice.mine(PARAMETERS.lookahead)
+        claim_id = tier.claim_id(claim)
+        spent["draw"] = bob.send(tier.draw(claim_id, tier.lot_header(claim_id)))["gasUsed"]
         if tier.state(tier.claim_id(claim)).lot == Lot.SPARED:
             break
         bob.send(tier.settle(claim, sample.output, model.proof(sample)))
     spent["demand"] = bob.send(tier.demand(claim, PRICE))["gasUsed"]
     spent["settle"] = bob.send(tier.settle(claim, sample.output, model.proof(sample)))["gasUsed"]
     print(spent)
-    assert spent["claim"] < 95_000 and spent["draw"] < 40_000 and spent["demand"] < 65_000
+    assert spent["claim"] < 95_000 and spent["draw"] < 45_000 and spent["demand"] < 65_000

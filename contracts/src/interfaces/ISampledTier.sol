@@ -31,13 +31,41 @@ enum Lot {
 /// Whoever lies is caught with a probability of `share` / 65,536 and loses the burnt half of its bond (it can win the
 /// other half itself). So a consumer asks for bonds of at least 2 * gain * 65,536 / share.
 ///
-/// The lot is the hash of the block after the claim's. Nobody knows it when the claim is made, except for whoever
-/// determines both blocks' contents: a proposer, or a builder that proposers buy blocks from, can try one
-/// content of the block after another, as many as it can hash, until the lot spares a claim that it put into the block
-/// before. Against an asserter in league with the proposer of the next block the lot is therefore no protection at all;
-/// it is one against all others, for each claim by itself. What remains against the former is a demand: consumers to
-/// whom a claim matters that much pay for its proof, or do not rely on this tier. On a chain with a single sequencer,
-/// it must be trusted not to be in league with asserters.
+/// The lot of a claim in block N is a hash of its id, of the RANDAO value in the header of block N + `lookahead`, and of
+/// block N's hash. A header's RANDAO value (EIP-4399: mixHash, or prevRandao) is the mix after the block before has made
+/// its reveal, so the reveals of the proposers up to N + `lookahead` - 1 determine it. What a proposer reveals is a
+/// signature of the epoch's number: it cannot choose it, and nobody else knows it before. So on Ethereum:
+///
+///   the proposer of N             can include any claim and try as many as it likes, but does not know the reveals
+///                                 after its own. With a lookahead of one there would be none: hence two at least
+///   those of N + 1 and on         cannot choose what they reveal, only whether their block appears. If it does not,
+///                                 the next proposer's block gets its number, and another reveal
+///   that of N + lookahead - 1     is the last, and the first to know the lot. It can withhold its block for another lot
+///                                 that it does not know: one bit, for the price of a block. A bit can square the
+///                                 probability of being caught, no more
+///   that of N + lookahead         knows the lot and cannot change it: without its block the next one has the same mix
+///   a builder of blocks           knows no reveal before the proposer shows it, and what is in a block changes nothing
+///
+/// Whoever has several slots in a row at the end has a bit for each; by withholding blocks before, it can move the end
+/// to slots of its own; and whoever can make the chain drop a block that was published has a bit too. Nothing that
+/// happened before the last reveal of somebody not in league with the asserter is of any use.
+///
+/// Whoever has all of the blocks N to N + `lookahead` - 1, or is told the reveals of all their proposers in advance,
+/// knows the lot when it makes the claim, and changes the claim until it is spared. With a lookahead of two, whoever
+/// proposes a tenth of all blocks can do so at a hundredth of them, knows minutes before at which, and can wait. A longer
+/// lookahead prevents that, and one of more than two epochs (65 blocks or more) also that it is known whose the last
+/// block will be when the claim is made. EIP-4399 advises four epochs, 128 blocks.
+///
+/// Block N's hash is for chains whose prevRandao is a constant, or known before, such as that of another chain's block
+/// some time ago: everybody would know every lot there. The hash of a later block would do harm: a proposer that knows
+/// the mix could try one content of its block after another, as many as it can hash. While block N is being built, nobody
+/// knows the mix but who knows all the reveals anyway, so there is nothing to try for. Where prevRandao is no secret, the
+/// lot is that of whoever builds block N, and of whoever can foresee that block, as is easy on a chain without traffic.
+/// Where a sequencer chooses it, the lot is the sequencer's. It must be trusted not to be in league with asserters.
+/// Where blocks' hashes are not those of Ethereum's headers, no lot can be drawn, and every claim must be proved.
+///
+/// So there are asserters against whom the lot does not help. What does is a demand: consumers to whom a claim matters
+/// that much pay for its proof, or do not rely on this tier.
 ///
 /// Invariants, each tested by its number:
 ///
@@ -53,11 +81,13 @@ interface ISampledTier is IClaimTier {
     /// @param minWindow The shortest window, in seconds. It must leave time to draw the lot.
     /// @param proofWindow For how long after its deadline a claim can be proved, in seconds.
     /// @param share How many claims of 65,536 must be proved; not 0.
+    /// @param lookahead How many blocks after the claim's its lot is known; at least 2.
     struct Parameters {
         uint96 minBond;
         uint32 minWindow;
         uint32 proofWindow;
         uint16 share;
+        uint8 lookahead;
     }
 
     /// @notice What an asserter said about itself, for one model and one proof system.
@@ -77,7 +107,7 @@ interface ISampledTier is IClaimTier {
     /// @param lot What the lot decided.
     /// @param demanded Whether somebody paid for a proof.
     /// @param deadline When its window is over.
-    /// @param postedBlock The block of the claim. The lot is the hash of the next one.
+    /// @param postedBlock The block of the claim. Its lot comes from the header of block postedBlock + lookahead.
     /// @param price What its proof on demand costs, in wei: the asserter's price when it was posted.
     struct ClaimState {
         ClaimStatus status;
@@ -97,6 +127,7 @@ interface ISampledTier is IClaimTier {
 
     error RegistryMismatch(address expected, address actual);
     error ShareZero();
+    error LookaheadTooShort(uint256 minimum, uint256 actual);
     error InputsTooLarge(uint256 maximum, uint256 actual);
     error CapacityZero();
     error NotEnrolled(ModelId modelId, address asserter, ProofSystem system);
@@ -105,6 +136,7 @@ interface ISampledTier is IClaimTier {
     error TraceNotZero(bytes32 trace);
     error DrawTooEarly(uint256 block_);
     error DrawTooLate(bytes32 claimId);
+    error WrongHeader(bytes32 expected, bytes32 actual);
     error AlreadyDrawn(bytes32 claimId);
     error WindowOver(uint256 deadline);
     error AlreadyDemanded(bytes32 claimId);
@@ -134,9 +166,10 @@ interface ISampledTier is IClaimTier {
     /// caller's capacity up.
     function allowSource(address source, bool allowed) external;
 
-    /// @notice Records whether a claim must be proved. Anybody may, from two blocks after the claim until its deadline
-    /// and for at most 256 blocks.
-    function draw(bytes32 claimId) external;
+    /// @notice Records whether a claim must be proved. Anybody may, from lookahead + 1 blocks after the claim until 256
+    /// blocks after it, and before its deadline.
+    /// @param header The header of block postedBlock + lookahead, in RLP.
+    function draw(bytes32 claimId, bytes calldata header) external;
 
     /// @notice Pays for the proof of a claim before its deadline. The price goes to the asserter once the proof is
     /// there, whoever submits it, and back to the payer, with half of the bond, if there is none in time.

@@ -7,6 +7,7 @@ import {IERC7992Verifier} from "../interfaces/IERC7992Verifier.sol";
 import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {ISampledTier, Lot} from "../interfaces/ISampledTier.sol";
+import {BlockMix} from "../libraries/BlockMix.sol";
 import {CodeStore} from "../libraries/CodeStore.sol";
 import {InputTree} from "../libraries/InputTree.sol";
 import {PackedOutputs} from "../libraries/PackedOutputs.sol";
@@ -22,12 +23,16 @@ import {Posting} from "./Posting.sol";
 contract SampledTier is ISampledTier, CreditLedger {
     uint256 private constant MAX_INPUT_BYTES = 64 * 1024;
 
+    /// @dev With one block less, the proposer of the claim's block would know the lot.
+    uint256 private constant MIN_LOOKAHEAD = 2;
+
     IModelRegistry public immutable REGISTRY;
     IInferenceVerifier public immutable VERIFIER;
     uint96 private immutable MIN_BOND;
     uint32 private immutable MIN_WINDOW;
     uint32 private immutable PROOF_WINDOW;
     uint16 private immutable SHARE;
+    uint8 private immutable LOOKAHEAD;
 
     /// @inheritdoc ISampledTier
     mapping(address asserter => mapping(address source => bool)) public override sourceAllowed;
@@ -46,9 +51,10 @@ contract SampledTier is ISampledTier, CreditLedger {
         address looksIn = IERC7992Verifier(address(verifier)).registry();
         if (looksIn != address(registry)) revert RegistryMismatch(address(registry), looksIn);
         if (parameters_.share == 0) revert ShareZero();
+        if (parameters_.lookahead < MIN_LOOKAHEAD) revert LookaheadTooShort(MIN_LOOKAHEAD, parameters_.lookahead);
         (REGISTRY, VERIFIER) = (registry, verifier);
         (MIN_BOND, MIN_WINDOW) = (parameters_.minBond, parameters_.minWindow);
-        (PROOF_WINDOW, SHARE) = (parameters_.proofWindow, parameters_.share);
+        (PROOF_WINDOW, SHARE, LOOKAHEAD) = (parameters_.proofWindow, parameters_.share, parameters_.lookahead);
     }
 
     /// @inheritdoc ISampledTier
@@ -113,16 +119,20 @@ contract SampledTier is ISampledTier, CreditLedger {
     }
 
     /// @inheritdoc ISampledTier
-    function draw(bytes32 claimId) external override {
+    function draw(bytes32 claimId, bytes calldata header) external override {
         ClaimState storage state = _provisional(claimId);
         if (state.lot != Lot.OPEN) revert AlreadyDrawn(claimId);
         if (block.timestamp >= state.deadline) revert WindowOver(state.deadline);
-        uint256 beacon = uint256(state.postedBlock) + 1;
+        uint256 posted = state.postedBlock;
+        uint256 beacon = posted + LOOKAHEAD;
         if (block.number <= beacon) revert DrawTooEarly(beacon + 1);
-        bytes32 blockHash = blockhash(beacon);
-        if (blockHash == bytes32(0)) revert DrawTooLate(claimId);
-        // Claims of one block have lots of their own.
-        bool selected = uint256(keccak256(abi.encode(claimId, blockHash))) & type(uint16).max < SHARE;
+        bytes32 postedHash = blockhash(posted);
+        if (postedHash == bytes32(0)) revert DrawTooLate(claimId);
+        if (keccak256(header) != blockhash(beacon)) revert WrongHeader(blockhash(beacon), keccak256(header));
+        // Claims of one block have lots of their own. Nothing here that can be chosen may be of a block later than the
+        // claim's: its proposer could know the mix, and choose.
+        bytes32 lot = keccak256(abi.encode(claimId, BlockMix.prevRandao(header), postedHash));
+        bool selected = uint256(lot) & type(uint16).max < SHARE;
         state.lot = selected ? Lot.SELECTED : Lot.SPARED;
         emit LotDrawn(claimId, selected);
     }
@@ -220,7 +230,7 @@ contract SampledTier is ISampledTier, CreditLedger {
 
     /// @inheritdoc ISampledTier
     function parameters() external view override returns (Parameters memory) {
-        return Parameters(MIN_BOND, MIN_WINDOW, PROOF_WINDOW, SHARE);
+        return Parameters(MIN_BOND, MIN_WINDOW, PROOF_WINDOW, SHARE, LOOKAHEAD);
     }
 
     /// @dev The enrolment says all that there is to know of the model here, so that the registry need not be asked.

@@ -21,7 +21,7 @@ abstract contract OracleTest is SampledTest {
     Consumer internal consumer;
 
     function _setUpOracle() internal {
-        _setUpTier(1 << 14);
+        _setUpTier(1 << 14, LOOKAHEAD);
         double = new ClaimTierDouble();
         IClaimTier[] memory tiers = new IClaimTier[](2);
         (tiers[0], tiers[1]) = (double, tier);

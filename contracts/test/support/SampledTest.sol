@@ -11,6 +11,7 @@ import {Claim} from "../../src/types/Claim.sol";
 import {ModelId} from "../../src/types/ModelId.sol";
 import {ProofSystem} from "../../src/types/ProofSystem.sol";
 import {TierKey} from "../../src/types/TierKey.sol";
+import {BlockHeaders} from "./BlockHeaders.sol";
 import {HashTier} from "./HashTier.sol";
 import {Headers} from "./Headers.sol";
 import {RegistryTest} from "./RegistryTest.sol";
@@ -33,6 +34,7 @@ abstract contract SampledTest is RegistryTest {
     uint96 internal constant PRICE = 0.25 ether;
     uint32 internal constant WINDOW = 1000;
     uint32 internal constant PROOF_WINDOW = 500;
+    uint8 internal constant LOOKAHEAD = 128;
     bytes internal constant INPUT = hex"01fe03fc";
     bytes internal constant OUTPUT = hex"007bff85"; // 123, -123
     bytes internal constant WRONG_OUTPUT = hex"007cff85";
@@ -45,7 +47,7 @@ abstract contract SampledTest is RegistryTest {
     ModelId internal modelId;
     bytes32 internal root;
 
-    function _setUpTier(uint16 share) internal {
+    function _setUpTier(uint16 share, uint8 lookahead) internal {
         ITierVerifier[] memory tiers = new ITierVerifier[](1);
         tiers[0] = new HashTier();
         verifier = new InferenceVerifier(registry, tiers);
@@ -53,7 +55,9 @@ abstract contract SampledTest is RegistryTest {
         entry.tiers.push(TierKey(SYSTEM, address(0), bytes32(0), keccak256("key")));
         modelId = _register();
         root = this.rootOf(entry.header, INPUT);
-        tier = new SampledTier(registry, verifier, ISampledTier.Parameters(1 ether, WINDOW, PROOF_WINDOW, share));
+        tier = new SampledTier(
+            registry, verifier, ISampledTier.Parameters(1 ether, WINDOW, PROOF_WINDOW, share, lookahead)
+        );
         vm.warp(1_000_000);
         vm.roll(1000);
         vm.deal(ALICE, 1000 ether);
@@ -98,5 +102,16 @@ abstract contract SampledTest is RegistryTest {
 
     function _outstanding(address asserter) internal view returns (uint256) {
         return tier.enrolmentOf(asserter, modelId, SYSTEM).outstanding;
+    }
+
+    /// @dev Gives a block that is over the header with a mix, and returns it.
+    function _mixed(uint256 number, bytes32 prevRandao) internal returns (bytes memory header) {
+        header = BlockHeaders.build(number, prevRandao);
+        vmBlocks.setBlockhash(number, keccak256(header));
+    }
+
+    /// @dev Whether a claim of block `posted` is selected, at a share of a quarter.
+    function _selects(bytes32 claimId, bytes32 prevRandao, uint256 posted) internal view returns (bool) {
+        return uint256(keccak256(abi.encode(claimId, prevRandao, blockhash(posted)))) % 65_536 < 1 << 14;
     }
 }
