@@ -26,10 +26,11 @@ from challenger.player import Dispute, GameView
 from circuits.circuit import Circuit
 from circuits.file import load
 from circuits.trace import Trace
+from contracts.claim_tier import Call
 from contracts.claims import Claim, pack_outputs
 from contracts.deployment import Deployment, deploy_contracts
 from contracts.devchain import Anvil
-from contracts.dispute_tier import DEVELOPMENT, Call, DisputeTier, Turn
+from contracts.dispute_tier import DEVELOPMENT, DisputeTier, Turn
 from contracts.registry import Registration, new_salt
 from verinfer.bench import random_inputs
 

@@ -11,8 +11,9 @@ from circuits.merkle import LEAF_BYTES
 from circuits.tensor import IntArray
 from circuits.trace import Trace
 from contracts.chain import ZERO_ADDRESS, checked_address
+from contracts.claim_tier import Call
 from contracts.claims import NO_PROOF_SYSTEM, Claim, pack_inputs, pack_outputs
-from contracts.dispute_tier import Call, DisputeTier
+from contracts.dispute_tier import DisputeTier
 from contracts.inference_oracle import InferenceOracle, RequestState, distinct_bond
 from contracts.registry import Model, Registry
 

@@ -14,8 +14,9 @@ from challenger.moves import (
     Reveal,
     Step,
 )
+from contracts.claim_tier import Call
 from contracts.claims import Claim
-from contracts.dispute_tier import Call, DisputeTier
+from contracts.dispute_tier import DisputeTier
 
 
 def call_of(tier: DisputeTier, claim: Claim, output: bytes, challenger: str, step: Step) -> Call:

@@ -38,8 +38,9 @@ from challenger.sender import UNSETTLED
 from challenger.store import Store
 from circuits.errors import InputError
 from contracts.chain import checked_address
+from contracts.claim_tier import Call
 from contracts.claims import Claim, ClaimStatus
-from contracts.dispute_tier import Call, DisputeTier, Game, Turn
+from contracts.dispute_tier import DisputeTier, Game, Turn
 
 GAME_GAS = 3_000_000
 """What the moves after the opening may take, proof included: whoever could not pay for them must not open."""

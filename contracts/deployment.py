@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from contracts import ezkl_tier, sumcheck_tier
 from contracts.chain import Chain, Deployed
-from contracts.dispute_tier import MAIN, DisputeTier, Parameters, deploy_one_step
+from contracts.dispute_tier import MAIN, DisputeParameters, DisputeTier, deploy_one_step
 from contracts.inference import InferenceVerifier
 from contracts.inference_oracle import ORACLE_MAIN, InferenceOracle, OracleParameters
 from contracts.registry import Registry
@@ -25,7 +25,7 @@ class Deployment:
 
 def deploy_contracts(
     chain: Chain,
-    disputes: Parameters = MAIN,
+    disputes: DisputeParameters = MAIN,
     sampled: SampledParameters = SAMPLED_MAIN,
     requests: OracleParameters = ORACLE_MAIN,
 ) -> Deployment:

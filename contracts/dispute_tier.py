@@ -12,14 +12,14 @@ from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
-from web3.contract.contract import ContractEvent, ContractFunction
+from web3.contract.contract import ContractEvent
 from web3.types import LogReceipt, TxReceipt
 
 from circuits.errors import ChainError
 from contracts.artifact import load_artifact
-from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
+from contracts.chain import Chain, Deployed, checked_address
+from contracts.claim_tier import Call, ClaimTier
 from contracts.claims import Claim, ClaimStatus
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
@@ -28,7 +28,7 @@ ETHER = 10**18
 
 
 @dataclass(frozen=True)
-class Parameters:
+class DisputeParameters:
     """What the tier's constructor fixes for all claims.
 
     Attributes
@@ -53,7 +53,7 @@ class Parameters:
     extension: int
 
 
-MAIN = Parameters(
+MAIN = DisputeParameters(
     min_bond=ETHER // 2,
     challenger_bond=ETHER // 10,
     min_window=24 * 3600,
@@ -63,7 +63,7 @@ MAIN = Parameters(
 )
 """For a chain with value on it: at 100 gwei a dispute over a large model costs about 0.2 ether of gas."""
 
-DEVELOPMENT = Parameters(
+DEVELOPMENT = DisputeParameters(
     min_bond=ETHER // 100,
     challenger_bond=ETHER // 100,
     min_window=60,
@@ -107,13 +107,6 @@ class Game(NamedTuple):
     deadline: int
     level: int
     position: int
-
-
-class Call(NamedTuple):
-    """What a transaction calls, and the value that it sends along, in wei."""
-
-    function: ContractFunction
-    value: int = 0
 
 
 class Cell(Protocol):
@@ -201,12 +194,14 @@ class GameClosed:
 Event = ClaimPosted | InputPosted | ClaimFinal | ClaimRevoked | GameOpened | Revealed | Chosen | GameClosed
 
 
-class DisputeTier:
+class DisputeTier(ClaimTier):
     """A `DisputeTier` on a chain."""
 
+    artifact = "DisputeTier"
+    kind = "dispute tier"
+
     def __init__(self, chain: Chain, address: str) -> None:
-        self.chain = chain
-        self._contract = chain.contract(address, load_artifact("DisputeTier").abi, "dispute tier")
+        super().__init__(chain, address)
         events = [self._contract.events[name]() for name in READERS]
         self._topics: dict[bytes, ContractEvent] = {bytes(HexBytes(event.topic)): event for event in events}
 
@@ -217,7 +212,7 @@ class DisputeTier:
         registry: Registry,
         verifier: InferenceVerifier,
         one_step: str,
-        parameters: Parameters = MAIN,
+        parameters: DisputeParameters = MAIN,
     ) -> tuple[DisputeTier, Deployed]:
         """Deploy the tier over a registry, a verifier of proofs, and the contract that recomputes a cell.
         All are fixed for good.
@@ -231,29 +226,9 @@ class DisputeTier:
         deployed = chain.deploy(load_artifact("DisputeTier"), *contracts, astuple(parameters))
         return cls(chain, deployed.address), deployed
 
-    @property
-    def address(self) -> ChecksumAddress:
-        """Where the tier stands."""
-        return to_checksum_address(self._contract.address)
-
-    @property
-    def registry(self) -> Registry:
-        """The registry in which the tier looks models up.
-
-        Raises
-        ------
-        ChainError
-            If the endpoint fails.
-        """
-        return Registry(self.chain, self.chain.call(self._contract.functions.REGISTRY()))
-
     # What it says.
 
-    def claim_id(self, claim: Claim) -> bytes:
-        """The claim's id in this tier, 32 bytes. Computed here, without asking the chain."""
-        return claim.id(self.chain.chain_id, self.address)
-
-    def parameters(self) -> Parameters:
+    def parameters(self) -> DisputeParameters:
         """What the constructor fixed.
 
         Raises
@@ -261,30 +236,21 @@ class DisputeTier:
         ChainError
             As `Chain.call`; so do all reads.
         """
-        return Parameters(*self.chain.call(self._contract.functions.parameters()))
-
-    def status(self, claim_id: bytes) -> ClaimStatus:
-        """What has become of a claim."""
-        return ClaimStatus(self.chain.call(self._contract.functions.statusOf(claim_id)))
+        return DisputeParameters(*self._ask("parameters"))
 
     def state(self, claim_id: bytes) -> ClaimState:
         """The state of a claim."""
-        status, deadline, games, pot = self.chain.call(self._contract.functions.stateOf(claim_id))
+        status, deadline, games, pot = self._ask("stateOf", claim_id)
         return ClaimState(ClaimStatus(status), deadline, games, pot)
 
     def game(self, claim_id: bytes, challenger: str) -> Game:
         """The state of a challenger's game about a claim."""
-        function = self._contract.functions.gameOf(claim_id, checked_address(challenger))
-        turn, deadline, level, position = self.chain.call(function)
+        turn, deadline, level, position = self._ask("gameOf", claim_id, checked_address(challenger))
         return Game(Turn(turn), deadline, level, position)
-
-    def longest(self, model_id: int, window: int) -> int:
-        """The longest time, in seconds, from posting a claim of a model until it can be resolved."""
-        return int(self.chain.call(self._contract.functions.longest(model_id, window)))
 
     def challenger_bond(self) -> int:
         """What a challenge costs as a bond, in wei."""
-        return int(self.chain.call(self._contract.functions.challengerBond()))
+        return int(self._ask("challengerBond"))
 
     def recompute(
         self,
@@ -313,7 +279,7 @@ class DisputeTier:
         ContractRefused
             If the operands do not open the roots, or some are missing.
         """
-        address = self.chain.call(self._contract.functions.ONE_STEP())
+        address = self._ask("ONE_STEP")
         contract = self.chain.contract(
             address, load_artifact("OneStep").abi, "contract that recomputes a cell"
         )
@@ -321,78 +287,44 @@ class DisputeTier:
         exists, value = self.chain.call(function)
         return int(value) if exists else None
 
-    def credit(self, account: str) -> int:
-        """What an account can withdraw, in wei."""
-        return int(self.chain.call(self._contract.functions.credit(checked_address(account))))
-
     # What can be sent to it.
-
-    def claim(self, claim: Claim, output: bytes, inputs: bytes) -> Call:
-        """Post a claim of the sender's together with its input's data, both packed."""
-        return Call(self._contract.functions.claim(claim.as_abi(), output, inputs), claim.bond)
-
-    def claim_for(self, claim: Claim, output: bytes) -> Call:
-        """Post a claim on an input that the sender, a contract, vouches for: it is the claim's source."""
-        return Call(self._contract.functions.claimFor(claim.as_abi(), output), claim.bond)
 
     def open(self, claim: Claim, bond: int) -> Call:
         """Challenge a claim, with the bond that `challenger_bond` says."""
-        return Call(self._contract.functions.open(claim.as_abi()), bond)
+        return self._call("open", claim.as_abi(), value=bond)
 
     def reveal(self, claim_id: bytes, challenger: str, level: int, position: int, nodes: bytes) -> Call:
         """Reveal what lies below the disputed node of a game. Anybody may."""
         arguments = (claim_id, checked_address(challenger), level, position, nodes)
-        return Call(self._contract.functions.reveal(*arguments))
+        return self._call("reveal", *arguments)
 
     def choose(self, claim_id: bytes, level: int, position: int, child: int) -> Call:
         """Name the leftmost child that differs, in the sender's game."""
-        return Call(self._contract.functions.choose(claim_id, level, position, child))
+        return self._call("choose", claim_id, level, position, child)
 
     def prove_cell(self, claim: Claim, cell: Cell, leaf: bytes, operands: bytes) -> Call:
         """Have a cell of the trace recomputed, in the sender's game."""
-        return Call(self._contract.functions.proveCell(claim.as_abi(), _cell(cell), leaf, operands))
+        return self._call("proveCell", claim.as_abi(), _cell(cell), leaf, operands)
 
     def prove_output(self, claim: Claim, output: bytes, cell: Cell, operands: bytes) -> Call:
         """Have an element of the outputs recomputed, in the sender's game."""
-        return Call(self._contract.functions.proveOutput(claim.as_abi(), output, _cell(cell), operands))
+        return self._call("proveOutput", claim.as_abi(), output, _cell(cell), operands)
 
     def prove_padding(self, claim: Claim, cell: Cell, leaf: bytes) -> Call:
         """Show a byte of padding other than zero, in the sender's game."""
-        return Call(self._contract.functions.provePadding(claim.as_abi(), _cell(cell), leaf))
+        return self._call("provePadding", claim.as_abi(), _cell(cell), leaf)
 
     def prove_input(self, claim: Claim, index: int, leaf: bytes) -> Call:
         """Show an input that the circuit does not admit, in the sender's game."""
-        return Call(self._contract.functions.proveInput(claim.as_abi(), index, leaf))
+        return self._call("proveInput", claim.as_abi(), index, leaf)
 
     def expire(self, claim: Claim, challenger: str) -> Call:
         """End a game whose next move is overdue. Anybody may."""
-        return Call(self._contract.functions.expire(claim.as_abi(), checked_address(challenger)))
+        return self._call("expire", claim.as_abi(), checked_address(challenger))
 
     def close(self, claim: Claim, challenger: str) -> Call:
         """Pay out a game that was open when its claim was resolved. Anybody may."""
-        return Call(self._contract.functions.close(claim.as_abi(), checked_address(challenger)))
-
-    def settle(self, claim: Claim, output: bytes, proof: bytes) -> Call:
-        """Make a claim final by a validity proof. Anybody may."""
-        return Call(self._contract.functions.settle(claim.as_abi(), output, proof))
-
-    def finalise(self, claim: Claim) -> Call:
-        """Make a claim final whose time is over. Anybody may."""
-        return Call(self._contract.functions.finalise(claim.as_abi()))
-
-    def withdraw(self, to: str) -> Call:
-        """Pay the sender's credit out to an address."""
-        return Call(self._contract.functions.withdraw(checked_address(to)))
-
-    def transact(self, call: Call) -> TxReceipt:
-        """Send a call of this tier's from the chain's signer, and wait until it is mined.
-
-        Raises
-        ------
-        ChainError
-            As `Chain.transact`.
-        """
-        return self.chain.transact(call.function, call.value)
+        return self._call("close", claim.as_abi(), checked_address(challenger))
 
     # What it reports.
 
@@ -404,26 +336,6 @@ class DisputeTier:
         if event is None:
             return None
         return READERS[event.event_name](event.process_log(log)["args"])
-
-    def posted_inputs(self, claim: Claim, from_block: int = 0) -> list[bytes]:
-        """The packed data that were posted under a claim's input root, with the claim or by the contract that
-        asked, the oldest first.
-
-        There may be several: data of other models, whose tensors lie otherwise, can have the same root. And a
-        contract that asked need not have checked what it posted.
-
-        Raises
-        ------
-        ChainError
-            If the endpoint fails; some refuse to search many blocks at once.
-        """
-        poster = self.address if claim.source == ZERO_ADDRESS else claim.source
-        logs = self.chain.logs(poster, [self.topic("InputPosted"), claim.input], from_block)
-        return [bytes(self._contract.events.InputPosted().process_log(log)["args"]["data"]) for log in logs]
-
-    def topic(self, event: str) -> bytes:
-        """The first topic of an event of this tier, 32 bytes."""
-        return bytes(HexBytes(self._contract.events[event]().topic))
 
     def decode_call(self, data: bytes) -> tuple[str, dict[str, Any]]:
         """The function that calldata calls and its arguments by name.

@@ -20,8 +20,9 @@ from web3.types import EventData, TxReceipt
 from circuits.errors import ChainError
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
+from contracts.claim_tier import Call, Ledger
 from contracts.claims import NO_PROOF_SYSTEM, Claim, ClaimStatus
-from contracts.dispute_tier import ETHER, Call
+from contracts.dispute_tier import ETHER
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
 
@@ -175,12 +176,11 @@ class Result(NamedTuple):
     claim_id: bytes
 
 
-class InferenceOracle:
+class InferenceOracle(Ledger):
     """An `InferenceOracle` on a chain."""
 
-    def __init__(self, chain: Chain, address: str) -> None:
-        self.chain = chain
-        self._contract = chain.contract(address, load_artifact("InferenceOracle").abi, "inference oracle")
+    artifact = "InferenceOracle"
+    kind = "inference oracle"
 
     @classmethod
     def deploy(
@@ -203,11 +203,6 @@ class InferenceOracle:
         deployed = chain.deploy(load_artifact("InferenceOracle"), *contracts, astuple(parameters))
         return cls(chain, deployed.address), deployed
 
-    @property
-    def address(self) -> ChecksumAddress:
-        """Where the oracle stands."""
-        return to_checksum_address(self._contract.address)
-
     # What it says.
 
     def parameters(self) -> OracleParameters:
@@ -218,11 +213,11 @@ class InferenceOracle:
         ChainError
             As `Chain.call`; so do all reads.
         """
-        return OracleParameters(*self.chain.call(self._contract.functions.parameters()))
+        return OracleParameters(*self._ask("parameters"))
 
     def record(self, request_id: bytes) -> RequestRecord:
         """A request and where it stands."""
-        found = self.chain.call(self._contract.functions.requestOf(request_id))
+        found = self._ask("requestOf", request_id)
         (
             model_id,
             root,
@@ -255,20 +250,16 @@ class InferenceOracle:
 
     def result(self, request_id: bytes) -> Result:
         """What is known of the answer, whether or not the outcome of its claim was carried here."""
-        status, output_hash, claim_id = self.chain.call(self._contract.functions.resultOf(request_id))
+        status, output_hash, claim_id = self._ask("resultOf", request_id)
         return Result(ClaimStatus(status), bytes(output_hash), bytes(claim_id))
 
     def status_of_output(self, request_id: bytes, output: bytes) -> ClaimStatus:
         """The status of packed outputs as the answer to a request; NONE if they are not the answer."""
-        return ClaimStatus(self.chain.call(self._contract.functions.statusOfOutput(request_id, output)))
+        return ClaimStatus(self._ask("statusOfOutput", request_id, output))
 
     def is_tier(self, tier: str) -> bool:
         """Whether requests may name a tier."""
-        return bool(self.chain.call(self._contract.functions.isTier(checked_address(tier))))
-
-    def credit(self, account: str) -> int:
-        """What an account can withdraw, in wei."""
-        return int(self.chain.call(self._contract.functions.credit(checked_address(account))))
+        return bool(self._ask("isTier", checked_address(tier)))
 
     def request_ids(self, from_block: int = 0) -> list[bytes]:
         """The ids of all requests made from a block on, oldest first.
@@ -308,48 +299,34 @@ class InferenceOracle:
 
     def request(self, request: Request, bounty: int, data: bytes = b"", uri: str = "") -> Call:
         """Ask for an inference, with a bounty in wei and the packed inputs or where they can be read."""
-        return Call(self._contract.functions.request(request.as_abi(), data, uri), bounty)
+        return self._call("request", request.as_abi(), data, uri, value=bounty)
 
     def fulfil(self, request_id: bytes, output: bytes, proof: bytes) -> Call:
         """Answer a request by a proof made for the sender."""
-        return Call(self._contract.functions.fulfil(request_id, output, proof))
+        return self._call("fulfil", request_id, output, proof)
 
     def accept(self, request_id: bytes, bond: int) -> Call:
         """Lock a request for the sender, who must answer in time or lose a part of the bond (wei). The same
         claim cannot be posted twice: `distinct_bond` makes claims differ."""
-        return Call(self._contract.functions.accept(request_id), bond)
+        return self._call("accept", request_id, value=bond)
 
     def answer(self, request_id: bytes, output: bytes, trace: bytes = bytes(32)) -> Call:
         """Answer a request that the sender locked: post the claim. Outputs are packed."""
-        return Call(self._contract.functions.answer(request_id, output, trace))
+        return self._call("answer", request_id, output, trace)
 
     def reopen(self, request_id: bytes) -> Call:
         """Open a request again whose asserter did not answer in time. Anybody may."""
-        return Call(self._contract.functions.reopen(request_id))
+        return self._call("reopen", request_id)
 
     def conclude(self, request_id: bytes, output: bytes = b"") -> Call:
         """Carry the outcome of a request's claim here. The packed outputs are needed if the claim is final
         and the consumer is called. Anybody may."""
-        return Call(self._contract.functions.conclude(request_id, output))
+        return self._call("conclude", request_id, output)
 
     def cancel(self, request_id: bytes) -> Call:
         """Give the bounty of a request back that can no longer be answered in time; its consumer may earlier,
         if it is open and for a claim."""
-        return Call(self._contract.functions.cancel(request_id))
-
-    def withdraw(self, to: str) -> Call:
-        """Pay the sender's credit out to an address."""
-        return Call(self._contract.functions.withdraw(checked_address(to)))
-
-    def transact(self, call: Call) -> TxReceipt:
-        """Send a call of this oracle's from the chain's signer, and wait until it is mined.
-
-        Raises
-        ------
-        ChainError
-            As `Chain.transact`.
-        """
-        return self.chain.transact(call.function, call.value)
+        return self._call("cancel", request_id)
 
     # What it reports.
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
-from web3.types import TxReceipt
 
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
+from contracts.claim_tier import Call, ClaimTier
 from contracts.claims import Claim, ClaimStatus
-from contracts.dispute_tier import ETHER, Call
+from contracts.dispute_tier import ETHER
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
 
@@ -100,12 +100,11 @@ class SampledClaim(NamedTuple):
     price: int
 
 
-class SampledTier:
+class SampledTier(ClaimTier):
     """A `SampledTier` on a chain."""
 
-    def __init__(self, chain: Chain, address: str) -> None:
-        self.chain = chain
-        self._contract = chain.contract(address, load_artifact("SampledTier").abi, "sampled tier")
+    artifact = "SampledTier"
+    kind = "sampled tier"
 
     @classmethod
     def deploy(
@@ -126,16 +125,7 @@ class SampledTier:
         deployed = chain.deploy(load_artifact("SampledTier"), *contracts, astuple(parameters))
         return cls(chain, deployed.address), deployed
 
-    @property
-    def address(self) -> ChecksumAddress:
-        """Where the tier stands."""
-        return to_checksum_address(self._contract.address)
-
     # What it says.
-
-    def claim_id(self, claim: Claim) -> bytes:
-        """The claim's id in this tier, 32 bytes. Computed here, without asking the chain."""
-        return claim.id(self.chain.chain_id, self.address)
 
     def parameters(self) -> SampledParameters:
         """What the constructor fixed.
@@ -145,39 +135,26 @@ class SampledTier:
         ChainError
             As `Chain.call`; so do all reads.
         """
-        return SampledParameters(*self.chain.call(self._contract.functions.parameters()))
-
-    def status(self, claim_id: bytes) -> ClaimStatus:
-        """What has become of a claim."""
-        return ClaimStatus(self.chain.call(self._contract.functions.statusOf(claim_id)))
+        return SampledParameters(*self._ask("parameters"))
 
     def state(self, claim_id: bytes) -> SampledClaim:
         """The state of a claim."""
-        status, lot, *rest = self.chain.call(self._contract.functions.claimOf(claim_id))
+        status, lot, *rest = self._ask("claimOf", claim_id)
         return SampledClaim(ClaimStatus(status), Lot(lot), *rest)
 
     def payer(self, claim_id: bytes) -> ChecksumAddress | None:
         """Who paid for the proof of a claim; None if nobody did."""
-        found = self.chain.call(self._contract.functions.payerOf(claim_id))
+        found = self._ask("payerOf", claim_id)
         return None if found == ZERO_ADDRESS else to_checksum_address(found)
 
     def enrolment(self, asserter: str, model_id: int, system: bytes) -> Enrolment:
         """What an asserter said about itself for a model and a proof system (4 bytes)."""
-        function = self._contract.functions.enrolmentOf(checked_address(asserter), model_id, system)
-        return Enrolment(*self.chain.call(function))
+        return Enrolment(*self._ask("enrolmentOf", checked_address(asserter), model_id, system))
 
     def source_allowed(self, asserter: str, source: str) -> bool:
         """Whether a contract may post claims in an asserter's name."""
         accounts = checked_address(asserter), checked_address(source)
-        return bool(self.chain.call(self._contract.functions.sourceAllowed(*accounts)))
-
-    def longest(self, model_id: int, window: int) -> int:
-        """The longest time, in seconds, from posting a claim of a model until it can be resolved."""
-        return int(self.chain.call(self._contract.functions.longest(model_id, window)))
-
-    def credit(self, account: str) -> int:
-        """What an account can withdraw, in wei."""
-        return int(self.chain.call(self._contract.functions.credit(checked_address(account))))
+        return bool(self._ask("sourceAllowed", *accounts))
 
     # What can be sent to it.
 
@@ -203,15 +180,11 @@ class SampledTier:
             A sample: its commitment, its outputs packed, and a proof of them made for the sender.
         """
         arguments = (model_id, system, capacity, price, input_commitment, output, proof)
-        return Call(self._contract.functions.enrol(*arguments))
+        return self._call("enrol", *arguments)
 
     def allow_source(self, source: str, allowed: bool = True) -> Call:
         """Let a contract, such as an oracle, post claims in the sender's name, or no longer."""
-        return Call(self._contract.functions.allowSource(checked_address(source), allowed))
-
-    def claim(self, claim: Claim, output: bytes, inputs: bytes) -> Call:
-        """Post a claim of the sender's together with its input's data, both packed."""
-        return Call(self._contract.functions.claim(claim.as_abi(), output, inputs), claim.bond)
+        return self._call("allowSource", checked_address(source), allowed)
 
     def lot_header(self, claim_id: bytes) -> bytes:
         """The header that a provisional claim's lot comes from, in RLP.
@@ -226,35 +199,13 @@ class SampledTier:
     def draw(self, claim_id: bytes, header: bytes) -> Call:
         """Draw a claim's lot with its `lot_header`: from lookahead + 1 blocks after the claim until 256
         blocks after it, and before its deadline. Anybody may."""
-        return Call(self._contract.functions.draw(claim_id, header))
+        return self._call("draw", claim_id, header)
 
     def demand(self, claim: Claim, price: int) -> Call:
         """Pay for the proof of a claim, at the price in its state. Anybody may."""
-        return Call(self._contract.functions.demand(claim.as_abi()), price)
-
-    def settle(self, claim: Claim, output: bytes, proof: bytes) -> Call:
-        """Make a claim final by a proof for anyone. Anybody may."""
-        return Call(self._contract.functions.settle(claim.as_abi(), output, proof))
+        return self._call("demand", claim.as_abi(), value=price)
 
     def expire(self, claim: Claim) -> Call:
         """Revoke a claim whose proof is overdue. Anybody may, and gets half of the bond if nobody paid for
         the proof."""
-        return Call(self._contract.functions.expire(claim.as_abi()))
-
-    def finalise(self, claim: Claim) -> Call:
-        """Make a claim final that was spared and whose time is over. Anybody may."""
-        return Call(self._contract.functions.finalise(claim.as_abi()))
-
-    def withdraw(self, to: str) -> Call:
-        """Pay the sender's credit out to an address."""
-        return Call(self._contract.functions.withdraw(checked_address(to)))
-
-    def transact(self, call: Call) -> TxReceipt:
-        """Send a call of this tier's from the chain's signer, and wait until it is mined.
-
-        Raises
-        ------
-        ChainError
-            As `Chain.transact`.
-        """
-        return self.chain.transact(call.function, call.value)
+        return self._call("expire", claim.as_abi())

@@ -29,10 +29,11 @@ from circuits.packing import pack
 from circuits.records import Region
 from circuits.tensor import IntArray
 from circuits.trace import Trace
+from contracts.claim_tier import Call
 from contracts.claims import Claim, ClaimStatus, pack_inputs, pack_outputs
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
-from contracts.dispute_tier import DEVELOPMENT, Call, DisputeTier, Turn
+from contracts.dispute_tier import DEVELOPMENT, DisputeTier, Turn
 from contracts.registry import Registration, new_salt
 from prover.progress import Progress
 

@@ -26,16 +26,17 @@ from challenger.watcher import Habits, Watcher
 from circuits.circuit import Circuit
 from circuits.trace import Trace
 from contracts.chain import Chain
+from contracts.claim_tier import Call
 from contracts.claims import Claim, ClaimStatus, pack_inputs
 from contracts.deployment import deploy_contracts
-from contracts.dispute_tier import Call, DisputeTier, Event, Game, GameOpened, Parameters, Turn
+from contracts.dispute_tier import DisputeParameters, DisputeTier, Event, Game, GameOpened, Turn
 from contracts.registry import Registration, Registry, new_salt
 from contracts.signer import KeySigner
 from tests.challenger.chains import ETHER, DevChain
 from tests.challenger.lies import Lie
 from tests.circuits.random_circuits import random_sample
 
-PARAMETERS = Parameters(
+PARAMETERS = DisputeParameters(
     min_bond=ETHER,
     challenger_bond=ETHER // 10,
     min_window=3600,

@@ -21,15 +21,15 @@ from circuits.circuit import Circuit
 from circuits.packing import Leaves
 from contracts.artifact import Artifact
 from contracts.chain import Chain
+from contracts.claim_tier import Call
 from contracts.claims import Claim, ClaimStatus
 from contracts.deployment import Deployment
 from contracts.dispute_tier import (
-    Call,
+    DisputeParameters,
     DisputeTier,
     Event,
     Game,
     GameClosed,
-    Parameters,
     Revealed,
     Turn,
     deploy_one_step,
@@ -41,7 +41,7 @@ from tests.challenger.lies import Lie
 
 ASSERTER, CHALLENGER, RIVAL, STRANGER = range(4)
 """Accounts of the development chain."""
-PARAMETERS = Parameters(
+PARAMETERS = DisputeParameters(
     min_bond=10**18 + 1,  # odd, so that halves are rounded
     challenger_bond=10**17 + 3,
     min_window=3600,
@@ -81,7 +81,7 @@ class Arena:
             self.models[registration.circuit_id] = found
         return found
 
-    def table(self, parameters: Parameters = PARAMETERS) -> Table:
+    def table(self, parameters: DisputeParameters = PARAMETERS) -> Table:
         """A tier of its own."""
         registry, verifier = self.deployment.registry, self.deployment.verifier
         tier, _ = DisputeTier.deploy(self.chain, registry, verifier, self.one_step, parameters)
@@ -94,7 +94,7 @@ class Table:
 
     arena: Arena
     tier: DisputeTier
-    parameters: Parameters
+    parameters: DisputeParameters
     accounts: list[ChecksumAddress]
     paid: int = 0
     reveals: dict[tuple[bytes, str], list[bytes]] = field(default_factory=dict)

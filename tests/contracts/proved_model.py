@@ -14,9 +14,9 @@ from circuits.circuit import Circuit
 from circuits.tensor import IntArray
 from circuits.trace import Trace
 from contracts.chain import ZERO_ADDRESS, Chain
+from contracts.claim_tier import Call
 from contracts.claims import Claim, pack_inputs, pack_outputs
 from contracts.deployment import Deployment
-from contracts.dispute_tier import Call
 from contracts.registry import new_salt
 from prover.backend import Choices, Prover
 from prover.backends import backend

@@ -8,10 +8,11 @@ import pytest
 
 from circuits.trace import Trace
 from contracts.chain import ContractRefused
+from contracts.claim_tier import Call
 from contracts.claims import ClaimStatus
 from contracts.deployment import Deployment
 from contracts.devchain import Anvil
-from contracts.dispute_tier import DEVELOPMENT, Call, DisputeTier, deploy_one_step
+from contracts.dispute_tier import DEVELOPMENT, DisputeTier, deploy_one_step
 from contracts.inference_oracle import (
     ORACLE_DEVELOPMENT,
     InferenceOracle,

@@ -15,7 +15,7 @@ from circuits.errors import InputError
 from circuits.file import load
 from contracts.chain import Chain, cost_of
 from contracts.deployment import deploy_contracts
-from contracts.dispute_tier import MAIN, Parameters
+from contracts.dispute_tier import MAIN, DisputeParameters
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registration, Registry, commitment, new_salt
 from contracts.signer import KEY_VARIABLE, KeySigner
@@ -91,7 +91,7 @@ def deploy(
 ) -> None:
     """Deploy the registry, the tiers and the inference verifier. The options are those of the tier of claims,
     and fixed for good."""
-    parameters = Parameters(
+    parameters = DisputeParameters(
         min_bond=parse_ether(min_bond),
         challenger_bond=parse_ether(challenger_bond),
         min_window=parse_duration(min_window),
