@@ -45,9 +45,7 @@ contract DisputeTierClaimTest is DisputeTest {
         _expectRefusal(d, abi.encodeWithSelector(IClaimTier.WrongBond.selector, BOND, BOND - 1), BOND - 1);
         _expectRefusal(d, abi.encodeWithSelector(IClaimTier.WrongBond.selector, BOND, BOND + 1), BOND + 1);
         d.claim.bond = 1 ether - 1;
-        _expectRefusal(
-            d, abi.encodeWithSelector(IClaimTier.BondTooLow.selector, 1 ether, 1 ether - 1), 1 ether - 1
-        );
+        _expectRefusal(d, abi.encodeWithSelector(IClaimTier.BondTooLow.selector, 1 ether, 1 ether - 1), 1 ether - 1);
         d.claim.bond = BOND;
 
         d.claim.window = WINDOW - 1;
@@ -201,7 +199,9 @@ contract DisputeTierClaimTest is DisputeTest {
         tier.settle(d.claim, output, abi.encodePacked(SYSTEM, "other"));
         bytes memory wrong = bytes.concat(output);
         wrong[0] ^= 0x01;
-        vm.expectRevert(abi.encodeWithSelector(IClaimTier.WrongOutputHash.selector, keccak256(output), keccak256(wrong)));
+        vm.expectRevert(
+            abi.encodeWithSelector(IClaimTier.WrongOutputHash.selector, keccak256(output), keccak256(wrong))
+        );
         tier.settle(d.claim, wrong, proof);
 
         tier.settle(d.claim, output, proof);
@@ -266,12 +266,8 @@ contract DisputeTierClaimTest is DisputeTest {
         entry.header = Headers.replace(entry.header, 10, abi.encodePacked(uint8(37)));
         entry.header = Headers.replace(entry.header, 18, abi.encodePacked(uint64(2 ** 37)));
         d.claim.modelId = _register();
-        _expectRefusal(
-            d, abi.encodeWithSelector(IDisputeTier.ModelTooLarge.selector, d.claim.modelId, 37, 36), BOND
-        );
-        vm.assertEq(
-            tier.longest(d.claim.modelId, 7), 7 + ASSERTER_TIME + CHALLENGER_TIME + uint256(2 * 10) * EXTENSION
-        );
+        _expectRefusal(d, abi.encodeWithSelector(IDisputeTier.ModelTooLarge.selector, d.claim.modelId, 37, 36), BOND);
+        vm.assertEq(tier.longest(d.claim.modelId, 7), 7 + ASSERTER_TIME + CHALLENGER_TIME + uint256(2 * 10) * EXTENSION);
     }
 
     /// @dev Outputs whose length has more than 64 bits do not pass for short ones.
@@ -287,9 +283,7 @@ contract DisputeTierClaimTest is DisputeTest {
         entry.header = Headers.build(inputs, outputs);
         d.claim.modelId = _register();
         _expectRefusal(
-            d,
-            abi.encodeWithSelector(SafeCast.SafeCastOverflowedUintDowncast.selector, 64, uint256(2 ** 64) + 20),
-            BOND
+            d, abi.encodeWithSelector(SafeCast.SafeCastOverflowedUintDowncast.selector, 64, uint256(2 ** 64) + 20), BOND
         );
     }
 

@@ -66,15 +66,12 @@ contract DisputeTierGameTest is DisputeTest {
 
     function test_open_refuses() public {
         Dispute memory d = _dispute(1, 10, 0, 1);
-        bytes memory unknown =
-            abi.encodeWithSelector(IClaimTier.ClaimNotProvisional.selector, d.id, ClaimStatus.NONE);
+        bytes memory unknown = abi.encodeWithSelector(IClaimTier.ClaimNotProvisional.selector, d.id, ClaimStatus.NONE);
         _expectRefusal(d, unknown, CHALLENGER_BOND);
         _post(d);
         bytes4 wrongBond = IClaimTier.WrongBond.selector;
         _expectRefusal(d, abi.encodeWithSelector(wrongBond, CHALLENGER_BOND, 0), 0);
-        _expectRefusal(
-            d, abi.encodeWithSelector(wrongBond, CHALLENGER_BOND, CHALLENGER_BOND + 1), CHALLENGER_BOND + 1
-        );
+        _expectRefusal(d, abi.encodeWithSelector(wrongBond, CHALLENGER_BOND, CHALLENGER_BOND + 1), CHALLENGER_BOND + 1);
         _open(d, CHALLENGER);
         bytes memory exists = abi.encodeWithSelector(IDisputeTier.GameExists.selector, d.id, CHALLENGER);
         _expectRefusal(d, exists, CHALLENGER_BOND);
@@ -86,8 +83,7 @@ contract DisputeTierGameTest is DisputeTest {
 
         _open(d, OTHER);
         _proveCell(d, OTHER, Y, 0);
-        bytes memory over =
-            abi.encodeWithSelector(IClaimTier.ClaimNotProvisional.selector, d.id, ClaimStatus.REVOKED);
+        bytes memory over = abi.encodeWithSelector(IClaimTier.ClaimNotProvisional.selector, d.id, ClaimStatus.REVOKED);
         _expectRefusal(d, over, CHALLENGER_BOND);
     }
 
@@ -154,9 +150,7 @@ contract DisputeTierGameTest is DisputeTest {
         Dispute memory d = _posted(10, 0, 1);
         _open(d, CHALLENGER);
         bytes memory nodes = d.right.revealed(0, 0);
-        _refuses(
-            abi.encodeWithSelector(IDisputeTier.WrongNodes.selector, d.theirs.root(), d.right.root())
-        );
+        _refuses(abi.encodeWithSelector(IDisputeTier.WrongNodes.selector, d.theirs.root(), d.right.root()));
         _as(ANYBODY);
         tier.reveal(d.id, CHALLENGER, 0, 0, nodes);
     }
@@ -195,9 +189,7 @@ contract DisputeTierGameTest is DisputeTest {
         _refuses(abi.encodeWithSelector(IDisputeTier.WrongChild.selector, 2, 2));
         _as(CHALLENGER);
         tier.choose(d.id, 0, 0, 2);
-        _refuses(
-            abi.encodeWithSelector(IDisputeTier.WrongChild.selector, uint256(1) << 255, 2)
-        );
+        _refuses(abi.encodeWithSelector(IDisputeTier.WrongChild.selector, uint256(1) << 255, 2));
         _as(CHALLENGER);
         tier.choose(d.id, 0, 0, uint256(1) << 255);
 
@@ -247,8 +239,7 @@ contract DisputeTierGameTest is DisputeTest {
         _open(d, OTHER);
         _reveal(d, OTHER);
         _proveCell(d, CHALLENGER, Y, 0);
-        bytes memory over =
-            abi.encodeWithSelector(IClaimTier.ClaimNotProvisional.selector, d.id, ClaimStatus.REVOKED);
+        bytes memory over = abi.encodeWithSelector(IClaimTier.ClaimNotProvisional.selector, d.id, ClaimStatus.REVOKED);
         bytes memory nodes = d.theirs.revealed(0, 0);
         bytes memory leaf = d.theirs.opening(0, 5);
         bytes memory operands = _operands(d, Y, 0);

@@ -206,9 +206,7 @@ contract DisputeTierGroundsTest is DisputeTest {
         cell.record -= 4;
         bytes memory other = bytes.concat(output);
         other[19] ^= 0x01;
-        _refuses(
-            abi.encodeWithSelector(IClaimTier.WrongOutputHash.selector, keccak256(output), keccak256(other))
-        );
+        _refuses(abi.encodeWithSelector(IClaimTier.WrongOutputHash.selector, keccak256(output), keccak256(other)));
         _as(CHALLENGER);
         tier.proveOutput(d.claim, other, cell, "");
         _refuses(abi.encodeWithSelector(IOneStep.OpeningMalformed.selector));

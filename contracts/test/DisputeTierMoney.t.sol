@@ -189,9 +189,7 @@ contract DisputeTierMoneyTest is DisputeTest {
         _close(d, ASSERTER);
         vm.assertEq(_pot(d), 0);
         vm.assertEq(tier.credit(ASSERTER), CHALLENGER_BOND + left);
-        vm.assertEq(
-            address(tier).balance, tier.credit(ASSERTER) + tier.credit(CHALLENGER) + tier.credit(OTHER)
-        );
+        vm.assertEq(address(tier).balance, tier.credit(ASSERTER) + tier.credit(CHALLENGER) + tier.credit(OTHER));
     }
 
     /// @dev Who loses to itself has lost half of its bond, and all gas.
@@ -208,9 +206,7 @@ contract DisputeTierMoneyTest is DisputeTest {
         bytes memory atMost = bytes.concat(
             abi.encodeCall(tier.open, (d.claim)),
             abi.encodeCall(tier.choose, (d.id, 0, 0, 0)),
-            abi.encodeCall(
-                tier.proveCell, (d.claim, _cell(d, Y, 0), d.theirs.opening(0, 4), _operands(d, Y, 0))
-            )
+            abi.encodeCall(tier.proveCell, (d.claim, _cell(d, Y, 0), d.theirs.opening(0, 4), _operands(d, Y, 0)))
         );
         // The three moves beside one choice, whose execution is below 50,000.
         vm.assertLe(refund, (spent + 50_000 + 3 * 21_000 + 16 * atMost.length) * block.basefee);
@@ -275,9 +271,7 @@ contract DisputeTierMoneyTest is DisputeTest {
         puppet.act(
             address(tier),
             0,
-            abi.encodeCall(
-                tier.proveCell, (d.claim, _cell(d, Y, 0), d.theirs.opening(0, 1), _operands(d, Y, 0))
-            )
+            abi.encodeCall(tier.proveCell, (d.claim, _cell(d, Y, 0), d.theirs.opening(0, 1), _operands(d, Y, 0)))
         );
         _assertStatus(d, ClaimStatus.REVOKED);
         _close(d, OTHER);

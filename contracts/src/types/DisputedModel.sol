@@ -40,7 +40,8 @@ library DisputedModelLibrary {
         if (depth > MAX_DEPTH) revert IDisputeTier.ModelTooLarge(modelId, depth, MAX_DEPTH);
         bytes memory parts = abi.encodePacked(found.opsRoot, found.weightsRoot, found.header);
         return DisputedModel.wrap(
-            SafeCast.toUint64(PackedOutputs.length(found.header)) | depth << DEPTH | uint256(uint160(CodeStore.write(parts))) << ACCOUNT
+            SafeCast.toUint64(PackedOutputs.length(found.header)) | depth << DEPTH
+                | uint256(uint160(CodeStore.write(parts))) << ACCOUNT
         );
     }
 

@@ -42,7 +42,9 @@ contract OneProofInferenceVerifier is IInferenceVerifier {
         bytes calldata proof,
         address recipient
     ) external view override {
-        if (keccak256(abi.encode(modelId, input, output, proof, recipient)) != _expected) revert Refused();
+        if (keccak256(abi.encode(modelId, input, output, proof, recipient)) != _expected) {
+            revert Refused();
+        }
     }
 
     function checkInference(ModelId, bytes32, bytes calldata, bytes calldata) external pure override {

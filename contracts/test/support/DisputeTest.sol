@@ -76,10 +76,7 @@ abstract contract DisputeTest is RegistryTest {
 
     /// @dev A registered circuit and a claim about it that is not posted yet. The cell `cell` of its first tensor is
     /// `delta` off.
-    function _dispute(uint256 rows, uint256 outputs, uint256 cell, int256 delta)
-        internal
-        returns (Dispute memory d)
-    {
+    function _dispute(uint256 rows, uint256 outputs, uint256 cell, int256 delta) internal returns (Dispute memory d) {
         d.circuit = SmallCircuitLibrary.build(rows, outputs);
         entry.header = d.circuit.header;
         entry.opsRoot = d.circuit.ops.root();

@@ -86,9 +86,7 @@ library PlainTreeLibrary {
         uint256 below = heightAt(depth, level + 1);
         uint256 count = 1 << (height - below);
         for (uint256 i = place * count; i < (place + 1) * count; ++i) {
-            shown = below == 0
-                ? bytes.concat(shown, self.leaves[i])
-                : bytes.concat(shown, self.nodes[below][i]);
+            shown = below == 0 ? bytes.concat(shown, self.leaves[i]) : bytes.concat(shown, self.nodes[below][i]);
         }
         if (level == 0) return shown;
         return bytes.concat(shown, self.siblings(height, place, heightAt(depth, level - 1) - height));

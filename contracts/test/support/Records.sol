@@ -13,6 +13,8 @@ library Records {
         uint64 mul;
         int64 lo;
         int64 hi;
+        uint8 region;
+        uint64 first;
     }
 
     struct View {
@@ -29,13 +31,14 @@ library Records {
         bytes guards;
     }
 
-    /// @notice A tensor of one axis.
+    /// @notice A tensor of one axis: an output, the first, unless region and first leaf are changed.
     function header(uint8 kind, uint8 width, uint8 views, uint32 cells) internal pure returns (Header memory found) {
         found.kind = kind;
         found.width = width;
         found.views = views;
         found.cells = cells;
         found.dims = [uint32(1), 1, 1, 1, 1, 1, 1, cells];
+        found.region = 3;
     }
 
     /// @notice One element per cell, neighbours for neighbouring cells.
@@ -57,8 +60,8 @@ library Records {
     }
 
     function pack(Header memory self) internal pure returns (bytes memory packed) {
-        packed = abi.encodePacked(uint8(1), self.kind, uint8(3), self.width, self.views, self.shift, uint16(0));
-        packed = abi.encodePacked(packed, uint64(0), self.cells, uint64(0));
+        packed = abi.encodePacked(uint8(1), self.kind, self.region, self.width, self.views, self.shift, uint16(0));
+        packed = abi.encodePacked(packed, self.first, self.cells, uint64(0));
         for (uint256 i = 0; i < 8; ++i) {
             packed = abi.encodePacked(packed, self.dims[i]);
         }

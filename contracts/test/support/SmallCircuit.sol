@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {Headers} from "./Headers.sol";
 import {PlainTree, PlainTreeLibrary} from "./PlainTree.sol";
-import {ReferenceTree} from "./ReferenceTree.sol";
+import {Records} from "./Records.sol";
 
 /// @notice A circuit of three tensors, as many rows of the first as it takes to make the trace as deep as wanted:
 ///
@@ -55,9 +55,7 @@ library SmallCircuitLibrary {
             abi.encodePacked("VERINFER", uint16(1), uint8(c.depth), uint8(0), uint8(c.ops.depthOf()), uint8(0)),
             abi.encodePacked(uint16(1), uint16(1), uint64(leaves), uint64(0), uint32(c.records.length)),
             Headers.entry(Headers.vector(uint32(INPUTS), -BOUND, BOUND), 0),
-            Headers.entry(
-                Headers.vector(uint32(outputs), -OUTPUT_BOUND, OUTPUT_BOUND), uint64(c.records.length - 1)
-            )
+            Headers.entry(Headers.vector(uint32(outputs), -OUTPUT_BOUND, OUTPUT_BOUND), uint64(c.records.length - 1))
         );
     }
 
@@ -133,55 +131,33 @@ library SmallCircuitLibrary {
     }
 
     function _records(SmallCircuit memory c) private pure returns (bytes[] memory records) {
-        uint32[8] memory vector = [uint32(1), 1, 1, 1, 1, 1, 1, uint32(c.outputs)];
+        records = new bytes[](c.rows == 0 ? 2 : 3);
         uint64 z = uint64(c.rows);
-        bytes memory out = bytes.concat(_record(3, 1, 0, vector), _view(0, 2, -1, z, 0, [int32(0), 1]));
-        if (c.rows == 0) {
-            records = new bytes[](2);
-            (records[0], records[1]) =
-                (bytes.concat(_record(0, 1, z, vector), _view(1, 1, 2, 0, 0, [int32(0), 1])), out);
-            return records;
-        }
-        uint32[8] memory matrix =
-            [uint32(1), 1, 1, 1, 1, uint32(c.rows / c.columns), uint32(c.columns), uint32(INPUTS)];
-        int64 base = int64(uint64(64 * c.rows - c.outputs));
-        records = new bytes[](3);
-        records[0] = bytes.concat(
-            _record(0, 2, 0, matrix), _view(1, 1, 3, 0, 0, [int32(0), 1]), _view(1, 1, 5, 0, 0, [int32(1), 0])
-        );
-        records[1] = bytes.concat(_record(0, 1, z, vector), _view(0, 2, 2, 0, base, [int32(0), 1]));
-        records[2] = out;
+        Records.Header memory vector = _sum(1, uint32(c.outputs));
+        records[records.length - 1] = bytes.concat(Records.pack(vector), Records.pack(_view(0, z, -1)));
+        (vector.region, vector.first) = (0, z);
+        Records.View memory y = _view(c.rows == 0 ? 1 : 0, 0, 2);
+        if (c.rows != 0) y.base = int64(uint64(64 * c.rows - c.outputs));
+        records[records.length - 2] = bytes.concat(Records.pack(vector), Records.pack(y));
+        if (c.rows == 0) return records;
+        Records.Header memory matrix = _sum(2, uint32(64 * c.rows));
+        matrix.dims = [uint32(1), 1, 1, 1, 1, uint32(c.rows / c.columns), uint32(c.columns), uint32(INPUTS)];
+        matrix.region = 0;
+        Records.View memory column = _view(1, 0, 3);
+        Records.View memory row = _view(1, 0, 5);
+        (row.strides[6], row.strides[7]) = (1, 0);
+        records[0] = bytes.concat(Records.pack(matrix), Records.pack(column), Records.pack(row));
     }
 
-    /// @dev Header of the record of a sum, of elements of two bytes, without narrowing.
-    function _record(uint8 region, uint8 views, uint64 first, uint32[8] memory dims)
-        private
-        pure
-        returns (bytes memory header)
-    {
-        uint64 cells = 1;
-        bytes memory sizes;
-        for (uint256 i = 0; i < 8; ++i) {
-            cells *= dims[i];
-            sizes = abi.encodePacked(sizes, dims[i]);
-        }
-        return bytes.concat(
-            abi.encodePacked(uint8(1), uint8(1), region, uint8(2), views, uint24(0), first, cells, uint64(0)),
-            sizes,
-            abi.encodePacked(uint64(1), type(int64).min, type(int64).max, uint64(0))
-        );
+    /// @dev A sum of elements of two bytes, without narrowing.
+    function _sum(uint8 views, uint32 cells) private pure returns (Records.Header memory header) {
+        header = Records.header(1, 2, views, cells);
+        (header.mul, header.lo, header.hi) = (1, type(int64).min, type(int64).max);
     }
 
-    /// @dev A view of one element, with strides over the output axes 6 and 7.
-    function _view(uint8 region, uint8 width, int32 coefficient, uint64 first, int64 base, int32[2] memory strides)
-        private
-        pure
-        returns (bytes memory)
-    {
-        return bytes.concat(
-            abi.encodePacked(region, width, uint16(0), coefficient, first, base, int64(0)),
-            abi.encodePacked(new bytes(24), strides[0], strides[1]),
-            abi.encodePacked(new bytes(16), uint32(1), uint32(1), uint32(1), uint32(1), new bytes(64))
-        );
+    /// @dev Elements of the trace have two bytes, those of the input one.
+    function _view(uint8 region, uint64 first, int32 coefficient) private pure returns (Records.View memory found) {
+        found = Records.plain(region, region == 0 ? 2 : 1, first);
+        found.coefficient = coefficient;
     }
 }
