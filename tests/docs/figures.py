@@ -8,6 +8,7 @@ They are measured with the examples of the repository, so that anybody can measu
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -175,7 +176,21 @@ def linear(weights: NDArray[np.float64], bias: float) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def dispute_gas() -> list[str]:
+    """The transactions of the dispute tier, whole, from the snapshots that `forge test` compares with."""
+    path = ROOT / "contracts" / "snapshots" / "DisputeTier.json"
+    gas = {name: int(amount) for name, amount in json.loads(path.read_text("utf-8")).items()}
+    dear = ", at 64 a byte"
+    lines = ["| transaction | gas today | at 64 a byte of calldata |", "|---|---:|---:|"]
+    moves = ("claim", "open", "reveal", "choose", "proveCell", "expire", "close", "finalise", "withdraw")
+    names = [name for name in gas if not name.endswith(dear)]
+    for name in sorted(names, key=lambda name: moves.index(re.split(r"[^a-zA-Z]", name)[0])):
+        lines.append(f"| {name} | {gas[name]:,} | {gas[name + dear]:,} |")
+    return lines
+
+
 TABLES: dict[str, Callable[[], list[str]]] = {
+    "dispute-gas": dispute_gas,
     "widths": widths,
     "examples": examples,
     "outlier": outlier,

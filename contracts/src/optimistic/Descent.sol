@@ -11,12 +11,16 @@ library Descent {
 
     /// @notice How many reveals lead from the root of a tree to its leaves. A tree of one leaf takes one.
     function rounds(uint256 depth) internal pure returns (uint256) {
-        return depth == 0 ? 1 : (depth + LEVELS - 1) / LEVELS;
+        unchecked {
+            return depth == 0 ? 1 : (depth + LEVELS - 1) / LEVELS;
+        }
     }
 
     /// @notice Whether the reveal of a level shows leaves.
     function isLast(uint256 depth, uint256 level) internal pure returns (bool) {
-        return level + 1 == rounds(depth);
+        unchecked {
+            return level + 1 == rounds(depth);
+        }
     }
 
     /// @notice How many levels the reveal of a level opens.
@@ -35,8 +39,10 @@ library Descent {
     {
         bool last = isLast(depth, level);
         uint256 size = (last ? Subtree.LEAF_BYTES : 32) << levels(depth, level);
-        uint256 expected = level == 0 ? size : size + 32 * levels(depth, level - 1);
-        if (nodes.length != expected) revert IDisputeTier.WrongLength(expected, nodes.length);
+        unchecked {
+            uint256 expected = level == 0 ? size : size + 32 * levels(depth, level - 1);
+            if (nodes.length != expected) revert IDisputeTier.WrongLength(expected, nodes.length);
+        }
         node = last ? Subtree.ofLeaves(nodes[:size]) : Subtree.ofHashes(nodes[:size]);
         bytes32 actual = Subtree.climb(node, position, nodes[size:]);
         if (actual != above) revert IDisputeTier.WrongNodes(above, actual);

@@ -448,10 +448,12 @@ contract DisputeTier is IDisputeTier, CreditLedger {
     /// has. An account without code calls in a transaction that holds nothing else. A contract may have made any number
     /// of moves in one, and paid for none of the bytes that it sends: of its moves only what they execute counts.
     function _costSince(uint256 gas) private view returns (uint256) {
-        uint256 used = gas - gasleft();
-        if (msg.sender == tx.origin && msg.sender.code.length == 0) {
-            used += TRANSACTION_GAS + CALLDATA_GAS * msg.data.length;
+        unchecked {
+            uint256 used = gas - gasleft();
+            if (msg.sender == tx.origin && msg.sender.code.length == 0) {
+                used += TRANSACTION_GAS + CALLDATA_GAS * msg.data.length;
+            }
+            return used * block.basefee;
         }
-        return used * block.basefee;
     }
 }

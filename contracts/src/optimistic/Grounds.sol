@@ -53,14 +53,19 @@ library Grounds {
 
     /// @notice The leaf of the trace that a cell lies in, and its first byte there.
     function placeOf(bytes calldata record, uint256 index) internal pure returns (uint256 leaf, uint256 offset) {
-        uint256 start = index * _width(record);
-        return (_first(record) + start / Subtree.LEAF_BYTES, start % Subtree.LEAF_BYTES);
+        // A cell's index has 64 bits, and so has the first leaf.
+        unchecked {
+            uint256 start = index * _width(record);
+            return (_first(record) + start / Subtree.LEAF_BYTES, start % Subtree.LEAF_BYTES);
+        }
     }
 
     /// @notice The element that begins at `data[offset]`, in the width of the record's tensor.
     function element(bytes calldata record, bytes calldata data, uint256 offset) internal pure returns (int256 value) {
-        uint256 width = _width(record);
-        return int256(uint256(bytes32(data[offset:offset + width]))) >> (256 - 8 * width);
+        unchecked {
+            uint256 width = _width(record);
+            return int256(uint256(bytes32(data[offset:offset + width]))) >> (256 - 8 * width);
+        }
     }
 
     /// @notice The place, in bytes from the trace's first leaf on, of a byte that no tensor's element takes up.
@@ -96,7 +101,9 @@ library Grounds {
 
     /// @notice Bytes of a leaf and its siblings in a tree, or a subtree.
     function openingBytes(uint256 depth) internal pure returns (uint256) {
-        return Subtree.LEAF_BYTES + 32 * depth;
+        unchecked {
+            return Subtree.LEAF_BYTES + 32 * depth;
+        }
     }
 
     /// @notice Reverts unless `leaf`, 128 bytes and then siblings, is the leaf `index` of a tree.
@@ -117,17 +124,22 @@ library Grounds {
     {
         bytes calldata opening = cell.opening;
         uint256 depth = model.header.opsDepth();
-        if (opening.length < HEADER_BYTES + 32 * depth) {
-            revert IDisputeTier.WrongLength(HEADER_BYTES + 32 * depth, opening.length);
-        }
-        uint256 size = HEADER_BYTES + VIEW_BYTES * uint8(opening[4]);
-        if (opening.length != size + 32 * depth) {
-            revert IDisputeTier.WrongLength(size + 32 * depth, opening.length);
+        uint256 size;
+        // A depth has 8 bits.
+        unchecked {
+            uint256 siblings = 32 * depth;
+            if (opening.length < HEADER_BYTES + siblings) {
+                revert IDisputeTier.WrongLength(HEADER_BYTES + siblings, opening.length);
+            }
+            size = HEADER_BYTES + VIEW_BYTES * uint8(opening[4]);
+            if (opening.length != size + siblings) {
+                revert IDisputeTier.WrongLength(size + siblings, opening.length);
+            }
         }
         record = opening[:size];
         bytes32 actual = Subtree.climb(Subtree.ofLeaf(record), cell.record, opening[size:]);
         if (actual != model.opsRoot) revert IDisputeTier.WrongRecord(model.opsRoot, actual);
-        if (uint8(record[2]) != region) revert IDisputeTier.WrongCell(cell.index);
+        if (uint8(_header(record) >> 232) != region) revert IDisputeTier.WrongCell(cell.index);
     }
 
     function _requireCell(bytes calldata record, uint256 index) private pure {
@@ -135,16 +147,23 @@ library Grounds {
     }
 
     function _width(bytes calldata record) private pure returns (uint256) {
-        return uint8(record[3]);
+        return uint8(_header(record) >> 224);
     }
 
     /// @dev First leaf, or the number of the output port.
     function _first(bytes calldata record) private pure returns (uint256) {
-        return uint64(bytes8(record[8:16]));
+        return uint64(_header(record) >> 128);
     }
 
     function _cells(bytes calldata record) private pure returns (uint256) {
-        return uint64(bytes8(record[16:24]));
+        return uint64(_header(record) >> 64);
+    }
+
+    /// @dev The first word of a record, which has at least three: kind in byte 1, region 2, width 3, first leaf 8 to 15, cells 16 to 23.
+    function _header(bytes calldata record) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := calldataload(record.offset)
+        }
     }
 
     /// @dev Bytes of whole leaves.

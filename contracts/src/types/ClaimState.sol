@@ -41,17 +41,23 @@ library ClaimStateLibrary {
 
     /// @notice The claim with a game more.
     function withGame(ClaimState self) internal pure returns (ClaimState) {
-        return ClaimState.wrap(ClaimState.unwrap(self) + (1 << GAMES));
+        unchecked {
+            return ClaimState.wrap(ClaimState.unwrap(self) + (1 << GAMES));
+        }
     }
 
     /// @notice The claim with a game less.
     function withoutGame(ClaimState self) internal pure returns (ClaimState) {
-        return ClaimState.wrap(ClaimState.unwrap(self) - (1 << GAMES));
+        unchecked {
+            return ClaimState.wrap(ClaimState.unwrap(self) - (1 << GAMES));
+        }
     }
 
     /// @notice The provisional claim, resolved.
     function resolved(ClaimState self, ClaimStatus outcome) internal pure returns (ClaimState) {
-        return ClaimState.wrap(ClaimState.unwrap(self) - uint256(ClaimStatus.PROVISIONAL) + uint256(outcome));
+        unchecked {
+            return ClaimState.wrap(ClaimState.unwrap(self) - uint256(ClaimStatus.PROVISIONAL) + uint256(outcome));
+        }
     }
 
     /// @notice The claim with another pot, of at most 96 bits.

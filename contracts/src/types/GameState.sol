@@ -84,14 +84,18 @@ library GameStateLibrary {
         GameState next = _pass(self, Turn.REVEAL, CHALLENGER, ASSERTER, extension);
         uint256 position_ = self.position() << levels | child;
         uint256 rest = GameState.unwrap(next) & ~(uint256(type(uint32).max) << POSITION);
-        return GameState.wrap((rest | position_ << POSITION) + (1 << LEVEL));
+        unchecked {
+            return GameState.wrap((rest | position_ << POSITION) + (1 << LEVEL));
+        }
     }
 
     /// @notice The game with what a move of the challenger's cost added; it counts in gwei, and stops at its limit.
     function charged(GameState self, uint256 amount) internal pure returns (GameState) {
-        uint256 total = (GameState.unwrap(self) >> SPENT) + amount / GWEI;
-        if (total > type(uint48).max) total = type(uint48).max;
-        return GameState.wrap((GameState.unwrap(self) & ((1 << SPENT) - 1)) | total << SPENT);
+        unchecked {
+            uint256 total = (GameState.unwrap(self) >> SPENT) + amount / GWEI;
+            if (total > type(uint48).max) total = type(uint48).max;
+            return GameState.wrap((GameState.unwrap(self) & ((1 << SPENT) - 1)) | total << SPENT);
+        }
     }
 
     /// @notice The game, over.
@@ -106,7 +110,10 @@ library GameStateLibrary {
         returns (GameState)
     {
         uint256 word = GameState.unwrap(self);
-        uint256 left = self.due() - block.timestamp;
+        uint256 left;
+        unchecked {
+            left = self.due() - block.timestamp; // a move is made in time
+        }
         uint256 budget = uint32(word >> mover);
         if (left < budget) word = (word & ~(uint256(type(uint32).max) << mover)) | left << mover;
         word &= ~(uint256(type(uint40).max) << DUE) & ~uint256(0xff);
@@ -114,6 +121,8 @@ library GameStateLibrary {
     }
 
     function _due(uint256 budget, uint256 extension) private view returns (uint256) {
-        return block.timestamp + (budget < extension ? extension : budget);
+        unchecked {
+            return block.timestamp + (budget < extension ? extension : budget);
+        }
     }
 }
