@@ -1,11 +1,15 @@
-"""What every test shares: the search budgets of hypothesis, and where the digits example lies."""
+"""What every test shares: search budgets of hypothesis, where the digits example lies, PostgreSQL."""
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings
 
 from tests.budget import examples
+from tests.postgres import binaries, running_postgres
 
 # By default the same examples every time: a change fails its own tests, not another's. `make fuzz` searches.
 settings.register_profile("default", derandomize=True, deadline=None)
@@ -17,3 +21,24 @@ settings.load_profile("default")
 def digits() -> Path:
     """The folder with the digits models, `mlp.onnx` and `cnn.onnx`, and their data (see its README)."""
     return Path(__file__).parents[1] / "examples" / "digits"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    if binaries() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    with running_postgres() as url:
+        yield url
+
+
+_names = itertools.count()
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> str:
+    """The URL of an empty PostgreSQL database."""
+    name = f"database{next(_names)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return postgres.replace("/postgres?", f"/{name}?")

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from circuits.circuit import Circuit
 from tests.challenger.chains import DevChain, dev_chain
 from tests.challenger.lies import chain
-from tests.challenger.postgres import binaries, running_postgres
 from tests.challenger.scene import Scene
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server."""
-    if binaries() is None:
-        pytest.skip("no PostgreSQL server is installed")
-    with running_postgres() as url:
-        yield url
-
-
-_names = itertools.count()
-
-
-@pytest.fixture
-def postgres_database(postgres: str) -> str:
-    """The URL of an empty PostgreSQL database."""
-    name = f"watcher{next(_names)}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return postgres.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,0 +1,64 @@
+"""How the service's tables came to be: Alembic revisions, run from here and never by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from circuits.errors import InputError
+from service.database import Database
+
+UPGRADE_LOCK = 0x766572736572766
+"""Names PostgreSQL's lock on the making of tables."""
+
+
+def upgrade(url: str) -> None:
+    """Bring a database, new or old, to the tables of this program. Several processes may ask at a time.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, a newer program made it, or it is another program's.
+    """
+    database = Database(url)
+    shown = database.engine.url.render_as_string(hide_password=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    try:
+        # One transaction for all: a crash leaves the old tables, and a second process waits for the first.
+        with database.engine.execution_options(immediate=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+            found = MigrationContext.configure(connection).get_current_revision()
+            if found is None and inspect(connection).get_table_names():
+                raise InputError(f"{shown} is another program's database: give the service one of its own")
+            if found is not None:
+                _check_known(ScriptDirectory.from_config(config), found, shown)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        cause = " ".join(str(error.orig).split())
+        raise InputError(f"cannot open the database {shown}: {cause}") from None
+    finally:
+        database.close()
+
+
+def _check_known(scripts: ScriptDirectory, revision: str, shown: str) -> None:
+    try:
+        known = scripts.get_revision(revision)
+    except Exception as error:
+        if not isinstance(error.__cause__ or error, ResolutionError):
+            raise
+        known = None
+    if known is None:
+        raise InputError(
+            f"{shown} was made by a newer program: its tables have the version {revision}, which this one "
+            "does not know. Use the program that made it, or a newer one"
+        )
