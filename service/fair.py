@@ -1,0 +1,46 @@
+"""Whose job comes next: the tenant's with the fewest running, for its weight; then who has waited longest.
+
+However many jobs a tenant has queued, another's first job is the next to begin, or nearly so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A tenant with a job that could begin now.
+
+    Parameters
+    ----------
+    running
+        How many of its jobs run.
+    weight
+        How many it may have for each one of another's: `limits["weight"]`, by default 1.
+    most_running
+        How many may run at a time: `limits["running_jobs"]`, by default any number.
+    served_at
+        When one of its jobs last began.
+    """
+
+    tenant_id: str
+    running: int
+    weight: float
+    most_running: int | None
+    served_at: datetime | None
+
+    @property
+    def full(self) -> bool:
+        """Whether as many run as may."""
+        return self.most_running is not None and self.running >= self.most_running
+
+
+def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those that may have a job begun, the first in line first."""
+    able = [candidate for candidate in candidates if not candidate.full]
+    return sorted(able, key=lambda c: ((c.running + 1) / c.weight, c.served_at or NEVER, c.tenant_id))

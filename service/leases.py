@@ -1,0 +1,271 @@
+"""Jobs as workers see them: taking one, keeping it by heartbeats, and ending it.
+
+A lease is the right to work on a job until a time, which heartbeats put off. Each has an owner's name of its
+own, and all that a worker writes is written only while the job's row still has that name: when a lease runs
+out and another worker takes the job, the first one cannot change it any more. So each job gets one result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from service.database import Database, Job, JobStage, Kind, Status, Tenant, now
+from service.errors import LeaseLost
+from service.fair import Candidate, in_turn
+from service.identifiers import new_id
+from service.jobs import add_event, end, lock, move
+
+EXECUTE = "execute"
+"""The stage that ends the execution of a job that has a proof."""
+MAX_BACKOFF = timedelta(minutes=10)
+
+
+class _Overtaken(Exception):
+    """Another worker served the tenant meanwhile, so it may be another's turn."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A job in a worker's hands.
+
+    Parameters
+    ----------
+    owner
+        The lease's name, which no other has.
+    attempt
+        How many times the job was taken, this one included.
+    done
+        The results of the stages that earlier attempts have finished.
+    """
+
+    job_id: str
+    tenant_id: str
+    owner: str
+    kind: Kind
+    tier: str
+    version_id: str | None
+    request: dict[str, Any]
+    attempt: int
+    done: dict[str, dict[str, Any]]
+
+
+class Leases:
+    """Takes jobs for workers and writes down what they do.
+
+    Parameters
+    ----------
+    length
+        How long a lease lasts without a heartbeat.
+    most_attempts
+        How often a job is begun before it is given up.
+    backoff
+        How long a job waits after its first failed attempt; after each further one, twice as long.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        length: timedelta = timedelta(seconds=30),
+        most_attempts: int = 5,
+        backoff: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self._database = database
+        self.length = length
+        self._most_attempts = most_attempts
+        self._backoff = backoff
+
+    def claim(self, worker: str, kinds: Collection[Kind]) -> Lease | None:
+        """Take the job that is next, of some kinds; None if none can begin now."""
+        self._recover()
+        while True:
+            with self._database.read() as session:
+                candidates = in_turn(_candidates(session, kinds))
+            try:
+                for candidate in candidates:
+                    # A transaction for each: who held two tenants' rows could wait for who holds them too.
+                    with self._database.write() as session:
+                        lease = self._claim_from(session, candidate, worker, kinds)
+                    if lease is not None:
+                        return lease
+                return None
+            except _Overtaken:
+                continue
+
+    def heartbeat(self, lease: Lease) -> bool:
+        """Keep a lease for its whole length from now on.
+
+        Returns
+        -------
+        bool
+            Whether the tenant wants the job cancelled.
+
+        Raises
+        ------
+        LeaseLost
+            If the job is not this lease's any more.
+        """
+        with self._database.write() as session:
+            job = _held(session, lease)
+            job.lease_until = now(session) + self.length
+            return job.cancel_requested
+
+    def begin_stage(self, lease: Lease, stage: str) -> None:
+        """Say which stage is being worked on. Raises LeaseLost."""
+        with self._database.write() as session:
+            job = _held(session, lease)
+            job.stage = stage
+            add_event(session, job, "stage", {"stage": stage, "status": Status.RUNNING})
+
+    def finish_stage(self, lease: Lease, stage: str, result: dict[str, Any]) -> None:
+        """Keep a stage's result: no attempt does the stage again. Raises LeaseLost."""
+        with self._database.write() as session:
+            job = _held(session, lease)
+            at = now(session)
+            session.add(JobStage(job_id=job.id, stage=stage, result=result, finished_at=at))
+            add_event(session, job, "stage", {"stage": stage, "status": Status.SUCCEEDED})
+            if stage == EXECUTE and job.proof is Status.QUEUED:
+                move(session, job, "execution", Status.SUCCEEDED)
+                move(session, job, "proof", Status.RUNNING)
+
+    def progress(self, lease: Lease, text: str) -> None:
+        """Tell the tenant what is being done. Raises LeaseLost."""
+        with self._database.write() as session:
+            add_event(session, _held(session, lease), "progress", {"text": text})
+
+    def succeed(self, lease: Lease, result: dict[str, Any]) -> None:
+        """End a job with its result. Raises LeaseLost, and then the result is not taken."""
+        with self._database.write() as session:
+            job = _held(session, lease)
+            job.result = result
+            end(session, job, Status.SUCCEEDED)
+
+    def fail(self, lease: Lease, error: str) -> None:
+        """End a job that cannot succeed. Raises LeaseLost."""
+        with self._database.write() as session:
+            end(session, _held(session, lease), Status.FAILED, error)
+
+    def cancel(self, lease: Lease) -> None:
+        """End a job as its tenant wanted. Raises LeaseLost."""
+        with self._database.write() as session:
+            end(session, _held(session, lease), Status.CANCELLED)
+
+    def try_again(self, lease: Lease, error: str) -> None:
+        """Put a job back after a failure that may pass, or end it after too many. Raises LeaseLost."""
+        with self._database.write() as session:
+            self._put_back(session, _held(session, lease), error)
+
+    def give_back(self, lease: Lease) -> None:
+        """Put a job back unfinished: the attempt does not count. Raises LeaseLost."""
+        with self._database.write() as session:
+            job = _held(session, lease)
+            job.attempts -= 1
+            _queue(session, job, timedelta(0), "the worker stops")
+
+    def _recover(self) -> None:
+        """Put back the jobs whose workers were lost."""
+        with self._database.read() as session:
+            lost = session.scalars(_lost(now(session))).all()
+        if not lost:
+            return
+        with self._database.write() as session:
+            locked = _lost(now(session)).with_only_columns(Job).with_for_update(skip_locked=True)
+            for job in session.scalars(locked).all():
+                if job.cancel_requested:
+                    end(session, job, Status.CANCELLED)
+                else:
+                    self._put_back(session, job, "the worker was lost")
+
+    def _claim_from(
+        self, session: Session, candidate: Candidate, worker: str, kinds: Collection[Kind]
+    ) -> Lease | None:
+        # The tenant's row is locked, so that workers take its jobs one after another, by one order.
+        tenant = session.get_one(Tenant, candidate.tenant_id, with_for_update={"key_share": True})
+        if tenant.served_at != candidate.served_at:
+            raise _Overtaken
+        at = now(session)
+        waiting = (
+            select(Job)
+            .where(Job.tenant_id == tenant.id, _waiting(at, kinds))
+            .order_by(Job.not_before, Job.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        job = session.scalar(waiting)
+        if job is None:
+            return None
+        tenant.served_at = at
+        job.lease_owner, job.lease_until = f"{worker} {new_id()}", at + self.length
+        job.attempts += 1
+        job.started_at = job.started_at or at
+        move(session, job, "execution" if job.execution is Status.QUEUED else "proof", Status.RUNNING)
+        stages = session.scalars(select(JobStage).where(JobStage.job_id == job.id))
+        return Lease(
+            job.id,
+            job.tenant_id,
+            job.lease_owner,
+            job.kind,
+            job.tier,
+            job.version_id,
+            job.request,
+            job.attempts,
+            {stage.stage: stage.result for stage in stages},
+        )
+
+    def _put_back(self, session: Session, job: Job, why: str) -> None:
+        if job.attempts >= self._most_attempts:
+            end(session, job, Status.FAILED, f"given up after {job.attempts} attempts; the last: {why}")
+            return
+        # The exponent is bounded for the sake of the integers in a timedelta.
+        delay = min(self._backoff * 2 ** min(job.attempts - 1, 30), MAX_BACKOFF)
+        _queue(session, job, delay, why)
+
+
+def _queue(session: Session, job: Job, delay: timedelta, why: str) -> None:
+    for which in ("execution", "proof"):
+        if getattr(job, which) is Status.RUNNING:
+            move(session, job, which, Status.QUEUED)
+    job.lease_owner = job.lease_until = job.stage = None
+    job.not_before = now(session) + delay
+    add_event(session, job, "put_back", {"attempts": job.attempts, "why": why})
+
+
+def _held(session: Session, lease: Lease) -> Job:
+    job = lock(session, lease.job_id)
+    if job is None or job.lease_owner != lease.owner:
+        raise LeaseLost(f"job {lease.job_id} is not this worker's any more")
+    return job
+
+
+def _candidates(session: Session, kinds: Collection[Kind]) -> list[Candidate]:
+    leased = select(Job.tenant_id, func.count()).where(Job.lease_owner.is_not(None)).group_by(Job.tenant_id)
+    running = {row[0]: row[1] for row in session.execute(leased)}
+    waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds)).exists()
+    return [
+        Candidate(
+            tenant.id,
+            running.get(tenant.id, 0),
+            tenant.limits.get("weight", 1),
+            tenant.limits.get("running_jobs"),
+            tenant.served_at,
+        )
+        for tenant in session.scalars(select(Tenant).where(waits))
+    ]
+
+
+def _waiting(at: Any, kinds: Collection[Kind]) -> ColumnElement[bool]:
+    return and_(
+        Job.finished_at.is_(None),
+        Job.lease_owner.is_(None),
+        Job.not_before <= at,
+        Job.kind.in_(kinds),
+    )
+
+
+def _lost(at: Any) -> Any:
+    return select(Job.id).where(Job.lease_owner.is_not(None), Job.lease_until < at).limit(100)
