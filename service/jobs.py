@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.database import Database, Job, JobEvent, Kind, Status, Tenant, now
+from service.database import Database, Job, JobEvent, Kind, Model, Status, Tenant, Version, now
 from service.errors import Conflict, NotFound, QuotaExceeded
 
 MOVES = {
@@ -94,6 +94,8 @@ class Jobs:
 
         Raises
         ------
+        NotFound
+            If the order is about a version that the tenant may not use.
         Conflict
             If the key was used for another order.
         QuotaExceeded
@@ -191,6 +193,8 @@ class Jobs:
         return found
 
     def _add(self, session: Session, tenant_id: str, order: Order, key: str | None) -> Job:
+        if order.version_id is not None:
+            _check_version(session, tenant_id, order.version_id)
         self._quota(session, tenant_id, order)
         at = now(session)
         job = Job(
@@ -251,6 +255,16 @@ def add_event(session: Session, job: Job, event: str, data: dict[str, Any]) -> N
 def lock(session: Session, job_id: str) -> Job | None:
     """The job as it is now, which no other transaction changes before this one ends."""
     return session.get(Job, job_id, with_for_update=True, populate_existing=True)
+
+
+def _check_version(session: Session, tenant_id: str, version_id: str) -> None:
+    usable = (
+        select(Version.id)
+        .join(Model, Model.id == Version.model_id)
+        .where(Version.id == version_id, or_(Model.tenant_id == tenant_id, Model.public))
+    )
+    if session.scalar(usable) is None:
+        raise NotFound(f"there is no version {version_id}")
 
 
 def _owned(session: Session, tenant_id: str, job_id: str, lock: bool = False) -> Job:

@@ -67,7 +67,11 @@ class ProveHandler:
             If the proof does not hold. That is a bug.
         """
         with tempfile.TemporaryDirectory(prefix="verinfer-") as folder:
-            return _Proving(self, context, Path(folder)).run()
+            try:
+                return _Proving(self, context, Path(folder)).run()
+            except InputError as error:
+                # The tenant is shown the message, and the folder is none of its business.
+                raise InputError(str(error).replace(f"{folder}/", "")) from error
 
     def subject(self, version_id: str | None, tier: str) -> tuple[str, str, str]:
         """Whose model a version is, and the digests of its circuit and verifying key. Raises InputError."""

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
@@ -177,7 +178,7 @@ class Worker:
     def _handle(self, context: Context) -> None:
         lease = context.lease
         try:
-            result = self._handlers[lease.kind](context)
+            self._leases.succeed(lease, self._handlers[lease.kind](context))
         except _Cancelled:
             self._leases.cancel(lease)
         except _Stopping:
@@ -187,7 +188,7 @@ class Worker:
         except InputError as error:
             self._leases.fail(lease, str(error))
         except Exception as error:
-            log.exception("job failed", job=lease.job_id, attempt=lease.attempt)
+            # As text: what would show the values of variables would show a tenant's data.
+            trace = traceback.format_exc()
+            log.error("job failed", job=lease.job_id, attempt=lease.attempt, trace=trace)
             self._leases.try_again(lease, f"an internal error ({type(error).__name__})")
-        else:
-            self._leases.succeed(lease, result)
