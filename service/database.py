@@ -219,8 +219,8 @@ class Job(Base):
         ),
         Index(
             "ix_jobs_leased",
-            "lease_until",
             "tenant_id",
+            "lease_until",
             sqlite_where=text("lease_owner IS NOT NULL"),
             postgresql_where=text("lease_owner IS NOT NULL"),
         ),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from sqlalchemy import func, select
 from service.artifacts import Artifacts
 from service.database import Database, Job, JobEvent, JobStage, Kind, Status
 from service.jobs import Jobs, Order
-from tests.service.crash_worker import LARGEST, STAGES, bytes_of, main
+from tests.service.crash_worker import LARGEST, LEASE, STAGES, bytes_of, main
 
 KILLS, WORKERS = 10, 2
 PATIENCE = 120.0
@@ -110,6 +112,40 @@ def test_killed_workers(kills: int, url: str, database: Database, tenant: str, t
         attempts = sum(job.attempts for job in jobs.list(tenant, limit=1000))
         check_all(database, artifacts, tenant, submitted)
     assert attempts > len(submitted), "no worker was killed while it worked"
+
+
+def test_a_worker_that_stood_still_does_not_write(
+    url: str, database: Database, tenant: str, tmp_path: Path
+) -> None:
+    """A process is stopped in the midst of a job, for longer than its lease, and then goes on."""
+    jobs, artifacts = Jobs(database), Artifacts(database, str(tmp_path / "artifacts"), LARGEST)
+    with crew(url, tmp_path / "artifacts") as working:
+        paused = working.hire()
+        job = jobs.submit(tenant, Order(Kind.PROVE, "sumcheck", {"seed": 1, "seconds": 0.3}))
+        while jobs.get(tenant, job.id).stage is None:
+            time.sleep(0.002)
+        assert paused.pid is not None
+        os.kill(paused.pid, signal.SIGSTOP)
+        held = jobs.get(tenant, job.id).lease_owner
+        assert held is not None, "the job had ended before the worker was stopped"
+        other = working.hire()
+        until = time.monotonic() + PATIENCE
+        while (ended := jobs.get(tenant, job.id)).finished_at is None:
+            assert time.monotonic() < until, "the job does not end"
+            time.sleep(0.05)
+        assert other.pid is not None and ended.attempts == 2
+        events = len(jobs.events(tenant, job.id))
+        os.kill(paused.pid, signal.SIGCONT)
+        time.sleep(2 * LEASE.total_seconds())
+        assert len(jobs.events(tenant, job.id)) == events
+        check_all(database, artifacts, tenant, {job.id: 1})
+        # It has noticed, and works on.
+        working.kill(other)
+        second = jobs.submit(tenant, Order(Kind.PROVE, "sumcheck", {"seed": 2}))
+        while jobs.get(tenant, second.id).finished_at is None:
+            assert time.monotonic() < until, "the worker does not go on"
+            time.sleep(0.05)
+        check_all(database, artifacts, tenant, {job.id: 1, second.id: 2})
 
 
 def test_a_terminated_worker_gives_its_job_back(

@@ -132,7 +132,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_leased",
         "jobs",
-        ["lease_until", "tenant_id"],
+        ["tenant_id", "lease_until"],
         sqlite_where=sa.text("lease_owner IS NOT NULL"),
         postgresql_where=sa.text("lease_owner IS NOT NULL"),
     )
