@@ -229,8 +229,11 @@ class Artifacts:
 def _lock_row(session: Session, digest: str, size: int, media_type: str) -> None:
     values = {"digest": digest, "size": size, "media_type": media_type, "created_at": now(session)}
     insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    session.execute(insert(Artifact).values(values).on_conflict_do_nothing())
-    session.get_one(Artifact, digest, with_for_update=True)
+    # A row found by the one statement may be deleted before the other locks it: then there is none again.
+    while True:
+        session.execute(insert(Artifact).values(values).on_conflict_do_nothing())
+        if session.get(Artifact, digest, with_for_update=True) is not None:
+            return
 
 
 def _unreferenced() -> Any:
