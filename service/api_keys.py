@@ -70,7 +70,8 @@ def create_key(
     Raises
     ------
     InputError
-        If a scope does not exist, none is given, the name is empty or too long, or the key has expired already.
+        If a scope does not exist, none is given, the name is empty or too long, or the key would
+        have expired already.
     NotFound
         If there is no such tenant.
     """
@@ -119,7 +120,7 @@ def revoke_key(database: Database, tenant: str, key_id: str) -> None:
 
 
 class KeyCheck:
-    """Tells whose a key is. It remembers valid keys for a moment, so that not every request asks the database.
+    """Tells whose a key is. It remembers valid keys for a moment: not every request asks the database.
 
     Parameters
     ----------
@@ -150,11 +151,10 @@ class KeyCheck:
         found = _KEY.fullmatch(key)
         if found is None:
             raise _invalid()
+        remembered = self.remembered(key)
+        if remembered is not None:
+            return remembered
         digest = _digest(key)
-        with self._lock:
-            until, caller = self._remembered.get(digest, (0.0, None))
-        if caller is not None and self._clock() < until:
-            return caller
         asked = self._clock()
         caller, left = self._ask(str(UUID(found[1])), digest)
         with self._lock:
@@ -162,6 +162,12 @@ class KeyCheck:
                 self._remembered.clear()
             self._remembered[digest] = (asked + min(self._seconds, left), caller)
         return caller
+
+    def remembered(self, key: str) -> Caller | None:
+        """Whom a key belongs to, if the database was asked just now; this waits for nothing."""
+        with self._lock:
+            until, caller = self._remembered.get(_digest(key), (0.0, None))
+        return caller if self._clock() < until else None
 
     def _ask(self, key_id: str, digest: str) -> tuple[Caller, float]:
         """Whose key it is, and how many seconds it has left."""
@@ -191,4 +197,4 @@ def key_id_of(key: str) -> str:
 
 
 def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()

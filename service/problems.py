@@ -1,0 +1,116 @@
+"""Errors as answers. Under /v2 they are what the Open Inference Protocol wants, {"error": "..."}; everywhere
+else they are RFC 9457 problems:
+
+    {"type": "urn:verinfer:problem:not-found", "title": "Not Found", "status": 404, "detail": "...",
+     "request_id": "..."}
+
+A mistake of the caller's is told as it is. A mistake of our own is logged, and told by its request id only.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from circuits.errors import InputError, VerinferError
+from service.api_keys import Forbidden, Unauthenticated
+from service.errors import Conflict, NotFound, QuotaExceeded, TooLarge
+from service.request_ids import request_id
+
+PROTOCOL_PATH = "/v2"
+STATUSES: tuple[tuple[type[VerinferError], HTTPStatus], ...] = (
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (QuotaExceeded, HTTPStatus.TOO_MANY_REQUESTS),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (InputError, HTTPStatus.BAD_REQUEST),
+)
+"""What each error answers with; the first that fits counts."""
+_log = structlog.get_logger(__name__)
+
+
+class Unsupported(InputError):
+    """The body is encoded in a way that the service does not read."""
+
+
+class Busy(VerinferError):
+    """As many requests wait as may, or the service is about to stop. Nothing was done."""
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Have an application answer with problems."""
+    app.add_exception_handler(VerinferError, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
+
+
+def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An answer that says what is wrong."""
+    title = HTTPStatus(status).phrase
+    media_type = "application/json"
+    if _is_protocol(request.url.path):
+        content: dict[str, object] = {"error": detail}
+    else:
+        media_type = "application/problem+json"
+        content = {
+            "type": f"urn:verinfer:problem:{title.lower().replace(' ', '-')}",
+            "title": title,
+            "status": int(status),
+            "detail": detail,
+            "request_id": request_id(request),
+        }
+    return Response(to_json(content), status, headers, media_type)
+
+
+def internal_error(request: Request) -> Response:
+    """The answer to a request that a mistake of ours has ended; call it while handling the exception."""
+    _log.exception("request failed", request_id=request_id(request), path=request.url.path)
+    return problem(request, 500, f"an error of the service's own; its log has it as {request_id(request)}")
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    headers: dict[str, str] = {}
+    if isinstance(error, Busy):
+        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "1"})
+    if isinstance(error, Unsupported):
+        return problem(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error))
+    for kind, status in STATUSES:
+        if isinstance(error, kind):
+            if status == HTTPStatus.UNAUTHORIZED:
+                headers["WWW-Authenticate"] = "Bearer"
+            return problem(request, status, _clean(str(error)), headers)
+    return internal_error(request)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    known = cast(HTTPException, error)
+    return problem(request, known.status_code, str(known.detail), dict(known.headers or {}))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    mistakes = cast(RequestValidationError, error).errors()
+    detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in mistakes[:5])
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, _clean(detail))
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    return problem(request, HTTPStatus.BAD_REQUEST, "the connection ended before the request did")
+
+
+def _is_protocol(path: str) -> bool:
+    return path == PROTOCOL_PATH or path.startswith(PROTOCOL_PATH + "/")
+
+
+def _clean(text: str) -> str:
+    """Text that UTF-8 can hold."""
+    return text.encode(errors="replace").decode()

@@ -1,0 +1,155 @@
+"""What the service is told at its start, by environment and file.
+
+Each setting is a field of `Settings`. It is taken from the environment (`VERINFER_SERVICE_` and the field's
+name in capitals), else from a TOML file, which `VERINFER_SERVICE_CONFIG` names; else it has its default.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from circuits.errors import InputError
+
+PREFIX = "VERINFER_SERVICE_"
+FILE = f"{PREFIX}CONFIG"
+MAX_FILE_BYTES = 1 << 20
+
+
+class Settings(BaseSettings):
+    """The service's settings. Make them with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8480, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
+    models: Path = Field(Path("models"), description="the folder with NAME/VERSION.circuit files")
+    receipt_key: Path = Field(Path("receipt-key.pem"), description="the private key that signs receipts")
+    database: SecretStr | None = Field(
+        None,
+        description="a path or URL; without one there are no API keys, and only this machine is served",
+    )
+    threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
+    max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
+    max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
+    max_samples: int = Field(256, ge=1, le=4096, description="the largest batch in a request")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before what `load` has read from the file."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _not_open_to_all(self) -> Self:
+        if self.database is None and not _is_loopback(self.host):
+            raise PydanticCustomError(
+                "open",
+                "a service without a database has no API keys, so it listens on this machine's own address "
+                "only: set database, or host to 127.0.0.1",
+            )
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> Settings:
+        """The settings by environment and file.
+
+        Parameters
+        ----------
+        path
+            The file; if there is none, the one that the environment names, if it names one.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or a setting does not exist or cannot be so.
+        """
+        named = path or os.environ.get(FILE) or None
+        given = {} if named is None else _read(Path(named))
+        known = {PREFIX + name.upper() for name in cls.model_fields} | {FILE}
+        unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX))
+        for name in unknown:
+            if name.upper() not in known:
+                raise InputError(f"the environment sets {name}, but there is no such setting")
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            origin = "the environment" if named is None else f"{named} or the environment"
+            raise InputError(f"settings in {origin}: {_mistakes(error)}") from None
+
+    def effective(self) -> str:
+        """All settings as they are, as TOML. Secrets are hidden, and passwords in URLs."""
+        lines = []
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            shown = "" if value is None else f"{name} = {_toml(value)}"
+            lines += [f"# {field.description}", shown or f"# {name} is not set"]
+        return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise InputError(f"the settings {path} have over {MAX_FILE_BYTES} bytes")
+        return tomllib.loads(data.decode())
+    except OSError as error:
+        raise InputError(f"cannot read the settings {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the settings {path} are no TOML: {error}") from None
+
+
+def _mistakes(error: ValidationError) -> str:
+    """What is wrong with each setting, without its value: it may be secret."""
+    found = []
+    for mistake in error.errors(include_url=False, include_input=False, include_context=False):
+        name = ".".join(map(str, mistake["loc"]))
+        what = "there is no such setting" if mistake["type"] == "extra_forbidden" else mistake["msg"]
+        found.append(f"{name}: {what}" if name else what)
+    return "; ".join(found)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, SecretStr):
+        value = _shown_url(value.get_secret_value())
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text) + '"'
+
+
+def _shown_url(url: str) -> str:
+    """A database's path or URL without its passwords."""
+    if "://" not in url:
+        return url
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return "***"
+    hidden = {name: "***" if "pass" in name.lower() else value for name, value in parsed.query.items()}
+    return parsed.set(query=hidden).render_as_string(hide_password=True)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,414 @@
+"""The protocol over a real server: Triton's client, which knows nothing of us, and hostile requests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from eth_hash.auto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+from tritonclient.utils import InferenceServerException
+
+from circuits.circuit import Circuit
+from circuits.data import quantise_inputs, real_outputs
+from circuits.executor import execute
+from circuits.trace import Trace
+from contracts.claims import pack_outputs
+from service.api_keys import create_key, key_id_of, revoke_key
+from service.application import application
+from service.database import Database
+from service.receipt_check import Keyring, Receipt, check_receipt
+from service.receipts import ReceiptSigner
+from service.settings import Settings
+from tests.budget import examples
+from tests.service.conftest import add_tenant
+from tests.service.serving import Jobs, compiled, images, served
+
+MAX_BODY = 1 << 16
+
+
+class Service:
+    """A running service."""
+
+    def __init__(self, where: str, circuit: Circuit, jobs: Jobs, signer: ReceiptSigner) -> None:
+        self.where, self.circuit, self.jobs = where, circuit, jobs
+        self.keyring = Keyring([signer.public_key])
+        self.client = triton.InferenceServerClient(where, concurrency=8)
+
+    def infer(self, data: np.ndarray[Any, Any], **options: Any) -> triton.InferResult:
+        """Ask the digits, with Triton's client."""
+        binary = options.pop("binary", True)
+        datatype = options.pop("datatype", "FP32")
+        tensor = triton.InferInput("image", list(data.shape), datatype)
+        tensor.set_data_from_numpy(data, binary_data=binary)
+        return self.client.infer("digits", [tensor], **options)
+
+    def receipt(self, result: triton.InferResult) -> Receipt:
+        """The receipt of an answer, checked."""
+        return check_receipt(result.get_response()["parameters"]["receipt"], self.keyring)
+
+    def post(
+        self, body: bytes, headers: dict[str, str] | None = None, path: str = "/v2/models/digits/infer"
+    ) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Send any bytes."""
+        connection = http.client.HTTPConnection(self.where, timeout=30)
+        try:
+            connection.request("POST", path, body, headers or {})
+            response = connection.getresponse()
+            data = response.read()
+            length = response.headers.get("Inference-Header-Content-Length")
+            return (
+                response.status,
+                json.loads(data[: int(length)] if length else data),
+                dict(response.headers),
+            )
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Service]:
+    """A service without API keys."""
+    folder = tmp_path_factory.mktemp("service")
+    circuit = compiled(folder / "models", digits)
+    signer, jobs = ReceiptSigner.create(folder / "key.pem"), Jobs()
+    settings = Settings(
+        models=folder / "models", receipt_key=folder / "key.pem", max_body_bytes=MAX_BODY, max_samples=64
+    )
+    with served(application(settings, submit=jobs)) as where:
+        yield Service(where, circuit, jobs, signer)
+
+
+def expected(circuit: Circuit, data: np.ndarray[Any, Any]) -> tuple[list[Any], list[Any]]:
+    inputs = quantise_inputs(circuit, [data.reshape(-1, 1, 1, 8, 8)])
+    return inputs, execute(circuit, inputs)
+
+
+def test_health_and_metadata(service: Service) -> None:
+    client = service.client
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready("digits") and client.is_model_ready("digits", "1")
+    assert not client.is_model_ready("digits", "2") and not client.is_model_ready("nothing")
+    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    described = client.get_model_metadata("digits")
+    assert described["versions"] == ["1", "10"]
+    assert described["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 1, 8, 8]}]
+    assert described["outputs"] == [{"name": "logits", "datatype": "FP32", "shape": [-1, 10]}]
+    assert described["parameters"]["circuit_id"] == service.circuit.circuit_id.hex()
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False])
+@pytest.mark.parametrize("count", [1, 5])
+def test_answers_are_the_circuits(service: Service, binary_in: bool, binary_out: bool, count: int) -> None:
+    data = images(count)
+    wanted = [triton.InferRequestedOutput("logits", binary_data=binary_out)]
+    result = service.infer(data, binary=binary_in, outputs=wanted, request_id="mine", model_version="1")
+    inputs, outputs = expected(service.circuit, data)
+    [reals] = real_outputs(service.circuit, outputs)
+    assert result.as_numpy("logits").dtype == np.float32
+    np.testing.assert_array_equal(result.as_numpy("logits"), reals.reshape(count, 10).astype(np.float32))
+    response = result.get_response()
+    assert (response["id"], response["model_name"], response["model_version"]) == ("mine", "digits", "1")
+    receipt = service.receipt(result)
+    assert (receipt.model, receipt.version, receipt.tier, receipt.job) == ("digits", "1", "none", None)
+    assert receipt.circuit_id == service.circuit.circuit_id and len(receipt.samples) == count
+    for i, sample in enumerate(receipt.samples):
+        trace = Trace.of(service.circuit, [x[i : i + 1] for x in inputs])
+        assert sample.input_commitment == trace.input_commitment
+        assert sample.output_commitment == keccak(pack_outputs(service.circuit, trace.outputs))
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64", "UINT8", "INT64"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_other_datatypes_of_the_same_numbers(service: Service, datatype: str, binary: bool) -> None:
+    types = {"FP16": "f2", "FP32": "f4", "FP64": "f8", "UINT8": "u1", "INT64": "i8"}
+    data = (images(3) > 0.5).astype(types[datatype])
+    if datatype == "FP16" and not binary:
+        tensor = {"name": "image", "shape": [3, 1, 8, 8], "datatype": "FP16", "data": data.tolist()}
+        status, answer, _ = service.post(json.dumps({"inputs": [tensor]}).encode())
+        assert status == 200
+        given = check_receipt(answer["parameters"]["receipt"], service.keyring)
+    else:
+        given = service.receipt(service.infer(data, datatype=datatype, binary=binary))
+    assert given.samples == service.receipt(service.infer(data.astype(np.float32))).samples
+
+
+def test_integers_pass_through(service: Service) -> None:
+    data = images(2)
+    inputs, outputs = expected(service.circuit, data)
+    tensor = {
+        "name": "image", "shape": [2, 1, 8, 8], "datatype": "INT32", "parameters": {"integers": True},
+        "data": inputs[0].reshape(-1).tolist(),
+    }  # fmt: skip
+    body = {"inputs": [tensor], "parameters": {"integers_output": True}}
+    status, answer, _ = service.post(json.dumps(body).encode())
+    assert status == 200
+    [output] = answer["outputs"]
+    assert (output["datatype"], output["shape"]) == ("INT64", [2, 10])
+    assert output["data"] == outputs[0].reshape(-1).tolist()
+    floats = service.receipt(service.infer(data))
+    assert check_receipt(answer["parameters"]["receipt"], service.keyring).samples == floats.samples
+
+
+@pytest.mark.parametrize("tier", ["sumcheck", "ezkl", "optimistic"])
+def test_a_tier_submits_a_job_before_it_answers(service: Service, tier: str) -> None:
+    data = images(1)
+    result = service.infer(data, parameters={"tier": tier}, headers={"Idempotency-Key": "once"})
+    parameters, receipt, kept = (
+        result.get_response()["parameters"], service.receipt(result), service.jobs.kept[-1],
+    )  # fmt: skip
+    assert parameters["job"] == receipt.job == f"job-{len(service.jobs.kept)}"
+    assert parameters["tier"] == receipt.tier == kept.tier == tier
+    assert (kept.tenant, kept.model.name, kept.idempotency_key) == ("local", "digits", "once")
+    np.testing.assert_array_equal(kept.inputs[0], expected(service.circuit, data)[0][0])
+
+
+def test_no_job_for_what_is_refused(service: Service) -> None:
+    before = len(service.jobs.kept)
+    with pytest.raises(InferenceServerException, match="outside its bound"):
+        service.infer(images(1) + 100, parameters={"tier": "sumcheck"})
+    with pytest.raises(InferenceServerException, match="'tier' is one of none"):
+        service.infer(images(1), parameters={"tier": "magic"})
+    assert len(service.jobs.kept) == before
+
+
+def test_what_does_not_fit_is_refused(service: Service) -> None:
+    data = images(1)
+
+    def refused(status: str, message: str, **change: Any) -> None:
+        name, shape = change.get("name", "image"), change.get("shape", [1, 1, 8, 8])
+        tensor = triton.InferInput(name, shape, change.get("datatype", "FP32"))
+        tensor.set_data_from_numpy(
+            change.get("data", data).reshape(shape), binary_data=change.get("binary", True)
+        )
+        outputs = [triton.InferRequestedOutput(change["output"])] if "output" in change else None
+        with pytest.raises(InferenceServerException, match=message) as raised:
+            service.client.infer(
+                change.get("model", "digits"), [tensor], change.get("version", ""), outputs=outputs
+            )
+        assert raised.value.status() == status
+
+    refused("404", "no model 'nothing'", model="nothing")
+    refused("404", "no version '2'", version="2")
+    refused("400", "inputs are 'image'", name="picture")
+    refused("400", "has shape", shape=[1, 8, 8])
+    refused("400", "has shape", shape=[1, 1, 4, 16], binary=False)
+    refused("400", "no output 'label'", output="label")
+    refused("400", "BYTES", datatype="BYTES", data=np.full((1, 1, 8, 8), b"x", dtype=object))
+    refused("400", "over the limit of 64", shape=[65, 1, 8, 8], data=images(65))
+    refused("400", "empty", shape=[0, 1, 8, 8], data=data[:0])
+    refused("400", "NaN", data=data * np.float32("nan"))
+    refused("400", "outside its bound", data=data + 1e30)
+    refused("413", "over 65536 bytes", shape=[300, 1, 8, 8], data=images(300))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (400, b"", {}),
+        (400, b"\xff", {}),
+        (400, b"[" * 60_000, {}),
+        (400, b'{"inputs": [' * 4000, {}),
+        (400, b"{}", {"Inference-Header-Content-Length": "3"}),
+        (400, b"{}", {"Inference-Header-Content-Length": "-1"}),
+        (400, b"{}", {"Inference-Header-Content-Length": "9" * 5000}),
+        (400, b'{"inputs": []}', {}),
+        (415, b"{}", {"Content-Encoding": "gzip"}),
+        (400, b"{}", {"Idempotency-Key": "x" * 256}),
+        (413, b" " * (MAX_BODY + 1), {}),
+    ],
+    ids=range(11),
+)
+def test_bodies_that_are_no_requests(
+    service: Service, status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    found, answer, _ = service.post(body, headers)
+    assert found == status and set(answer) == {"error"} and answer["error"]
+
+
+def test_request_ids(service: Service) -> None:
+    assert service.post(b"{}", {"X-Request-Id": "a.b-c_1"})[2]["x-request-id"] == "a.b-c_1"
+    for unfit in ("", "a b", "x" * 65, "é"):
+        made = service.post(b"{}", {"X-Request-Id": unfit})[2]["x-request-id"]
+        assert len(made) == 36 and made != unfit
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+NUMBERS = st.lists(st.integers(-3, 3) | st.floats(allow_nan=True) | VALUES, min_size=64, max_size=64)
+PARAMETERS = VALUES | st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.booleans() | st.integers(-1, 300) | VALUES
+        for name in ("binary_data_size", "integers", "binary_data", "integers_output", "binary_data_output")
+    }
+    | {"tier": st.sampled_from(["none", "sumcheck"]) | VALUES},
+)
+INPUT = VALUES | st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["image", "other"]) | VALUES,
+        "shape": st.sampled_from([[1, 1, 8, 8], [64], [-1, 64], [2**70], [0], [1] * 12]) | VALUES,
+        "datatype": st.sampled_from(["FP32", "FP16", "BF16", "INT8", "UINT64", "BOOL", "BYTES"]) | VALUES,
+    },
+    optional={"parameters": PARAMETERS, "data": NUMBERS | VALUES},
+)
+BODY = VALUES | st.fixed_dictionaries(
+    {"inputs": st.lists(INPUT, min_size=1, max_size=2) | VALUES},
+    optional={
+        "id": VALUES,
+        "parameters": PARAMETERS,
+        "outputs": VALUES
+        | st.lists(
+            st.fixed_dictionaries({"name": st.just("logits") | VALUES}, optional={"parameters": PARAMETERS}),
+            max_size=2,
+        ),
+    },
+)
+
+
+@given(
+    st.binary(max_size=300) | BODY.map(lambda value: json.dumps(value).encode()),
+    st.none() | st.integers(-1, 400),
+    st.binary(max_size=260),
+)
+def test_no_body_breaks_the_service(service: Service, body: bytes, length: int | None, tail: bytes) -> None:
+    headers = {} if length is None else {"Inference-Header-Content-Length": str(length)}
+    status, answer, _ = service.post(body, headers)
+    assert status in (200, 400)
+    assert status == 200 or set(answer) == {"error"}
+    headers = {"Inference-Header-Content-Length": str(len(body))}
+    assert service.post(body + tail, headers)[0] in (200, 400)
+
+
+def test_no_numbers_break_the_service(service: Service) -> None:
+    @given(st.lists(st.integers(-(2**70), 2**70) | st.floats() | st.booleans(), min_size=64, max_size=64))
+    def search(data: list[Any]) -> None:
+        for datatype in ("FP16", "FP32", "FP64", "BF16", "INT8", "INT64", "UINT64", "BOOL"):
+            for parameters in ({}, {"integers": True}):
+                tensor = {"name": "image", "shape": [1, 1, 8, 8], "datatype": datatype, "data": data}
+                body = {"inputs": [{**tensor, "parameters": parameters}]}
+                assert service.post(json.dumps(body).encode())[0] in (200, 400)
+
+    search()
+
+
+def test_many_at_a_time_get_their_own_answers(service: Service) -> None:
+    batches = [images(1 + i % 4) for i in range(examples(64))]
+
+    def ask(data: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+        tensor = {
+            "name": "image", "shape": list(data.shape), "datatype": "FP32", "data": data.reshape(-1).tolist()
+        }  # fmt: skip
+        body = {"inputs": [tensor], "parameters": {"integers_output": True}}
+        status, answer, _ = service.post(json.dumps(body).encode())
+        assert status == 200
+        return answer["outputs"][0]["data"], answer["parameters"]["receipt"]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, batches))
+    for data, (integers, receipt) in zip(batches, answers, strict=True):
+        outputs = expected(service.circuit, data)[1]
+        assert integers == outputs[0].reshape(-1).tolist()
+        commitments = [s.output_commitment for s in check_receipt(receipt, service.keyring).samples]
+        assert commitments == [
+            keccak(pack_outputs(service.circuit, [outputs[0][i]])) for i in range(len(data))
+        ]
+
+
+def test_keys_open_the_service(
+    service: Service, database: Database, url: str, tmp_path: Path, digits: Path
+) -> None:
+    tenant = add_tenant(database, "two")
+    good = create_key(database, tenant, "good", ["infer"])
+    narrow = create_key(database, tenant, "narrow", ["jobs"])
+    ended = create_key(database, tenant, "ended", ["infer"])
+    revoke_key(database, tenant, key_id_of(ended))
+    compiled(tmp_path / "models", digits)
+    ReceiptSigner.create(tmp_path / "key.pem")
+    settings = Settings(models=tmp_path / "models", receipt_key=tmp_path / "key.pem", database=url)
+    jobs = Jobs()
+    with served(application(settings, submit=jobs)) as where:
+        mine = Service(where, service.circuit, jobs, ReceiptSigner.load(tmp_path / "key.pem"))
+        assert mine.client.is_server_ready()
+        for headers, status in (
+            ({}, "401"),
+            ({"Authorization": "Bearer nonsense"}, "401"),
+            ({"Authorization": f"Basic {good}"}, "401"),
+            ({"Authorization": f"Bearer {ended}"}, "401"),
+            ({"Authorization": f"Bearer {narrow}"}, "403"),
+        ):
+            with pytest.raises(InferenceServerException) as raised:
+                mine.infer(images(1), headers=headers)
+            assert raised.value.status() == status
+        known = {"Authorization": f"Bearer {good}"}
+        for _ in range(2):
+            mine.receipt(mine.infer(images(1), headers=known, parameters={"tier": "sumcheck"}))
+        assert [kept.tenant for kept in jobs.kept] == [tenant] * 2
+
+
+def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path, digits: Path) -> None:
+    """One request is worked on, one waits, and the third gets 503; none of those accepted is lost."""
+    compiled(tmp_path / "models", digits)
+    ReceiptSigner.create(tmp_path / "key.pem")
+    entered, release = threading.Semaphore(0), threading.Event()
+
+    def submit(settlement: Any) -> str:
+        entered.release()
+        assert release.wait(30)
+        return "job"
+
+    settings = Settings(
+        models=tmp_path / "models", receipt_key=tmp_path / "key.pem", threads=1, max_waiting=1
+    )
+    tensor = {"name": "image", "shape": [1, 64], "datatype": "FP32", "data": [0.0] * 64}
+    tensor["shape"] = [1, 1, 8, 8]
+    body = json.dumps({"inputs": [tensor], "parameters": {"tier": "ezkl"}}).encode()
+    with served(application(settings, submit=submit)) as where, ThreadPoolExecutor(2) as pool:
+        mine = Service(where, service.circuit, Jobs(), ReceiptSigner.load(tmp_path / "key.pem"))
+        first = pool.submit(mine.post, body)
+        assert entered.acquire(timeout=30)
+        second = pool.submit(mine.post, body)
+        status = 200
+        while status != 503:  # until the second waits
+            status, _, headers = mine.post(b"{}")
+        assert headers["retry-after"] == "1"
+        release.set()
+        assert first.result()[0] == second.result()[0] == 200
+
+
+def test_an_error_of_our_own_is_told_by_its_id_only(tmp_path: Path, digits: Path) -> None:
+    circuit = compiled(tmp_path / "models", digits)
+    signer = ReceiptSigner.create(tmp_path / "key.pem")
+
+    def submit(settlement: Any) -> str:
+        raise RuntimeError("the password is hunter2")
+
+    settings = Settings(models=tmp_path / "models", receipt_key=tmp_path / "key.pem")
+    with served(application(settings, submit=submit)) as where:
+        mine = Service(where, circuit, Jobs(), signer)
+        with pytest.raises(InferenceServerException, match="its log has it as mine") as raised:
+            mine.infer(images(1), parameters={"tier": "ezkl"}, headers={"X-Request-Id": "mine"})
+        assert raised.value.status() == "500" and "hunter2" not in str(raised.value)
+        mine.infer(images(1))
+
+
+def test_a_service_without_jobs_says_so(tmp_path: Path, digits: Path) -> None:
+    circuit = compiled(tmp_path / "models", digits)
+    signer = ReceiptSigner.create(tmp_path / "key.pem")
+    settings = Settings(models=tmp_path / "models", receipt_key=tmp_path / "key.pem")
+    refused = pytest.raises(InferenceServerException, match="settles nothing")
+    with served(application(settings)) as where, refused:
+        Service(where, circuit, Jobs(), signer).infer(images(1), parameters={"tier": "ezkl"})
