@@ -9,6 +9,7 @@ A mistake of the caller's is told as it is. A mistake of our own is logged, and 
 
 from __future__ import annotations
 
+import traceback
 from http import HTTPStatus
 from typing import cast
 
@@ -74,7 +75,8 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
 
 def internal_error(request: Request) -> Response:
     """The answer to a request that a mistake of ours has ended; call it while handling the exception."""
-    _log.exception("request failed", request_id=request_id(request), path=request.url.path)
+    # Without the values of variables, which a renderer might show: there may be keys among them.
+    _log.error("request failed", path=request.url.path, traceback=traceback.format_exc())
     return problem(request, 500, f"an error of the service's own; its log has it as {request_id(request)}")
 
 
