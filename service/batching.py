@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from circuits.circuit import Circuit
-from circuits.executor import checked, execute
+from circuits.executor import execute
 from circuits.tensor import IntArray
 
 MAX_BATCH = 256
@@ -45,12 +45,12 @@ class Batcher:
     def run(self, inputs: Sequence[IntArray]) -> list[IntArray]:
         """The circuit's outputs, as `circuits.executor.execute` gives them.
 
-        Raises
-        ------
-        InputError, BoundError
-            If the inputs do not fit the circuit.
+        Parameters
+        ----------
+        inputs
+            As `circuits.executor.checked` gives them; others would spoil the whole batch.
         """
-        mine = _Waiting(checked(self._circuit, inputs))
+        mine = _Waiting(inputs)
         with self._lock:
             self._waiting.append(mine)
         with self._turn:

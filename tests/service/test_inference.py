@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
@@ -20,12 +21,16 @@ from tritonclient.utils import InferenceServerException
 
 from circuits.circuit import Circuit
 from circuits.data import quantise_inputs, real_outputs
+from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.trace import Trace
 from contracts.claims import pack_outputs
 from service.api_keys import create_key, key_id_of, revoke_key
 from service.application import application
 from service.database import Database
+from service.inference import Inference
+from service.models import FolderModels
+from service.problems import Busy
 from service.receipt_check import Keyring, Receipt, check_receipt
 from service.receipts import ReceiptSigner
 from service.settings import Settings
@@ -241,6 +246,37 @@ def test_request_ids(service: Service) -> None:
     for unfit in ("", "a b", "x" * 65, "é"):
         made = service.post(b"{}", {"X-Request-Id": unfit})[2]["x-request-id"]
         assert len(made) == 36 and made != unfit
+
+
+def test_elsewhere_errors_are_problems(service: Service) -> None:
+    status, answer, headers = service.post(b"{}", {"X-Request-Id": "mine"}, "/nothing")
+    assert status == 404 and headers["content-type"] == "application/problem+json"
+    assert answer == {
+        "type": "urn:verinfer:problem:not-found", "title": "Not Found", "status": 404, "detail": "Not Found",
+        "request_id": "mine",
+    }  # fmt: skip
+    status, answer, headers = service.post(b"{}", path="/v2/models/digits")
+    assert status == 405 and answer == {"error": "Method Not Allowed"} and headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "name", ["%00", "..", "%2e%2e%2fdigits", "digits%2f1.circuit", "%ff", "%F0%9F%98%80", "x" * 5000]
+)
+def test_names_open_no_paths(service: Service, name: str) -> None:
+    for path in (f"/v2/models/{name}/infer", f"/v2/models/digits/versions/{name}/infer"):
+        status, answer, _ = service.post(b"{}", path=path)
+        assert status == 404 and set(answer) == {"error"} and len(answer["error"]) < 300
+
+
+def test_a_service_that_stops_takes_no_more(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    inference = Inference(FolderModels(tmp_path / "models"), ReceiptSigner.create(tmp_path / "key.pem"))
+    inference.close()
+    assert not inference.ready
+    with pytest.raises(Busy, match="stopping"):
+        asyncio.run(inference.in_thread(lambda: None))
+    with pytest.raises(InputError, match="cannot read the models"):
+        FolderModels(tmp_path / "missing")
 
 
 VALUES = st.recursive(
