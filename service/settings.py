@@ -144,7 +144,7 @@ def _shown_url(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return "***"
-    hidden = {name: "***" if "pass" in name.lower() else value for name, value in parsed.query.items()}
+    hidden = {name: "hidden" if "pass" in name.lower() else value for name, value in parsed.query.items()}
     return parsed.set(query=hidden).render_as_string(hide_password=True)
 
 

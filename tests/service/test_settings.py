@@ -40,7 +40,7 @@ def test_what_is_shown_can_be_read_back_but_for_secrets(tmp_path: Path) -> None:
     assert "hunter2" not in shown + repr(settings) + str(settings)
     assert settings.database is not None and "hunter2" in settings.database.get_secret_value()
     read = tomllib.loads(shown)
-    assert read["database"] == "postgresql://verinfer:***@db/name?sslpassword=***"
+    assert read["database"] == "postgresql://verinfer:***@db/name?sslpassword=hidden"
     assert read["models"] == 'a "b" \\c' and read["port"] == 8480
     assert set(read) == set(Settings.model_fields)
     assert "database" not in tomllib.loads(Settings.load().effective())

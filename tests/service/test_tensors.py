@@ -31,7 +31,7 @@ def tensor(name: str, datatype: str, shape: list[int], data: Any = None, **param
     return made if data is None else {**made, "data": data}
 
 
-REALS, INTEGERS, FLAGS = (
+REALS, INTS, FLAGS = (
     tensor("r", "FP32", [2, 3], [[1, 2.5, -3], [0, 250, -250]]),
     tensor("i", "INT64", [2, 2, 2], [BIG + 1, 2, 3, 4, -BIG - 1, 6, 7, 8]),
     tensor("b", "BOOL", [2], [True, False]),
@@ -46,7 +46,7 @@ def read(*tensors: dict[str, Any], tail: bytes = b"", **more: Any) -> Any:
 
 def test_kinds_and_their_shapes() -> None:
     CIRCUIT.validate()
-    asked = read(FLAGS, REALS, INTEGERS)  # in any order
+    asked = read(FLAGS, REALS, INTS)  # in any order
     assert [x.tolist() for x in asked.inputs] == [
         [[[4, 10, -12]], [[0, 1000, -1000]]],
         [[[BIG + 1, 2], [3, 4]], [[-BIG - 1, 6], [7, 8]]],
@@ -73,15 +73,15 @@ def test_binary_and_json_say_the_same(datatype: str) -> None:
     values = np.array([[1, 2, 3], [100, 0, 7]])
     data = values.astype(DATATYPES[datatype]).tobytes()
     binary = tensor("r", datatype, [2, 3], binary_data_size=len(data))
-    found = read(binary, INTEGERS, FLAGS, tail=data).inputs[0]
-    np.testing.assert_array_equal(found, read({**REALS, "data": values.tolist()}, INTEGERS, FLAGS).inputs[0])
+    found = read(binary, INTS, FLAGS, tail=data).inputs[0]
+    np.testing.assert_array_equal(found, read({**REALS, "data": values.tolist()}, INTS, FLAGS).inputs[0])
     np.testing.assert_array_equal(found.reshape(2, 3), values * 4)
 
 
 def test_binary_tensors_follow_each_other_in_the_order_of_the_request() -> None:
     reals, flags = np.array([1, -2, 3] * 2, ml_dtypes.bfloat16).tobytes(), b"\x01\x00"
     asked = read(
-        tensor("b", "BOOL", [2], binary_data_size=2), INTEGERS, tensor("r", "BF16", [2, 3], binary_data_size=12),
+        tensor("b", "BOOL", [2], binary_data_size=2), INTS, tensor("r", "BF16", [2, 3], binary_data_size=12),
         tail=flags + reals,
     )  # fmt: skip
     assert asked.inputs[0].tolist() == [[[4, -8, 12]]] * 2 and asked.inputs[2].tolist() == [1, 0]
@@ -89,46 +89,46 @@ def test_binary_tensors_follow_each_other_in_the_order_of_the_request() -> None:
 
 def test_integers_are_not_scaled() -> None:
     raw = tensor("r", "INT16", [2, 3], [1, 2, 3, 4, 5, -1000], integers=True)
-    assert read(raw, INTEGERS, FLAGS).inputs[0].tolist() == [[[1, 2, 3]], [[4, 5, -1000]]]
+    assert read(raw, INTS, FLAGS).inputs[0].tolist() == [[[1, 2, 3]], [[4, 5, -1000]]]
     with pytest.raises(BoundError):
-        read({**raw, "data": [1001] * 6}, INTEGERS, FLAGS)
+        read({**raw, "data": [1001] * 6}, INTS, FLAGS)
     with pytest.raises(InputError, match="said to hold integers"):
-        read({**raw, "datatype": "FP32"}, INTEGERS, FLAGS)
+        read({**raw, "datatype": "FP32"}, INTS, FLAGS)
 
 
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ((REALS, INTEGERS), "each given once"),
-        ((REALS, INTEGERS, FLAGS, FLAGS), "each given once"),
-        ((REALS, INTEGERS, {**FLAGS, "shape": [1], "data": [True]}), "same batch size"),
-        (({**REALS, "shape": [3, 2]}, INTEGERS, FLAGS), "its data is \\[2, 3\\]"),
-        (({**REALS, "shape": [-2, -3]}, INTEGERS, FLAGS), "negative"),
-        (({**REALS, "shape": [2, 3.0]}, INTEGERS, FLAGS), "inputs.0.shape.1"),
-        (({**REALS, "shape": ["2", 3]}, INTEGERS, FLAGS), "inputs.0.shape.0"),
-        (({**REALS, "datatype": "FLOAT"}, INTEGERS, FLAGS), "'FLOAT'"),
-        (({**REALS, "data": [["1", "2", "3"]] * 2}, INTEGERS, FLAGS), "not all of its datatype"),
-        (({**REALS, "data": [True] * 6}, INTEGERS, FLAGS), "not all of its datatype"),
-        (({**REALS, "data": [[1, 2], [3]]}, INTEGERS, FLAGS), "unevenly"),
-        (({**REALS, "data": [None] * 6}, INTEGERS, FLAGS), "not all of its datatype"),
-        (({**REALS, "data": [1e39] * 6}, INTEGERS, FLAGS), "NaN or infinity"),
-        (({**REALS, "data": [10**400] * 6}, INTEGERS, FLAGS), "does not fit FP32"),
-        (({**REALS, "data": "123456"}, INTEGERS, FLAGS), "no list of data"),
-        ((tensor("r", "FP32", [2, 3]), INTEGERS, FLAGS), "no list of data"),
-        ((REALS, {**INTEGERS, "data": [0.5] * 8}, FLAGS), "not all of its datatype"),
-        ((REALS, {**INTEGERS, "datatype": "FP64", "data": [0.5] * 8}, FLAGS), "fractions"),
-        ((REALS, {**INTEGERS, "datatype": "INT8", "data": [128] * 8}, FLAGS), "does not fit the datatype INT8"),
-        ((REALS, {**INTEGERS, "datatype": "UINT8", "data": [-1] * 8}, FLAGS), "does not fit the datatype UINT8"),
-        ((REALS, {**INTEGERS, "data": [1 << 63, -1] * 4}, FLAGS), "does not fit the datatype INT64"),
-        ((REALS, {**INTEGERS, "datatype": "UINT64", "data": [(1 << 64) - 1] * 8}, FLAGS), "outside its bound"),
-        ((REALS, INTEGERS, {**FLAGS, "data": [1, 0]}), "not all of its datatype"),
-        (({**REALS, "data": [1, 2, 3, 4, 5, "x" * 1_000_000]}, INTEGERS, FLAGS), "not all of its datatype"),
-        (({**REALS, "parameters": {"integers": 1}}, INTEGERS, FLAGS), "must be true or false"),
-        (({**REALS, "parameters": {"binary_data_size": 24}}, INTEGERS, FLAGS), "both data and"),
-        ((tensor("r", "FP32", [2, 3], binary_data_size=24), INTEGERS, FLAGS), "body ends before"),
-        ((tensor("r", "FP32", [2, 3], binary_data_size=True), INTEGERS, FLAGS), "24 bytes"),
-        ((tensor("r", "FP32", [2, 3], binary_data_size=-24), INTEGERS, FLAGS), "24 bytes"),
-        ((tensor("r", "FP32", [1 << 40, 1 << 40], binary_data_size=24), INTEGERS, FLAGS), "binary_data_size is 24"),
+        ((REALS, INTS), "each given once"),
+        ((REALS, INTS, FLAGS, FLAGS), "each given once"),
+        ((REALS, INTS, {**FLAGS, "shape": [1], "data": [True]}), "same batch size"),
+        (({**REALS, "shape": [3, 2]}, INTS, FLAGS), "its data is \\[2, 3\\]"),
+        (({**REALS, "shape": [-2, -3]}, INTS, FLAGS), "negative"),
+        (({**REALS, "shape": [2, 3.0]}, INTS, FLAGS), "inputs.0.shape.1"),
+        (({**REALS, "shape": ["2", 3]}, INTS, FLAGS), "inputs.0.shape.0"),
+        (({**REALS, "datatype": "FLOAT"}, INTS, FLAGS), "'FLOAT'"),
+        (({**REALS, "data": [["1", "2", "3"]] * 2}, INTS, FLAGS), "not all of its datatype"),
+        (({**REALS, "data": [True] * 6}, INTS, FLAGS), "not all of its datatype"),
+        (({**REALS, "data": [[1, 2], [3]]}, INTS, FLAGS), "unevenly"),
+        (({**REALS, "data": [None] * 6}, INTS, FLAGS), "not all of its datatype"),
+        (({**REALS, "data": [1e39] * 6}, INTS, FLAGS), "NaN or infinity"),
+        (({**REALS, "data": [10**400] * 6}, INTS, FLAGS), "does not fit FP32"),
+        (({**REALS, "data": "123456"}, INTS, FLAGS), "no list of data"),
+        ((tensor("r", "FP32", [2, 3]), INTS, FLAGS), "no list of data"),
+        ((REALS, {**INTS, "data": [0.5] * 8}, FLAGS), "not all of its datatype"),
+        ((REALS, {**INTS, "datatype": "FP64", "data": [0.5] * 8}, FLAGS), "fractions"),
+        ((REALS, {**INTS, "datatype": "INT8", "data": [128] * 8}, FLAGS), "fit the datatype INT8"),
+        ((REALS, {**INTS, "datatype": "UINT8", "data": [-1] * 8}, FLAGS), "fit the datatype UINT8"),
+        ((REALS, {**INTS, "data": [1 << 63, -1] * 4}, FLAGS), "fit the datatype INT64"),
+        ((REALS, {**INTS, "datatype": "UINT64", "data": [(1 << 64) - 1] * 8}, FLAGS), "outside its bound"),
+        ((REALS, INTS, {**FLAGS, "data": [1, 0]}), "not all of its datatype"),
+        (({**REALS, "data": [1, 2, 3, 4, 5, "x" * 1_000_000]}, INTS, FLAGS), "not all of its datatype"),
+        (({**REALS, "parameters": {"integers": 1}}, INTS, FLAGS), "must be true or false"),
+        (({**REALS, "parameters": {"binary_data_size": 24}}, INTS, FLAGS), "both data and"),
+        ((tensor("r", "FP32", [2, 3], binary_data_size=24), INTS, FLAGS), "body ends before"),
+        ((tensor("r", "FP32", [2, 3], binary_data_size=True), INTS, FLAGS), "24 bytes"),
+        ((tensor("r", "FP32", [2, 3], binary_data_size=-24), INTS, FLAGS), "24 bytes"),
+        ((tensor("r", "FP32", [1 << 40, 1 << 40], binary_data_size=24), INTS, FLAGS), "data_size is 24"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(tensors: tuple[dict[str, Any], ...], message: str) -> None:
@@ -138,15 +138,15 @@ def test_what_does_not_fit_is_named(tensors: tuple[dict[str, Any], ...], message
 
 def test_binary_data_is_all_used() -> None:
     with pytest.raises(InputError, match="takes 0 bytes, but 1 follow"):
-        read(REALS, INTEGERS, FLAGS, tail=b"x")
+        read(REALS, INTS, FLAGS, tail=b"x")
     with pytest.raises(InputError, match="neither 0 nor 1"):
-        read(REALS, INTEGERS, tensor("b", "BOOL", [2], binary_data_size=2), tail=b"\x01\x02")
+        read(REALS, INTS, tensor("b", "BOOL", [2], binary_data_size=2), tail=b"\x01\x02")
 
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("integers", [False, True])
 def test_outputs(binary: bool, integers: bool) -> None:
-    inputs = read(REALS, INTEGERS, FLAGS).inputs
+    inputs = read(REALS, INTS, FLAGS).inputs
     described, tail = write_outputs(CIRCUIT, inputs, [Wanted(i, binary, integers) for i in (2, 0, 1)])
     types = ["INT64"] * 3 if integers else ["BOOL", "FP32", "INT64"]
     assert [(t["name"], t["datatype"], t["shape"]) for t in described] == [
@@ -170,7 +170,7 @@ def test_outputs(binary: bool, integers: bool) -> None:
 
 def test_which_outputs_are_wanted() -> None:
     def wanted(**more: Any) -> list[Wanted]:
-        found: list[Wanted] = read(REALS, INTEGERS, FLAGS, **more).outputs
+        found: list[Wanted] = read(REALS, INTS, FLAGS, **more).outputs
         return found
 
     assert wanted() == [Wanted(i, False, False) for i in range(3)]
