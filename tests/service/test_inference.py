@@ -7,7 +7,8 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -396,7 +397,7 @@ def test_keys_open_the_service(
 
 
 def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path, digits: Path) -> None:
-    """One request is worked on, one waits, and the third gets 503; none of those accepted is lost."""
+    """One request is worked on, one waits, and the others get 503; none of those accepted is lost."""
     compiled(tmp_path / "models", digits)
     ReceiptSigner.create(tmp_path / "key.pem")
     entered, release = threading.Semaphore(0), threading.Event()
@@ -412,17 +413,19 @@ def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path, digits
     tensor = {"name": "image", "shape": [1, 64], "datatype": "FP32", "data": [0.0] * 64}
     tensor["shape"] = [1, 1, 8, 8]
     body = json.dumps({"inputs": [tensor], "parameters": {"tier": "ezkl"}}).encode()
-    with served(application(settings, submit=submit)) as where, ThreadPoolExecutor(2) as pool:
+    with served(application(settings, submit=submit)) as where, ThreadPoolExecutor(5) as pool:
         mine = Service(where, service.circuit, Jobs(), ReceiptSigner.load(tmp_path / "key.pem"))
-        first = pool.submit(mine.post, body)
-        assert entered.acquire(timeout=30)
-        second = pool.submit(mine.post, body)
-        status = 200
-        while status != 503:  # until the second waits
-            status, _, headers = mine.post(b"{}")
-        assert headers["retry-after"] == "1"
-        release.set()
-        assert first.result()[0] == second.result()[0] == 200
+        try:
+            first = pool.submit(mine.post, body)
+            assert entered.acquire(timeout=30)
+            others = [pool.submit(mine.post, body) for _ in range(4)]
+            refused = [future.result(20) for future in islice(as_completed(others, timeout=20), 3)]
+        finally:
+            release.set()
+        assert [status for status, _, _ in refused] == [503] * 3
+        assert all(headers["retry-after"] == "1" for _, _, headers in refused)
+        assert first.result(20)[0] == 200
+        assert sorted(future.result(20)[0] for future in others) == [200, 503, 503, 503]
 
 
 def test_an_error_of_our_own_is_told_by_its_id_only(tmp_path: Path, digits: Path) -> None:
