@@ -20,6 +20,7 @@ FOLDERS = (
     "docs",
     "examples",
     "prover",
+    "service",
     "tests",
     "verifier",
     "verinfer",
