@@ -14,11 +14,9 @@ from contracts.chain import ZERO_ADDRESS, checked_address
 from contracts.claim_tier import Call
 from contracts.claims import NO_PROOF_SYSTEM, Claim, pack_inputs, pack_outputs
 from contracts.dispute_tier import DisputeTier
+from contracts.inference import MAX_INPUT_BYTES
 from contracts.inference_oracle import InferenceOracle, RequestState, distinct_bond
 from contracts.registry import Model, Registry
-
-MAX_INPUT_LEAVES = 512
-"""The contracts commit to no more inputs than these; see `InputTree`."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,11 @@ def assert_answer(
         If the model is not of this circuit.
     """
     require_circuit(model, circuit)
-    leaves = circuit.identity.plan.input_leaves
-    if leaves > MAX_INPUT_LEAVES:
+    size = circuit.identity.plan.input_leaves * LEAF_BYTES
+    if size > MAX_INPUT_BYTES:
         raise InputError(
-            f"the inputs take {leaves * LEAF_BYTES:,} bytes, and a claim posts at most "
-            f"{MAX_INPUT_LEAVES * LEAF_BYTES:,}: answer a request, which names larger inputs by their root"
+            f"the inputs take {size:,} bytes, and a claim posts at most {MAX_INPUT_BYTES:,}: "
+            "answer a request, which names larger inputs by their root"
         )
     trace = Trace.of(circuit, inputs)
     output = pack_outputs(circuit, trace.outputs)

@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     URL,
-    Connection,
     Engine,
-    create_engine,
     delete,
-    event,
     inspect,
-    make_url,
     select,
     update,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from challenger.connection import make_engine, parse_url
 from challenger.lock import AdvisoryLock, FileLock, Lock, NoLock
 from challenger.records import (
     Base,
@@ -101,10 +97,10 @@ class Store:
             If another watcher uses it, it cannot be opened, it is about something else, it is of another
             version, or it is no database of a watcher's.
         """
-        parsed = _url(url)
+        parsed = parse_url(url)
         shown = parsed.render_as_string(hide_password=True)
         try:
-            engine = _engine(parsed)
+            engine = make_engine(parsed, BUSY_SECONDS)
         except ModuleNotFoundError:
             raise InputError(
                 f"cannot open {shown}: its driver is missing. For PostgreSQL: "
@@ -191,42 +187,6 @@ def rewind(session: Session, fork: int) -> None:
         .where(TransactionRow.block > fork)
         .values(progress=Progress.PENDING, block=None, block_hash=None, gas_used=None, fee=None)
     )
-
-
-def _url(url: str) -> URL:
-    try:
-        parsed = make_url(url if "://" in url else f"sqlite:///{url}")
-    except (ArgumentError, ValueError):
-        raise InputError(
-            "the database is neither a path nor a URL: sqlite:///PATH or postgresql://..."
-        ) from None
-    if parsed.drivername in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise InputError(f"databases of {parsed.get_backend_name()} are not supported: SQLite or PostgreSQL")
-    return parsed
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": BUSY_SECONDS})
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        # Transactions begin where SQLAlchemy says: left to itself, the driver makes tables outside of any.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        # A row must be on the disk before its transaction is sent, even if the power goes.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
 
 
 def _lock(engine: Engine, url: URL) -> Lock:

@@ -10,12 +10,16 @@ from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from circuits.errors import ChainError, CheckFailed
+from circuits.merkle import LEAF_BYTES
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS, Chain, ContractRefused, Deployed, checked_address
 from contracts.registry import Registry
 
 # ERC-165 identifier of draft ERC-7992's verifier.
 ERC7992_VERIFIER = bytes.fromhex("5df65472")
+
+MAX_INPUT_BYTES = 512 * LEAF_BYTES
+"""The contracts commit to no more inputs than these; see `InputTree`."""
 
 # Refusals that say nothing about the proof: the question was put to the wrong place, or the tier cannot
 # execute the model's program.

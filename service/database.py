@@ -15,10 +15,8 @@ from sqlalchemy import (
     JSON,
     URL,
     BigInteger,
-    Connection,
     DateTime,
     Dialect,
-    Engine,
     Enum,
     Float,
     ForeignKey,
@@ -27,17 +25,15 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
     func,
-    make_url,
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from challenger.connection import make_engine, parse_url
 from circuits.errors import InputError
 from service.identifiers import new_id
 
@@ -333,9 +329,9 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = parse_url(url)
+        parsed = _shared_url(url)
         try:
-            self.engine = _engine(parsed)
+            self.engine = make_engine(parsed, BUSY_SECONDS, wal=True)
         except ModuleNotFoundError:
             raise InputError(
                 f"cannot open {parsed.render_as_string(hide_password=True)}: its driver is missing. "
@@ -376,43 +372,9 @@ def now(session: Session) -> datetime:
     return datetime.now(UTC)
 
 
-def parse_url(url: str) -> URL:
-    """A path or URL of a database as SQLAlchemy has it. Raises InputError."""
-    try:
-        parsed = make_url(url if "://" in url else f"sqlite:///{url}")
-    except (ArgumentError, ValueError):
-        raise InputError(
-            "the database is neither a path nor a URL: sqlite:///PATH or postgresql://..."
-        ) from None
-    if parsed.drivername in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise InputError(f"databases of {parsed.get_backend_name()} are not supported: SQLite or PostgreSQL")
+def _shared_url(url: str) -> URL:
+    """The URL of a database that processes can share. Raises InputError."""
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InputError("the service's database is shared between processes: give the path of a file")
     return parsed
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": BUSY_SECONDS})
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        # Transactions begin where SQLAlchemy says: left to itself, the driver makes tables outside of any.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        # The journal's mode stays in the file; readers and the one writer do not wait for each other.
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # An accepted job is on the disk, even if the power goes.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine

@@ -7,7 +7,7 @@ from typing import Any
 
 from circuits.errors import ChainError, CheckFailed, InputError
 from contracts.chain import Chain
-from contracts.inference import InferenceVerifier, encode_outputs
+from contracts.inference import MAX_INPUT_BYTES, InferenceVerifier, encode_outputs
 from contracts.registry import Model, Registration, TierKey
 from prover.progress import Progress, silent
 from verifier.circuit_header import LEAF_BYTES
@@ -16,9 +16,6 @@ from verifier.proof import Proof
 from verifier.recipient import show_address
 from verifier.statement import named_input, samples_of
 from verinfer.chain_tiers import CHAIN_TIERS, chain_tier
-
-MAX_INPUT_BYTES = 512 * LEAF_BYTES
-"""The contracts commit to no more inputs than these; see `InputTree`."""
 
 
 def registration(
