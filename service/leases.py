@@ -243,9 +243,11 @@ def _held(session: Session, lease: Lease) -> Job:
 
 
 def _candidates(session: Session, kinds: Collection[Kind]) -> list[Candidate]:
+    waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds)).exists()
+    # The tenants come first: a claim made in between changes `served_at` after it was read, and is noticed.
+    tenants = session.scalars(select(Tenant).where(waits)).all()
     leased = select(Job.tenant_id, func.count()).where(Job.lease_owner.is_not(None)).group_by(Job.tenant_id)
     running = {row[0]: row[1] for row in session.execute(leased)}
-    waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds)).exists()
     return [
         Candidate(
             tenant.id,
@@ -254,7 +256,7 @@ def _candidates(session: Session, kinds: Collection[Kind]) -> list[Candidate]:
             tenant.limits.get("running_jobs"),
             tenant.served_at,
         )
-        for tenant in session.scalars(select(Tenant).where(waits))
+        for tenant in tenants
     ]
 
 
