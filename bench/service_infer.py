@@ -31,6 +31,7 @@ from pydantic import BaseModel
 
 from circuits.compile import compile_file
 from service.application import application
+from service.parts import LOCAL_TENANT, Parts
 from service.receipt_check import Keyring, check_receipt
 from service.receipts import ReceiptSigner
 from service.settings import Settings
@@ -79,7 +80,9 @@ def bare(folder: Path) -> FastAPI:
 
 def with_receipts(folder: Path) -> FastAPI:
     """The service."""
-    return application(Settings(models=folder / "models", receipt_key=folder / "key.pem"))
+    parts = Parts.open(Settings(data=folder, workers=0))
+    parts.models.add(parts.tenant(LOCAL_TENANT), "digits", folder / "digits.circuit")
+    return application(parts)
 
 
 SIDES = {"bare": bare, "verinfer": with_receipts}
@@ -154,11 +157,8 @@ def main() -> None:
     seconds = dict.fromkeys(SIDES, 0.0)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        (folder / "models" / "digits").mkdir(parents=True)
-        compile_file(DIGITS / "mlp.onnx", DIGITS / "calibration.npz").circuit.save(
-            folder / "models" / "digits" / "1.circuit"
-        )
-        signer = ReceiptSigner.create(folder / "key.pem")
+        compile_file(DIGITS / "mlp.onnx", DIGITS / "calibration.npz").circuit.save(folder / "digits.circuit")
+        signer = ReceiptSigner.create(folder / "receipt-key.pem")
         urls = {side: stack.enter_context(serving(side, folder)) for side in SIDES}
         for url in urls.values():
             asyncio.run(load(url, bodies, 200, given.connections))

@@ -1,92 +1,209 @@
-"""Where the circuits of models come from."""
+"""The models of tenants, and their circuits ready to answer.
+
+A model is called NAME by the tenant that owns it, and NAME@TENANT, with the tenant's name, by everybody if it
+is public.
+"""
 
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from circuits.circuit import Circuit
 from circuits.errors import InputError
+from circuits.file import load
+from service.artifacts import Artifacts
 from service.batching import Batcher
+from service.database import Database, Model, Tenant, Version, now
 from service.errors import NotFound
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+CIRCUIT_TYPE = "application/vnd.verinfer.circuit"
+FOUND_SECONDS = 1.0
+"""For how long a name is known to mean a version: a newer version is served at most so much later."""
+MAX_FOUND = 10_000
+MAX_LOADED_BYTES = 2 << 30
+"""How many bytes of circuit files are kept ready; those that were asked for longest ago go first."""
 
 
 @dataclass(frozen=True)
 class Served:
     """A version of a model, ready to answer."""
 
+    version_id: str
     name: str
     version: str
     versions: tuple[str, ...]
     """All that there are, oldest first."""
     circuit: Circuit
-
-    @cached_property
-    def batcher(self) -> Batcher:
-        """What runs the circuit."""
-        return Batcher(self.circuit)
+    batcher: Batcher
+    """What runs the circuit."""
 
 
-class Models(Protocol):
-    """The models that tenants may use."""
+@dataclass(frozen=True)
+class _Found:
+    """What a name means."""
 
-    def find(self, tenant: str, name: str, version: str | None) -> Served:
-        """A version of a model, by default the newest; the same object for as long as it is in use.
+    version_id: str
+    owner: str
+    digest: str
+    number: str
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    circuit: Circuit
+    batcher: Batcher
+    size: int
+
+
+class Models:
+    """The models that tenants may use.
+
+    Parameters
+    ----------
+    max_loaded_bytes
+        How many bytes of circuit files may be ready at a time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        max_loaded_bytes: int = MAX_LOADED_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._max_loaded_bytes = max_loaded_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str, str | None], tuple[float, _Found]] = {}
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+
+    def find(self, tenant: str, name: str, version: str | None = None) -> Served:
+        """A version of a model, by default the newest, with its circuit loaded.
 
         Raises
         ------
         NotFound
-            If the tenant has no such model, or it has no such version.
+            If the tenant may use no such model, or it has no such version.
         """
+        found = self._find(tenant, name, version)
+        loaded = self._load(found)
+        return Served(found.version_id, name, found.number, found.numbers, loaded.circuit, loaded.batcher)
 
+    def add(self, tenant: str, name: str, circuit: Path) -> tuple[str, str]:
+        """Make a circuit file the newest version of a tenant's model, which is made if there is none.
 
-class FolderModels:
-    """The models in a folder, `NAME/VERSION.circuit` with versions 1, 2, ...; every tenant may use them.
+        Returns
+        -------
+        tuple[str, str]
+            The version's id and number. Where the newest version has that circuit already, that one.
 
-    The folder is listed once. Names in requests are looked up in that list, and open no path of their own.
+        Raises
+        ------
+        InputError
+            If that is no name for a model, or the file is no circuit.
+        """
+        if not NAME.fullmatch(name):
+            raise InputError(f"{name!r:.120} is no name for a model: letters, digits, '.', '_' and '-'")
+        circuit_id = load(circuit).circuit_id.hex()
+        with circuit.open("rb") as file:
+            digest = self._artifacts.put(tenant, file, CIRCUIT_TYPE)
+        with self._database.write() as session:
+            at = now(session)
+            # The tenant's row is locked: of two versions at a time, one has the next number.
+            session.get_one(Tenant, tenant, with_for_update={"key_share": True})
+            model = session.scalar(select(Model).where(Model.tenant_id == tenant, Model.name == name))
+            if model is None:
+                model = Model(tenant_id=tenant, name=name, created_at=at)
+                session.add(model)
+                session.flush()
+            newest = session.scalar(
+                select(Version).where(Version.model_id == model.id).order_by(Version.number.desc()).limit(1)
+            )
+            if newest is not None and newest.circuit == digest:
+                return newest.id, str(newest.number)
+            added = Version(
+                model_id=model.id,
+                number=1 if newest is None else newest.number + 1,
+                circuit_id=circuit_id,
+                circuit=digest,
+                created_at=at,
+            )
+            session.add(added)
+            session.flush()
+            number = added.number
+        self._forget(name)
+        return added.id, str(number)
 
-    Parameters
-    ----------
-    folder
-        Where the models are.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            files = sorted(folder.resolve(strict=True).glob("*/*.circuit"))
-        except OSError as error:
-            raise InputError(f"cannot read the models in {folder}: {error.strerror or error}") from None
-        self._files: dict[str, dict[str, Path]] = {}
-        for file in files:
-            if NAME.fullmatch(file.parent.name) and NUMBER.fullmatch(file.stem):
-                self._files.setdefault(file.parent.name, {})[file.stem] = file
-        self._served: dict[tuple[str, str], Served] = {}
-        self._lock = threading.Lock()
-
-    def find(self, tenant: str, name: str, version: str | None) -> Served:
-        """See `Models.find`; a circuit is read when first asked for."""
-        files = self._files.get(name)
-        if files is None:
-            raise NotFound(f"there is no model {name!r:.120}")
-        versions = tuple(sorted(files, key=int))
-        chosen = versions[-1] if version is None else version
-        if chosen not in files:
-            raise NotFound(f"the model {name!r} has no version {chosen!r:.40}, only {', '.join(versions)}")
+    def _forget(self, name: str) -> None:
+        """Look a name up anew when it is next asked for."""
         with self._lock:
-            served = self._served.get((name, chosen))
-            if served is None:
-                served = Served(name, chosen, versions, Circuit.load(files[chosen]))
-                self._served[name, chosen] = served
-        return served
+            for key in [key for key in self._found if key[1].partition("@")[0] == name]:
+                del self._found[key]
+
+    def _find(self, tenant: str, name: str, version: str | None) -> _Found:
+        key = (tenant, name, version)
+        with self._lock:
+            until, found = self._found.get(key, (0.0, None))
+        if found is not None and self._clock() < until:
+            return found
+        with self._database.read() as session:
+            found = _look_up(session, tenant, name, version)
+        with self._lock:
+            if len(self._found) >= MAX_FOUND:
+                self._found.clear()
+            self._found[key] = (self._clock() + FOUND_SECONDS, found)
+        return found
+
+    def _load(self, found: _Found) -> _Loaded:
+        with self._lock:
+            loaded = self._loaded.get(found.digest)
+            if loaded is not None:
+                self._loaded.move_to_end(found.digest)
+                return loaded
+        with tempfile.TemporaryDirectory(prefix="verinfer-") as folder:
+            path = self._artifacts.fetch(found.owner, found.digest, Path(folder) / "model.circuit")
+            size, circuit = path.stat().st_size, load(path)
+        with self._lock:
+            # Another thread may have loaded it meanwhile: all share one.
+            loaded = self._loaded.setdefault(found.digest, _Loaded(circuit, Batcher(circuit), size))
+            while len(self._loaded) > 1 and self._loaded_bytes() > self._max_loaded_bytes:
+                self._loaded.popitem(last=False)
+        return loaded
+
+    def _loaded_bytes(self) -> int:
+        return sum(loaded.size for loaded in self._loaded.values())
+
+
+def _look_up(session: Session, tenant: str, name: str, version: str | None) -> _Found:
+    own, _, owner = name.partition("@")
+    owned = Model.tenant_id == tenant
+    if "@" in name:
+        owned = (Tenant.name == owner) & or_(owned, Model.public)
+    model = session.scalar(
+        select(Model).join(Tenant, Tenant.id == Model.tenant_id).where(Model.name == own, owned)
+    )
+    versions = [] if model is None else session.scalars(
+        select(Version).where(Version.model_id == model.id).order_by(Version.number)
+    ).all()  # fmt: skip
+    if model is None or not versions:
+        raise NotFound(f"there is no model {name!r:.120}")
+    numbers = tuple(str(one.number) for one in versions)
+    chosen = numbers[-1] if version is None else version
+    if chosen not in numbers:
+        raise NotFound(f"the model {name!r:.120} has no version {chosen!r:.40}")
+    one = versions[numbers.index(chosen)]
+    return _Found(one.id, model.tenant_id, one.circuit, chosen, numbers)

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -34,12 +34,22 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8480, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
-    models: Path = Field(Path("models"), description="the folder with NAME/VERSION.circuit files")
-    receipt_key: Path = Field(Path("receipt-key.pem"), description="the private key that signs receipts")
+    data: Path = Field(Path("verinfer-data"), description="the folder for what the next three settings name")
     database: SecretStr | None = Field(
-        None,
-        description="a path or URL; without one there are no API keys, and only this machine is served",
+        None, description="a file for SQLite, or postgresql://...; by default service.db in the data folder"
     )
+    artifacts: str | None = Field(
+        None, description="a folder, or s3://bucket/folder; by default artifacts in the data folder"
+    )
+    receipt_key: Path | None = Field(
+        None, description="the private key that signs receipts; by default receipt-key.pem in the data folder"
+    )
+    access: Literal["local", "keys"] = Field(
+        "local",
+        description="local: this machine only, and whoever asks is the tenant 'local'; keys: by API keys",
+    )
+    workers: int = Field(1, ge=0, le=64, description="how many jobs the server itself does at a time")
+    max_artifact_bytes: int = Field(4 << 30, ge=1024, description="the largest file that is kept")
     threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
     max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
@@ -59,13 +69,28 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _not_open_to_all(self) -> Self:
-        if self.database is None and not _is_loopback(self.host):
+        if self.access == "local" and not _is_loopback(self.host):
             raise PydanticCustomError(
                 "open",
-                "a service without a database has no API keys, so it listens on this machine's own address "
-                "only: set database, or host to 127.0.0.1",
+                "whoever reaches a service with local access may do all, so it listens on this machine's own "
+                "address only: set access to keys, or host to 127.0.0.1",
             )
         return self
+
+    @property
+    def database_url(self) -> str:
+        """The database's path or URL."""
+        return str(self.data / "service.db") if self.database is None else self.database.get_secret_value()
+
+    @property
+    def artifacts_url(self) -> str:
+        """The folder or URL of the artifacts."""
+        return self.artifacts or str(self.data / "artifacts")
+
+    @property
+    def receipt_key_path(self) -> Path:
+        """The file with the key that signs receipts."""
+        return self.receipt_key or self.data / "receipt-key.pem"
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Settings:

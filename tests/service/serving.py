@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ import uvicorn
 
 from circuits.circuit import Circuit
 from circuits.compile import compile_file
-from service.inference import Settlement
-from service.receipts import ReceiptSigner
+from service.api.inference import Settlement
+from service.parts import Parts
+from service.settings import Settings
 
 
 class Jobs:
@@ -29,18 +31,24 @@ class Jobs:
         return f"job-{len(self.kept)}"
 
 
-def compiled(folder: Path, digits: Path) -> Circuit:
+def compiled(digits: Path) -> Circuit:
     """The digits MLP."""
-    circuit = compile_file(digits / "mlp.onnx", digits / "calibration.npz").circuit
-    (folder / "digits").mkdir(parents=True)
-    for version in (1, 10):
-        circuit.save(folder / "digits" / f"{version}.circuit")
-    return circuit
+    return compile_file(digits / "mlp.onnx", digits / "calibration.npz").circuit
 
 
-def signer(path: Path) -> ReceiptSigner:
-    """A new key in a file."""
-    return ReceiptSigner.create(path)
+@contextmanager
+def opened(folder: Path, **settings: Any) -> Iterator[Parts]:
+    """A service's parts, all in one folder unless the settings say otherwise."""
+    with Parts.open(Settings(data=folder, **settings)) as parts:
+        yield parts
+
+
+def add_model(parts: Parts, tenant: str, circuit: Circuit, name: str = "digits") -> tuple[str, str]:
+    """Make a circuit the newest version of a tenant's model. Returns the version's id and number."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.circuit"
+        circuit.save(path)
+        return parts.models.add(tenant, name, path)
 
 
 @contextmanager

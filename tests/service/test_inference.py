@@ -22,22 +22,18 @@ from tritonclient.utils import InferenceServerException
 
 from circuits.circuit import Circuit
 from circuits.data import quantise_inputs, real_outputs
-from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.trace import Trace
 from contracts.claims import pack_outputs
+from service.api.inference import Inference
+from service.api.problems import Busy
 from service.api_keys import create_key, key_id_of, revoke_key
 from service.application import application
-from service.database import Database
-from service.inference import Inference
-from service.models import FolderModels
-from service.problems import Busy
+from service.parts import LOCAL_TENANT
 from service.receipt_check import Keyring, Receipt, check_receipt
 from service.receipts import ReceiptSigner
-from service.settings import Settings
 from tests.budget import examples
-from tests.service.conftest import add_tenant
-from tests.service.serving import Jobs, compiled, images, served
+from tests.service.serving import Jobs, add_model, compiled, images, opened, served
 
 MAX_BODY = 1 << 16
 
@@ -45,8 +41,10 @@ MAX_BODY = 1 << 16
 class Service:
     """A running service."""
 
-    def __init__(self, where: str, circuit: Circuit, jobs: Jobs, signer: ReceiptSigner) -> None:
-        self.where, self.circuit, self.jobs = where, circuit, jobs
+    def __init__(
+        self, where: str, circuit: Circuit, jobs: Jobs, signer: ReceiptSigner, tenant: str = ""
+    ) -> None:
+        self.where, self.circuit, self.jobs, self.tenant = where, circuit, jobs, tenant
         self.keyring = Keyring([signer.public_key])
         self.client = triton.InferenceServerClient(where, concurrency=8)
 
@@ -84,14 +82,11 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Service]:
     """A service without API keys."""
-    folder = tmp_path_factory.mktemp("service")
-    circuit = compiled(folder / "models", digits)
-    signer, jobs = ReceiptSigner.create(folder / "key.pem"), Jobs()
-    settings = Settings(
-        models=folder / "models", receipt_key=folder / "key.pem", max_body_bytes=MAX_BODY, max_samples=64
-    )
-    with served(application(settings, submit=jobs)) as where:
-        yield Service(where, circuit, jobs, signer)
+    circuit, jobs = compiled(digits), Jobs()
+    with opened(tmp_path_factory.mktemp("service"), max_body_bytes=MAX_BODY, max_samples=64) as parts:
+        add_model(parts, parts.tenant(LOCAL_TENANT), circuit)
+        with served(application(parts, jobs)) as where:
+            yield Service(where, circuit, jobs, parts.signer, parts.tenant(LOCAL_TENANT))
 
 
 def expected(circuit: Circuit, data: np.ndarray[Any, Any]) -> tuple[list[Any], list[Any]]:
@@ -106,7 +101,7 @@ def test_health_and_metadata(service: Service) -> None:
     assert not client.is_model_ready("digits", "2") and not client.is_model_ready("nothing")
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     described = client.get_model_metadata("digits")
-    assert described["versions"] == ["1", "10"]
+    assert described["versions"] == ["1"]
     assert described["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 1, 8, 8]}]
     assert described["outputs"] == [{"name": "logits", "datatype": "FP32", "shape": [-1, 10]}]
     assert described["parameters"]["circuit_id"] == service.circuit.circuit_id.hex()
@@ -175,7 +170,7 @@ def test_a_tier_submits_a_job_before_it_answers(service: Service, tier: str) -> 
     )  # fmt: skip
     assert parameters["job"] == receipt.job == f"job-{len(service.jobs.kept)}"
     assert parameters["tier"] == receipt.tier == kept.tier == tier
-    assert (kept.tenant, kept.model.name, kept.idempotency_key) == ("local", "digits", "once")
+    assert (kept.tenant, kept.model.name, kept.idempotency_key) == (service.tenant, "digits", "once")
     np.testing.assert_array_equal(kept.inputs[0], expected(service.circuit, data)[0][0])
 
 
@@ -270,14 +265,12 @@ def test_names_open_no_paths(service: Service, name: str) -> None:
 
 
 def test_a_service_that_stops_takes_no_more(service: Service, tmp_path: Path) -> None:
-    (tmp_path / "models").mkdir()
-    inference = Inference(FolderModels(tmp_path / "models"), ReceiptSigner.create(tmp_path / "key.pem"))
-    inference.close()
+    with opened(tmp_path) as parts:
+        inference = Inference(parts.models, parts.signer)
+        inference.close()
     assert not inference.ready
     with pytest.raises(Busy, match="stopping"):
         asyncio.run(inference.in_thread(lambda: None))
-    with pytest.raises(InputError, match="cannot read the models"):
-        FolderModels(tmp_path / "missing")
 
 
 VALUES = st.recursive(
@@ -365,20 +358,19 @@ def test_many_at_a_time_get_their_own_answers(service: Service) -> None:
         ]
 
 
-def test_keys_open_the_service(
-    service: Service, database: Database, url: str, tmp_path: Path, digits: Path
-) -> None:
-    tenant = add_tenant(database, "two")
-    good = create_key(database, tenant, "good", ["infer"])
-    narrow = create_key(database, tenant, "narrow", ["jobs"])
-    ended = create_key(database, tenant, "ended", ["infer"])
-    revoke_key(database, tenant, key_id_of(ended))
-    compiled(tmp_path / "models", digits)
-    ReceiptSigner.create(tmp_path / "key.pem")
-    settings = Settings(models=tmp_path / "models", receipt_key=tmp_path / "key.pem", database=url)
+def test_keys_open_the_service(service: Service, url: str, tmp_path: Path) -> None:
     jobs = Jobs()
-    with served(application(settings, submit=jobs)) as where:
-        mine = Service(where, service.circuit, jobs, ReceiptSigner.load(tmp_path / "key.pem"))
+    with (
+        opened(tmp_path, database=url, access="keys") as parts,
+        served(application(parts, jobs)) as where,
+    ):
+        tenant = parts.tenant("two")
+        add_model(parts, tenant, service.circuit)
+        good = create_key(parts.database, tenant, "good", ["infer"])
+        narrow = create_key(parts.database, tenant, "narrow", ["jobs"])
+        ended = create_key(parts.database, tenant, "ended", ["infer"])
+        revoke_key(parts.database, tenant, key_id_of(ended))
+        mine = Service(where, service.circuit, jobs, parts.signer)
         assert mine.client.is_server_ready()
         for headers, status in (
             ({}, "401"),
@@ -396,10 +388,8 @@ def test_keys_open_the_service(
         assert [kept.tenant for kept in jobs.kept] == [tenant] * 2
 
 
-def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path, digits: Path) -> None:
+def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path) -> None:
     """One request is worked on, one waits, and the others get 503; none of those accepted is lost."""
-    compiled(tmp_path / "models", digits)
-    ReceiptSigner.create(tmp_path / "key.pem")
     entered, release = threading.Semaphore(0), threading.Event()
 
     def submit(settlement: Any) -> str:
@@ -407,14 +397,16 @@ def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path, digits
         assert release.wait(30)
         return "job"
 
-    settings = Settings(
-        models=tmp_path / "models", receipt_key=tmp_path / "key.pem", threads=1, max_waiting=1
-    )
     tensor = {"name": "image", "shape": [1, 64], "datatype": "FP32", "data": [0.0] * 64}
     tensor["shape"] = [1, 1, 8, 8]
     body = json.dumps({"inputs": [tensor], "parameters": {"tier": "ezkl"}}).encode()
-    with served(application(settings, submit=submit)) as where, ThreadPoolExecutor(5) as pool:
-        mine = Service(where, service.circuit, Jobs(), ReceiptSigner.load(tmp_path / "key.pem"))
+    with (
+        opened(tmp_path, threads=1, max_waiting=1) as parts,
+        served(application(parts, submit)) as where,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        add_model(parts, parts.tenant(LOCAL_TENANT), service.circuit)
+        mine = Service(where, service.circuit, Jobs(), parts.signer)
         try:
             first = pool.submit(mine.post, body)
             assert entered.acquire(timeout=30)
@@ -428,26 +420,21 @@ def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path, digits
         assert sorted(future.result(20)[0] for future in others) == [200, 503, 503, 503]
 
 
-def test_an_error_of_our_own_is_told_by_its_id_only(tmp_path: Path, digits: Path) -> None:
-    circuit = compiled(tmp_path / "models", digits)
-    signer = ReceiptSigner.create(tmp_path / "key.pem")
-
+def test_an_error_of_our_own_is_told_by_its_id_only(service: Service, tmp_path: Path) -> None:
     def submit(settlement: Any) -> str:
         raise RuntimeError("the password is hunter2")
 
-    settings = Settings(models=tmp_path / "models", receipt_key=tmp_path / "key.pem")
-    with served(application(settings, submit=submit)) as where:
-        mine = Service(where, circuit, Jobs(), signer)
+    with opened(tmp_path) as parts, served(application(parts, submit)) as where:
+        add_model(parts, parts.tenant(LOCAL_TENANT), service.circuit)
+        mine = Service(where, service.circuit, Jobs(), parts.signer)
         with pytest.raises(InferenceServerException, match="its log has it as mine") as raised:
             mine.infer(images(1), parameters={"tier": "ezkl"}, headers={"X-Request-Id": "mine"})
         assert raised.value.status() == "500" and "hunter2" not in str(raised.value)
         mine.infer(images(1))
 
 
-def test_a_service_without_jobs_says_so(tmp_path: Path, digits: Path) -> None:
-    circuit = compiled(tmp_path / "models", digits)
-    signer = ReceiptSigner.create(tmp_path / "key.pem")
-    settings = Settings(models=tmp_path / "models", receipt_key=tmp_path / "key.pem")
+def test_a_service_without_jobs_says_so(service: Service, tmp_path: Path) -> None:
     refused = pytest.raises(InferenceServerException, match="settles nothing")
-    with served(application(settings)) as where, refused:
-        Service(where, circuit, Jobs(), signer).infer(images(1), parameters={"tier": "ezkl"})
+    with opened(tmp_path) as parts, served(application(parts)) as where, refused:
+        add_model(parts, parts.tenant(LOCAL_TENANT), service.circuit)
+        Service(where, service.circuit, Jobs(), parts.signer).infer(images(1), parameters={"tier": "ezkl"})

@@ -17,9 +17,9 @@ from prover.sumcheck.backend import SumcheckBackend
 from service.artifacts import Artifacts
 from service.database import Database, Job, Kind, Model, Status, Version, VersionKey
 from service.errors import NotFound
+from service.handlers.prove import ProveHandler
 from service.jobs import Jobs, Order
 from service.leases import EXECUTE, Leases
-from service.proving import ProveHandler
 from service.worker import Worker
 from tests.prover.circuits_to_prove import build
 from tests.service.conftest import add_tenant

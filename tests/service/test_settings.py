@@ -22,11 +22,11 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_environment_before_file_before_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "service.toml"
-    file.write_text('port = 9000\nthreads = 3\nmodels = "circuits here"\n')
+    file.write_text('port = 9000\nthreads = 3\ndata = "all here"\n')
     assert Settings.load().port == 8480
     monkeypatch.setenv("VERINFER_SERVICE_THREADS", "5")
     settings = Settings.load(file)
-    assert (settings.port, settings.threads, settings.models) == (9000, 5, Path("circuits here"))
+    assert (settings.port, settings.threads, settings.data) == (9000, 5, Path("all here"))
     monkeypatch.setenv("VERINFER_SERVICE_CONFIG", str(file))
     assert Settings.load() == settings
 
@@ -34,15 +34,15 @@ def test_environment_before_file_before_default(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_shown_can_be_read_back_but_for_secrets(tmp_path: Path) -> None:
     file = tmp_path / "service.toml"
     url = "postgresql://verinfer:hunter2@db/name?sslpassword=hunter2"
-    file.write_text(f"""host = "0.0.0.0"\ndatabase = "{url}"\nmodels = 'a "b" \\c'\n""")
+    file.write_text(f"""host = "0.0.0.0"\naccess = "keys"\ndatabase = "{url}"\ndata = 'a "b" \\c'\n""")
     settings = Settings.load(file)
     shown = settings.effective()
     assert "hunter2" not in shown + repr(settings) + str(settings)
     assert settings.database is not None and "hunter2" in settings.database.get_secret_value()
     read = tomllib.loads(shown)
     assert read["database"] == "postgresql://verinfer:***@db/name?sslpassword=hidden"
-    assert read["models"] == 'a "b" \\c' and read["port"] == 8480
-    assert set(read) == set(Settings.model_fields)
+    assert read["data"] == 'a "b" \\c' and read["port"] == 8480
+    assert set(read) == set(Settings.model_fields) - {"artifacts", "receipt_key"}
     assert "database" not in tomllib.loads(Settings.load().effective())
 
 
@@ -53,8 +53,8 @@ def test_what_is_shown_can_be_read_back_but_for_secrets(tmp_path: Path) -> None:
         ("port = 70000", "port: .*65535"),
         ('port = "many"\nthreads = 0', "port: .*; threads: "),
         ("port = ", "no TOML"),
-        ('host = "0.0.0.0"', "no API keys"),
-        ('host = "example.org"', "no API keys"),
+        ('host = "0.0.0.0"', "local access"),
+        ('host = "example.org"', "local access"),
         ("database = 5", "database: "),
     ],
 )

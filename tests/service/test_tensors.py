@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from circuits.circuit import Circuit, Node, Port
 from circuits.data import quantise_inputs
 from circuits.errors import BoundError, InputError
-from service.tensors import DATATYPES, Wanted, metadata, read_request, write_outputs
+from service.api.tensors import DATATYPES, Wanted, metadata, read_request, write_outputs
 
 NODES = (
     Node("input", (), {}, (1, 3), -1000, 1000, "r"),

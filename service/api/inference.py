@@ -21,11 +21,11 @@ from pydantic_core import to_json
 
 from circuits.errors import InputError
 from circuits.tensor import IntArray
+from service.api.problems import Busy, Unsupported
+from service.api.tensors import InferRequest, metadata, read_request, write_outputs
 from service.errors import TooLarge
 from service.models import Models, Served
-from service.problems import Busy, Unsupported
 from service.receipts import ReceiptSigner, receipt_of
-from service.tensors import InferRequest, metadata, read_request, write_outputs
 
 JSON_BYTES = "Inference-Header-Content-Length"
 EXTENSIONS = ("binary_tensor_data",)

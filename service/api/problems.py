@@ -21,9 +21,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from circuits.errors import InputError, VerinferError
+from service.api.request_ids import request_id
 from service.api_keys import Forbidden, Unauthenticated
 from service.errors import Conflict, NotFound, QuotaExceeded, TooLarge
-from service.request_ids import request_id
 
 PROTOCOL_PATH = "/v2"
 STATUSES: tuple[tuple[type[VerinferError], HTTPStatus], ...] = (

@@ -1,0 +1,95 @@
+"""What a server, its workers and its administration are made of, opened by the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import select
+
+from circuits.errors import InputError
+from service.artifacts import Artifacts
+from service.database import Database, Tenant, now
+from service.jobs import Jobs
+from service.leases import Leases
+from service.migrations import upgrade
+from service.models import Models
+from service.receipts import ReceiptSigner
+from service.settings import Settings
+
+LOCAL_TENANT = "local"
+"""The name of the tenant that asks where there are no API keys."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one service. Close them when done, or use them in a `with` block."""
+
+    settings: Settings
+    database: Database
+    artifacts: Artifacts
+    models: Models
+    jobs: Jobs
+    leases: Leases
+    signer: ReceiptSigner
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open all parts. What is not there yet, folder, tables and receipt key, is made.
+
+        Raises
+        ------
+        InputError
+            If one of them can be neither used nor made.
+        """
+        _make_folder(settings.data)
+        upgrade(settings.database_url)
+        database = Database(settings.database_url)
+        artifacts = Artifacts(database, settings.artifacts_url, settings.max_artifact_bytes)
+        return cls(
+            settings,
+            database,
+            artifacts,
+            Models(database, artifacts),
+            Jobs(database),
+            Leases(database),
+            _signer(settings.receipt_key_path),
+        )
+
+    def tenant(self, name: str) -> str:
+        """The id of a tenant, which is made if there is none of that name."""
+        with self.database.write() as session:
+            found = session.scalar(select(Tenant).where(Tenant.name == name))
+            if found is None:
+                found = Tenant(name=name, created_at=now(session))
+                session.add(found)
+                session.flush()
+            return found.id
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror or error}") from None
+
+
+def _signer(path: Path) -> ReceiptSigner:
+    if not path.exists():
+        try:
+            return ReceiptSigner.create(path)
+        except InputError:
+            if not path.exists():  # else another process has just made it
+                raise
+    return ReceiptSigner.load(path)
