@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -55,18 +55,6 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
     max_samples: int = Field(256, ge=1, le=4096, description="the largest batch in a request")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before what `load` has read from the file."""
-        return env_settings, init_settings
-
     @model_validator(mode="after")
     def _not_open_to_all(self) -> Self:
         if self.access == "local" and not _is_loopback(self.host):
@@ -93,13 +81,15 @@ class Settings(BaseSettings):
         return self.receipt_key or self.data / "receipt-key.pem"
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None) -> Settings:
+    def load(cls, path: str | os.PathLike[str] | None = None, **given: Any) -> Settings:
         """The settings by environment and file.
 
         Parameters
         ----------
         path
             The file; if there is none, the one that the environment names, if it names one.
+        given
+            Settings that go before both.
 
         Raises
         ------
@@ -107,14 +97,16 @@ class Settings(BaseSettings):
             If the file cannot be read, or a setting does not exist or cannot be so.
         """
         named = path or os.environ.get(FILE) or None
-        given = {} if named is None else _read(Path(named))
+        read = {} if named is None else _read(Path(named))
         known = {PREFIX + name.upper() for name in cls.model_fields} | {FILE}
         unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX))
         for name in unknown:
             if name.upper() not in known:
                 raise InputError(f"the environment sets {name}, but there is no such setting")
+        in_environment = {name.upper().removeprefix(PREFIX) for name, value in os.environ.items() if value}
+        read = {name: value for name, value in read.items() if name.upper() not in in_environment}
         try:
-            return cls(**given)
+            return cls(**read | given)
         except ValidationError as error:
             origin = "the environment" if named is None else f"{named} or the environment"
             raise InputError(f"settings in {origin}: {_mistakes(error)}") from None

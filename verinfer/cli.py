@@ -23,6 +23,7 @@ COMMANDS = {
     "claim": "Post an answer with a bond, in place of a proof.",
     "watch": "Watch claims, dispute false ones, defend one's own.",
     "dispute": "Look at claims and disputes, check claims, collect what is due.",
+    "serve": "Serve models over HTTP, with receipts, jobs and pages.",
     "demo": "The main job on a real model, start to end.",
     "bench": "Backends side by side in one run.",
 }

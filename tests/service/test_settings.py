@@ -82,3 +82,12 @@ def test_secrets_are_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         Settings.load(tmp_path / "missing.toml")
+
+
+def test_what_is_given_goes_before_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "service.toml"
+    file.write_text("port = 1\nthreads = 1\nworkers = 1\n")
+    monkeypatch.setenv("VERINFER_SERVICE_PORT", "2")
+    monkeypatch.setenv("VERINFER_SERVICE_THREADS", "2")
+    settings = Settings.load(file, port=3)
+    assert (settings.port, settings.threads, settings.workers) == (3, 2, 1)

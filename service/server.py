@@ -1,0 +1,84 @@
+"""The server: the application on a port, until it is told to stop.
+
+On SIGTERM or SIGINT it takes no new connections, ends the requests in hand, and after a while gives up
+on those that do not end. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from circuits.errors import InputError
+from service.settings import Settings
+
+GRACE_SECONDS = 30
+BACKLOG = 2048
+
+
+def serve(app: FastAPI, settings: Settings, started: Callable[[str], None]) -> None:
+    """Serve until a signal comes.
+
+    Parameters
+    ----------
+    started
+        Called with the service's URL as soon as it can be asked.
+
+    Raises
+    ------
+    InputError
+        If the address cannot be listened on.
+    """
+    listening = _listen(settings.host, settings.port)
+    config = uvicorn.Config(
+        app,
+        # The service logs its requests itself, with their ids.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config)
+    server.on_started = lambda: started(url_of(listening))
+    server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    on_started: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Uvicorn would raise the signal again in the end. An end that was asked for is no failure.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where a browser of this machine finds what listens on a socket."""
+    host, port = listening.getsockname()[:2]
+    if listening.family is socket.AF_INET6:
+        host = f"[{host}]"
+    return f"http://{host}:{port}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}. Choose another with --port"
+        ) from None
+    return listening
