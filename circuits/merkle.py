@@ -39,6 +39,32 @@ def hash_leaves(leaves: NDArray[np.uint8], threads: int = THREADS) -> NDArray[np
     return _kernels.hash_leaves(np.ascontiguousarray(leaves), threads=threads)
 
 
+def merkle_roots(leaves: NDArray[np.uint8], threads: int = THREADS) -> NDArray[np.uint8]:
+    """The roots of many trees of one size, each as `MerkleTree.of_leaves` has it.
+
+    Parameters
+    ----------
+    leaves
+        uint8 [trees, n, 128], neither 0.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        uint8 [trees, 32].
+    """
+    trees = len(leaves)
+    level, padding = hash_leaves(leaves.reshape(-1, LEAF_BYTES), threads), EMPTY_LEAF_HASH
+    level = level.reshape(trees, -1, HASH_BYTES)
+    while level.shape[1] > 1:
+        if level.shape[1] % 2:
+            last = np.broadcast_to(np.frombuffer(padding, np.uint8), (trees, 1, HASH_BYTES))
+            level = np.concatenate([level, last], axis=1)
+        level = _kernels.hash_pairs(level.reshape(-1, 2 * HASH_BYTES), threads=threads)
+        level = level.reshape(trees, -1, HASH_BYTES)
+        padding = keccak(b"\x01" + padding + padding)
+    return level[:, 0]
+
+
 class MerkleTree:
     """A Merkle tree that keeps every node, so that any leaf can be opened and any level revealed.
 

@@ -57,3 +57,26 @@ def pack_inputs(circuit: Circuit, plan: Plan, inputs: Sequence[IntArray]) -> Lea
     for port, first, value in zip(circuit.inputs, plan.input_firsts, inputs, strict=True):
         pack(leaves, first, circuit.nodes[port.node].width, value)
     return leaves
+
+
+def pack_input_batch(circuit: Circuit, plan: Plan, inputs: Sequence[IntArray]) -> NDArray[np.uint8]:
+    """`pack_inputs` of every sample of a batch.
+
+    Parameters
+    ----------
+    inputs
+        One array for each port, of shape (batch, *port's shape).
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        uint8 [batch, leaves, 128].
+    """
+    batch = len(inputs[0])
+    leaves = np.zeros((batch, plan.input_leaves, LEAF_BYTES), np.uint8)
+    rows = leaves.reshape(batch, -1)
+    for port, first, value in zip(circuit.inputs, plan.input_firsts, inputs, strict=True):
+        node = circuit.nodes[port.node]
+        packed = rows[:, first * LEAF_BYTES :][:, : node.size * node.width]
+        packed.view(f">i{node.width}")[...] = value.reshape(batch, -1)
+    return leaves

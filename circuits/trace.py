@@ -14,8 +14,8 @@ from circuits.cells.arrays import recompute_tensor
 from circuits.circuit import Circuit
 from circuits.errors import InputError
 from circuits.executor import checked, execute
-from circuits.merkle import MerkleTree
-from circuits.packing import Leaves, empty_leaves, pack, pack_inputs, unpack
+from circuits.merkle import MerkleTree, merkle_roots
+from circuits.packing import Leaves, empty_leaves, pack, pack_input_batch, pack_inputs, unpack
 from circuits.records import Record, Region
 from circuits.tensor import IntArray
 
@@ -30,6 +30,23 @@ def input_tree(circuit: Circuit, inputs: Sequence[IntArray]) -> MerkleTree:
         If an input does not fit its port.
     """
     return MerkleTree.of_leaves(pack_inputs(circuit, circuit.identity.plan, _sample(circuit, inputs)))
+
+
+def input_commitments(circuit: Circuit, inputs: Sequence[IntArray]) -> list[bytes]:
+    """The roots of `input_tree` for every sample of a batch, 32 bytes each.
+
+    Parameters
+    ----------
+    inputs
+        One integer array for each input port, of shape (batch, *port's shape).
+
+    Raises
+    ------
+    InputError, BoundError
+        If an input does not fit its port.
+    """
+    leaves = pack_input_batch(circuit, circuit.identity.plan, checked(circuit, inputs))
+    return [root.tobytes() for root in merkle_roots(leaves)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -152,6 +152,29 @@ def pack_outputs(circuit: Circuit, outputs: Sequence[IntArray]) -> bytes:
     return _pack(circuit, circuit.outputs, outputs, "output")
 
 
+def output_hashes(circuit: Circuit, outputs: Sequence[IntArray]) -> list[bytes]:
+    """keccak256 of every sample's packed outputs, 32 bytes each.
+
+    Parameters
+    ----------
+    outputs
+        One array for each output port, of shape (batch, *port's shape).
+
+    Raises
+    ------
+    InputError
+        As `pack_outputs`.
+    """
+    if len(outputs) != len(circuit.outputs):
+        raise InputError(f"the circuit has {len(circuit.outputs)} outputs, not {len(outputs)}")
+    batch = len(outputs[0])
+    columns = []
+    for port, array in zip(circuit.outputs, outputs, strict=True):
+        stored = _stored(circuit, port, array, batch, "output")
+        columns.append(stored.reshape(batch, -1).view(np.uint8))
+    return [keccak(row.tobytes()) for row in np.concatenate(columns, axis=1)]
+
+
 def pack_inputs(circuit: Circuit, inputs: Sequence[IntArray]) -> bytes:
     """The inputs of one sample as they are posted with a claim: like outputs.
 
@@ -194,16 +217,19 @@ def packed_bytes(circuit: Circuit, ports: Sequence[Port]) -> int:
 def _pack(circuit: Circuit, ports: Sequence[Port], arrays: Sequence[IntArray], what: str) -> bytes:
     if len(arrays) != len(ports):
         raise InputError(f"the circuit has {len(ports)} {what}s, not {len(arrays)}")
-    packed = []
-    for port, array in zip(ports, arrays, strict=True):
-        node = circuit.nodes[port.node]
-        if array.size != node.size:
-            raise InputError(f"{what} {port.name!r} has {node.size} elements, not {array.size}")
-        stored = array.astype(f">i{node.width}")
-        if not np.array_equal(stored, array):
-            raise InputError(f"{what} {port.name!r} has elements that take more than {node.width} bytes each")
-        packed.append(stored.tobytes())
-    return b"".join(packed)
+    pairs = zip(ports, arrays, strict=True)
+    return b"".join(_stored(circuit, port, array, 1, what).tobytes() for port, array in pairs)
+
+
+def _stored(circuit: Circuit, port: Port, array: IntArray, batch: int, what: str) -> NDArray[Any]:
+    """A port's values for so many samples, contiguous, big-endian, of the port's width."""
+    node = circuit.nodes[port.node]
+    if array.size != batch * node.size:
+        raise InputError(f"{what} {port.name!r} has {batch * node.size} elements, not {array.size}")
+    stored = array.astype(f">i{node.width}", order="C")
+    if not np.array_equal(stored, array):
+        raise InputError(f"{what} {port.name!r} has elements that take more than {node.width} bytes each")
+    return stored
 
 
 def _unpack(circuit: Circuit, ports: Sequence[Port], packed: bytes, what: str) -> list[NDArray[np.int64]]:

@@ -10,7 +10,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from service.api.access import Access
-from service.api.inference import Inference, Submit, inference_router
+from service.api.answers import Submit
+from service.api.inference import Inference, inference_router
 from service.api.problems import add_handlers, internal_error
 from service.api.request_ids import RequestIds
 from service.api_keys import Scope

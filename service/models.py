@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -45,8 +46,8 @@ class Served:
     versions: tuple[str, ...]
     """All that there are, oldest first."""
     circuit: Circuit
-    batcher: Batcher
-    """What runs the circuit."""
+    batcher: Batcher[Any]
+    """Gathers what is asked of the circuit."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class _Found:
 @dataclass(frozen=True)
 class _Loaded:
     circuit: Circuit
-    batcher: Batcher
+    batcher: Batcher[Any]
     size: int
 
 
@@ -88,7 +89,7 @@ class Models:
         self._max_loaded_bytes = max_loaded_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._found: dict[tuple[str, str, str | None], tuple[float, _Found]] = {}
+        self._found: dict[tuple[str, str, str | None], tuple[float, Served]] = {}
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
 
     def find(self, tenant: str, name: str, version: str | None = None) -> Served:
@@ -99,9 +100,33 @@ class Models:
         NotFound
             If the tenant may use no such model, or it has no such version.
         """
-        found = self._find(tenant, name, version)
+        key = (tenant, name, version)
+        try:
+            with self._database.read() as session:
+                found = _look_up(session, tenant, name, version)
+        except NotFound:
+            with self._lock:
+                self._found.pop(key, None)
+            raise
         loaded = self._load(found)
-        return Served(found.version_id, name, found.number, found.numbers, loaded.circuit, loaded.batcher)
+        served = Served(found.version_id, name, found.number, found.numbers, loaded.circuit, loaded.batcher)
+        with self._lock:
+            if len(self._found) >= MAX_FOUND:
+                self._found.clear()
+            self._found[key] = (self._clock() + FOUND_SECONDS, served)
+        return served
+
+    def ready(self, tenant: str, name: str, version: str | None = None) -> Served | None:
+        """What `find` has just found, without asking the database; None if `find` is to be called."""
+        key = (tenant, name, version)
+        with self._lock:
+            until, served = self._found.get(key, (0.0, None))
+            at = self._clock()
+            if served is None or at < until:
+                return served
+            # One caller looks it up anew; the others go on with what is known.
+            self._found[key] = (at + FOUND_SECONDS, served)
+        return None
 
     def add(self, tenant: str, name: str, circuit: Path) -> tuple[str, str]:
         """Make a circuit file the newest version of a tenant's model, which is made if there is none.
@@ -154,20 +179,6 @@ class Models:
             for key in [key for key in self._found if key[1].partition("@")[0] == name]:
                 del self._found[key]
 
-    def _find(self, tenant: str, name: str, version: str | None) -> _Found:
-        key = (tenant, name, version)
-        with self._lock:
-            until, found = self._found.get(key, (0.0, None))
-        if found is not None and self._clock() < until:
-            return found
-        with self._database.read() as session:
-            found = _look_up(session, tenant, name, version)
-        with self._lock:
-            if len(self._found) >= MAX_FOUND:
-                self._found.clear()
-            self._found[key] = (self._clock() + FOUND_SECONDS, found)
-        return found
-
     def _load(self, found: _Found) -> _Loaded:
         with self._lock:
             loaded = self._loaded.get(found.digest)
@@ -179,7 +190,7 @@ class Models:
             size, circuit = path.stat().st_size, load(path)
         with self._lock:
             # Another thread may have loaded it meanwhile: all share one.
-            loaded = self._loaded.setdefault(found.digest, _Loaded(circuit, Batcher(circuit), size))
+            loaded = self._loaded.setdefault(found.digest, _Loaded(circuit, Batcher(), size))
             while len(self._loaded) > 1 and self._loaded_bytes() > self._max_loaded_bytes:
                 self._loaded.popitem(last=False)
         return loaded

@@ -10,68 +10,38 @@ Specification: kserve/open-inference-protocol, specification/protocol/inference_
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from circuits.errors import InputError
-from circuits.tensor import IntArray
+from service.api.answers import Answer, Answers, Outcome, Question, Submit, Unsettled
 from service.api.problems import Busy, Unsupported
-from service.api.tensors import InferRequest, metadata, read_request, write_outputs
+from service.api.tensors import InferRequest, metadata
 from service.errors import TooLarge
 from service.models import Models, Served
-from service.receipts import ReceiptSigner, receipt_of
+from service.receipts import ReceiptSigner
 
 JSON_BYTES = "Inference-Header-Content-Length"
 EXTENSIONS = ("binary_tensor_data",)
 MAX_IDEMPOTENCY_KEY = 255
+CLOSING_SECONDS = 30.0
 T = TypeVar("T")
 
 
-class Tier(StrEnum):
-    """How an answer is settled."""
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """A question, and who waits for what comes of it."""
 
-    NONE = "none"
-    SUMCHECK = "sumcheck"
-    EZKL = "ezkl"
-    OPTIMISTIC = "optimistic"
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """What a job is to settle: a model's answer on inputs, integers of shape (batch, *port's shape)."""
-
-    tenant: str
-    model: Served
-    tier: Tier
-    inputs: Sequence[IntArray]
-    idempotency_key: str | None
-
-
-class Submit(Protocol):
-    """Where jobs go."""
-
-    def __call__(self, settlement: Settlement) -> str:
-        """Keep a job, for good, and return its id.
-
-        Raises
-        ------
-        InputError
-            If there cannot be such a job.
-        """
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer's JSON, and the binary data behind it."""
-
-    json: bytes
-    binary: bytes
+    question: Question
+    future: asyncio.Future[Answer]
+    loop: asyncio.AbstractEventLoop
 
 
 class Inference:
@@ -100,10 +70,8 @@ class Inference:
         max_samples: int = 256,
     ) -> None:
         self._models = models
-        self._signer = signer
-        self._submit = submit
-        self._max_samples = max_samples
-        self._room = threads + max_waiting
+        self._answers = Answers(signer, submit, max_samples)
+        self._room = self._all_room = threads + max_waiting
         self._threads = ThreadPoolExecutor(threads, "inference")
         self.ready = True
         """Whether requests are taken."""
@@ -116,76 +84,100 @@ class Inference:
         Busy
             If too much waits already, or the service is about to stop.
         """
-        if not self.ready or self._room == 0:
-            raise Busy("the service is " + ("busy: come back in a moment" if self.ready else "stopping"))
-        self._room -= 1
+        self._enter()
         # Whoever asked may go away; the room is free when the work is done.
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         future.add_done_callback(self._leave)
         return await asyncio.shield(future)
+
+    async def find(self, tenant: str, name: str, version: str | None) -> Served:
+        """See `Models.find`. Raises Busy, too."""
+        found = self._models.ready(tenant, name, version)
+        if found is None:
+            found = await self.in_thread(lambda: self._models.find(tenant, name, version))
+        return found
+
+    async def ask(self, question: Question) -> Answer:
+        """Run a model on the request in a body, and sign for the answer.
+
+        Raises
+        ------
+        Busy
+            If too much waits already, or the service is about to stop.
+        InputError, BoundError
+            If the request does not fit the model.
+        """
+        self._enter()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        question.model.batcher.add(_Asking(question, future, loop), self._work, self._threads)
+        return await future
+
+    def close(self) -> None:
+        """Take no more requests, and wait for those that are being worked on. Call it in a thread."""
+        self.ready = False
+        until = time.monotonic() + CLOSING_SECONDS
+        while self._room < self._all_room and time.monotonic() < until:
+            time.sleep(0.01)
+        self._threads.shutdown()
+
+    def _enter(self) -> None:
+        if not self.ready or self._room == 0:
+            raise Busy("the service is " + ("busy: come back in a moment" if self.ready else "stopping"))
+        self._room -= 1
 
     def _leave(self, future: asyncio.Future[Any]) -> None:
         self._room += 1
         if not future.cancelled():
             future.exception()  # it is looked at here if nobody waits for it any more
 
-    def close(self) -> None:
-        """Take no more requests, and wait for those that are being worked on."""
-        self.ready = False
-        self._threads.shutdown()
+    def _work(self, batch: Sequence[_Asking]) -> None:
+        """Answer a batch, in a thread. Those whose jobs are to be kept first do not hold up the others."""
+        done: dict[asyncio.AbstractEventLoop, list[tuple[_Asking, Outcome]]] = {}
+        for asking, found in zip(batch, self._answers.to([one.question for one in batch]), strict=True):
+            if callable(found):
+                self._threads.submit(self._settle, asking, found)
+            else:
+                done.setdefault(asking.loop, []).append((asking, found))
+        for loop, outcomes in done.items():
+            loop.call_soon_threadsafe(self._deliver, outcomes)
 
-    def find(self, tenant: str, name: str, version: str | None) -> Served:
-        """See `Models.find`."""
-        return self._models.find(tenant, name, version)
+    def _settle(self, asking: _Asking, unsettled: Unsettled) -> None:
+        try:
+            outcome: Outcome = unsettled()
+        except Exception as error:
+            outcome = error
+        asking.loop.call_soon_threadsafe(self._deliver, [(asking, outcome)])
 
-    def answer(
-        self,
-        tenant: str,
-        name: str,
-        version: str | None,
-        body: bytes,
-        json_bytes: int | None,
-        idempotency_key: str | None,
-    ) -> Answer:
-        """Run a model on the request in a body, and sign for the answer.
+    def _deliver(self, outcomes: Sequence[tuple[_Asking, Outcome]]) -> None:
+        for asking, outcome in outcomes:
+            self._room += 1
+            if asking.future.done():  # nobody waits any more
+                continue
+            if isinstance(outcome, Exception):
+                asking.future.set_exception(outcome)
+            else:
+                asking.future.set_result(outcome)
 
-        Raises
-        ------
-        NotFound
-            If the tenant has no such model.
-        InputError, BoundError
-            If the request does not fit it.
-        """
-        model = self._models.find(tenant, name, version)
-        circuit = model.circuit
-        asked = read_request(circuit, body, json_bytes)
-        if asked.samples > self._max_samples:
-            raise InputError(f"the batch has {asked.samples} samples, over the limit of {self._max_samples}")
-        tier = _tier(asked.parameters)
-        if tier is not Tier.NONE and self._submit is None:
-            raise InputError(f"this service settles nothing, so the tier {tier.value} is not to be had here")
-        outputs = model.batcher.run(asked.inputs)
-        described, binary = write_outputs(circuit, outputs, asked.outputs)
-        job = None
-        if tier is not Tier.NONE and self._submit is not None:
-            job = self._submit(Settlement(tenant, model, tier, asked.inputs, idempotency_key))
-        receipt = receipt_of(
-            circuit, asked.inputs, outputs, model=model.name, version=model.version, tier=tier, job=job
-        )
-        parameters = {"receipt": self._signer.sign(receipt), "tier": tier.value}
-        response: dict[str, Any] = {
-            "model_name": model.name,
-            "model_version": model.version,
-            "outputs": described,
-            "parameters": parameters if job is None else {**parameters, "job": job},
-        }
-        if asked.id is not None:
-            response["id"] = asked.id
-        return Answer(to_json(response), b"".join(binary))
+
+class _DirectRoute(APIRoute):
+    """A route whose endpoint reads the request by itself, given the path's parameters. FastAPI's own way of
+    reading takes as long as an answer does.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What is called for each request."""
+        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            found: Response = await endpoint(request, **request.path_params)
+            return found
+
+        return handle
 
 
 def inference_router(
-    inference: Inference, who: Callable[..., Any], version: str, max_body_bytes: int
+    inference: Inference, who: Callable[[Request], Awaitable[str]], version: str, max_body_bytes: int
 ) -> APIRouter:
     """The protocol's endpoints.
 
@@ -216,7 +208,7 @@ def inference_router(
         return _json({"ready": inference.ready}, 200 if inference.ready else 503)
 
     async def described(tenant: str, name: str, number: str | None) -> Response:
-        found = await inference.in_thread(lambda: inference.find(tenant, name, number))
+        found = await inference.find(tenant, name, number)
         content = {
             "name": found.name,
             "versions": found.versions,
@@ -227,7 +219,7 @@ def inference_router(
         return _json(content)
 
     async def said_ready(tenant: str, name: str, number: str | None) -> Response:
-        found = await inference.in_thread(lambda: inference.find(tenant, name, number))
+        found = await inference.find(tenant, name, number)
         return _json({"name": found.name, "ready": inference.ready}, 200 if inference.ready else 503)
 
     async def answered(request: Request, tenant: str, name: str, number: str | None) -> Response:
@@ -235,10 +227,9 @@ def inference_router(
         key = request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
             raise InputError(f"an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} characters")
+        model = await inference.find(tenant, name, number)
         body = await _body(request, max_body_bytes)
-        answer = await inference.in_thread(
-            lambda: inference.answer(tenant, name, number, body, json_bytes, key)
-        )
+        answer = await inference.ask(Question(tenant, model, body, json_bytes, key))
         if not answer.binary:
             return Response(answer.json, media_type="application/json")
         headers = {JSON_BYTES: str(len(answer.json))}
@@ -271,26 +262,20 @@ def inference_router(
         """A version of a model can be asked."""
         return await said_ready(tenant, name, number)
 
-    @router.post("/models/{name}/infer", openapi_extra=body_schema)
-    async def infer(request: Request, name: str, tenant: str = Depends(who)) -> Response:
+    direct = APIRouter(route_class=_DirectRoute)
+
+    @direct.post("/models/{name}/infer", openapi_extra=body_schema)
+    async def infer(request: Request, name: str) -> Response:
         """The answer of a model's newest version, with its receipt."""
-        return await answered(request, tenant, name, None)
+        return await answered(request, await who(request), name, None)
 
-    @router.post("/models/{name}/versions/{number}/infer", openapi_extra=body_schema)
-    async def version_infer(request: Request, name: str, number: str, tenant: str = Depends(who)) -> Response:
+    @direct.post("/models/{name}/versions/{number}/infer", openapi_extra=body_schema)
+    async def version_infer(request: Request, name: str, number: str) -> Response:
         """The answer of a version of a model, with its receipt."""
-        return await answered(request, tenant, name, number)
+        return await answered(request, await who(request), name, number)
 
+    router.include_router(direct)
     return router
-
-
-def _tier(parameters: dict[str, Any]) -> Tier:
-    value = parameters.get("tier", Tier.NONE.value)
-    try:
-        return Tier(value)
-    except ValueError:
-        known = ", ".join(tier.value for tier in Tier)
-        raise InputError(f"the parameter 'tier' is one of {known}, not {value!r:.40}") from None
 
 
 def _json_bytes(request: Request) -> int | None:

@@ -82,20 +82,31 @@ class InferRequest(_Part):
 
 
 @dataclass(frozen=True)
+class Given:
+    """An input as it came, shaped (batch, *port's shape): reals, or the circuit's integers."""
+
+    array: NDArray[Any]
+    integers: bool
+
+
+@dataclass(frozen=True)
 class Asked:
-    """A request, read: integers for each of the circuit's inputs, shaped (batch, *port's shape) and within
-    their bounds; which outputs are wanted, and how."""
+    """A request, read: what it gives for each of the circuit's inputs; which outputs are wanted, and how."""
 
     id: str | None
-    inputs: list[IntArray]
+    inputs: list[Given]
     outputs: list[Wanted]
     parameters: dict[str, Any]
 
     @property
     def samples(self) -> int:
         """The size of the batch."""
-        count: int = self.inputs[0].shape[0]
-        return count
+        return len(self.inputs[0].array)
+
+    @property
+    def form(self) -> tuple[tuple[str, bool], ...]:
+        """Requests of one form can be worked on as one."""
+        return tuple((given.array.dtype.str, given.integers) for given in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,29 @@ def read_request(circuit: Circuit, body: bytes, json_bytes: int | None) -> Asked
     except ValidationError as error:
         raise InputError(f"the request is not as the protocol has it: {_first(error)}") from None
     inputs = _inputs(circuit, request.inputs, memoryview(body)[length:])
+    sizes = {len(given.array) for given in inputs}
+    if len(sizes) != 1 or 0 in sizes:
+        raise InputError("all inputs need the same batch size, at least 1")
     return Asked(request.id, inputs, _wanted(circuit, request), request.parameters)
+
+
+def integers_of(circuit: Circuit, asked: Sequence[Asked]) -> list[IntArray]:
+    """The inputs of requests of one form, joined: integers shaped (batch, *port's shape), within their
+    bounds.
+
+    Raises
+    ------
+    InputError, BoundError
+        If one of them does not fit the circuit.
+    """
+    arrays: list[IntArray] = []
+    for i, port in enumerate(input_ports(circuit)):
+        joined = np.concatenate([one.inputs[i].array for one in asked])
+        if asked[0].inputs[i].integers:
+            arrays.append(joined)
+        else:
+            arrays += quantised([port], [joined])
+    return checked(circuit, arrays)
 
 
 def flag(parameters: dict[str, Any], name: str, default: bool = False) -> bool:
@@ -148,13 +181,13 @@ def _first(error: ValidationError) -> str:
     return f"{where[:200]}: {first['msg']}" if where else first["msg"]
 
 
-def _inputs(circuit: Circuit, tensors: Sequence[RequestInput], tail: memoryview) -> list[IntArray]:
+def _inputs(circuit: Circuit, tensors: Sequence[RequestInput], tail: memoryview) -> list[Given]:
     ports = {port.name: port for port in input_ports(circuit)}
     if sorted(tensor.name for tensor in tensors) != sorted(ports):
         given = ", ".join(f"{tensor.name!r:.80}" for tensor in tensors[:8]) or "none"
         wanted = ", ".join(map(repr, ports))
         raise InputError(f"the model's inputs are {wanted}, each given once; the request has {given}")
-    arrays: dict[str, IntArray] = {}
+    found: dict[str, Given] = {}
     start = 0
     for tensor in tensors:
         size = tensor.parameters.get("binary_data_size")
@@ -163,22 +196,20 @@ def _inputs(circuit: Circuit, tensors: Sequence[RequestInput], tail: memoryview)
         else:
             array = _from_binary(tensor, size, tail[start:])
             start += size
-        arrays[tensor.name] = _integers(ports[tensor.name], tensor, array)
+        found[tensor.name] = _given(ports[tensor.name], tensor, array)
     if start != len(tail):
         raise InputError(f"the inputs' binary data takes {start} bytes, but {len(tail)} follow the JSON")
-    return checked(circuit, [arrays[name] for name in ports])
+    return [found[name] for name in ports]
 
 
-def _integers(port: InputPort, tensor: RequestInput, array: NDArray[Any]) -> IntArray:
+def _given(port: InputPort, tensor: RequestInput, array: NDArray[Any]) -> Given:
     [shaped] = match([array], None, [(port.name, port.shape)], "the request")
-    if not flag(tensor.parameters, "integers"):
-        [values] = quantised([port], [shaped])
-        return values
-    if shaped.dtype.kind not in "iu":
+    integers = flag(tensor.parameters, "integers")
+    if integers and shaped.dtype.kind not in "iu":
         raise InputError(
             f"input {port.name!r} is said to hold integers, but has the datatype {tensor.datatype}"
         )
-    return shaped
+    return Given(shaped, integers)
 
 
 def _dtype(tensor: RequestInput) -> np.dtype[Any]:
@@ -203,10 +234,12 @@ def _from_json(tensor: RequestInput) -> NDArray[Any]:
     if not isinstance(tensor.data, list):
         raise InputError(f"input {tensor.name!r} has no list of data, and no binary_data_size")
     # Types are looked at first: numpy would give every element the room of the longest string among them.
-    try:
-        types = set(map(type, np.array(tensor.data, dtype=object).reshape(-1).tolist()))
-    except ValueError:
-        types = {list}
+    types = set(map(type, tensor.data))
+    if list in types:
+        try:
+            types = set(map(type, np.array(tensor.data, dtype=object).reshape(-1).tolist()))
+        except ValueError:
+            types = {list}
     if not types <= ({bool} if dtype.kind == "b" else {int} if dtype.kind in "iu" else {int, float}):
         raise InputError(
             f"the data of input {tensor.name!r} is not all of its datatype {tensor.datatype}, or is nested "
@@ -283,42 +316,63 @@ def _wanted(circuit: Circuit, request: InferRequest) -> list[Wanted]:
     return wanted
 
 
-def write_outputs(
-    circuit: Circuit, outputs: Sequence[IntArray], wanted: Sequence[Wanted]
-) -> tuple[list[dict[str, JsonValue]], list[bytes]]:
-    """The outputs that are asked for: their JSON, and the binary data to follow it, in the same order.
+class Outputs:
+    """The outputs of a batch, as requests want them.
 
-    Raises
-    ------
-    InputError
-        If an output does not fit FP32.
+    Parameters
+    ----------
+    integers
+        One array for each output, of shape (batch, *port's shape).
     """
-    described: list[dict[str, JsonValue]] = []
-    tail = []
-    for want in wanted:
-        port, shape = circuit.outputs[want.index], circuit.nodes[circuit.outputs[want.index].node].shape
-        datatype = "INT64" if want.integers else datatype_of(port)
-        array = _answered(port, outputs[want.index], datatype)
-        sizes: list[JsonValue] = [array.shape[0], *sample_shape(shape)]
-        tensor: dict[str, JsonValue] = {"name": port.name, "datatype": datatype, "shape": sizes}
-        if want.binary:
-            tail.append(array.tobytes())
-            tensor["parameters"] = {"binary_data_size": array.nbytes}
-        else:
-            tensor["data"] = array.reshape(-1).tolist()
-        described.append(tensor)
-    return described, tail
 
+    def __init__(self, circuit: Circuit, integers: Sequence[IntArray]) -> None:
+        self._circuit = circuit
+        self._integers = integers
+        self._reals: dict[int, NDArray[Any]] = {}
 
-def _answered(port: Port, integers: IntArray, datatype: str) -> NDArray[Any]:
-    """An output in the datatype it is answered in."""
-    if datatype != "FP32":
-        return integers.astype(DATATYPES[datatype])
-    with np.errstate(over="ignore"):
-        reals = (integers.astype(np.float64) * port.scale).astype(np.float32)
-    if not np.isfinite(reals).all():
-        raise InputError(f"output {port.name!r} does not fit FP32: ask for its integers")
-    return reals
+    def write(
+        self, samples: slice, wanted: Sequence[Wanted]
+    ) -> tuple[list[dict[str, JsonValue]], list[bytes]]:
+        """What a request wants of its samples: the outputs' JSON, and the binary data to follow it, in order.
+
+        Raises
+        ------
+        InputError
+            If an output does not fit FP32.
+        """
+        described: list[dict[str, JsonValue]] = []
+        tail = []
+        for want in wanted:
+            port = self._circuit.outputs[want.index]
+            datatype = "INT64" if want.integers else datatype_of(port)
+            array = self._answered(want.index, datatype, samples)
+            shape = sample_shape(self._circuit.nodes[port.node].shape)
+            tensor: dict[str, JsonValue] = {
+                "name": port.name,
+                "datatype": datatype,
+                "shape": [len(array), *shape],
+            }
+            if want.binary:
+                tail.append(array.tobytes())
+                tensor["parameters"] = {"binary_data_size": array.nbytes}
+            else:
+                tensor["data"] = array.reshape(-1).tolist()
+            described.append(tensor)
+        return described, tail
+
+    def _answered(self, index: int, datatype: str, samples: slice) -> NDArray[Any]:
+        """Samples of an output in the datatype they are answered in."""
+        if datatype != "FP32":
+            return self._integers[index][samples].astype(DATATYPES[datatype])
+        if index not in self._reals:
+            scale = self._circuit.outputs[index].scale
+            with np.errstate(over="ignore"):
+                self._reals[index] = (self._integers[index].astype(np.float64) * scale).astype(np.float32)
+        reals = self._reals[index][samples]
+        if not np.isfinite(reals).all():
+            name = self._circuit.outputs[index].name
+            raise InputError(f"output {name!r} does not fit FP32: ask for its integers")
+        return reals
 
 
 def datatype_of(port: Port | InputPort) -> str:

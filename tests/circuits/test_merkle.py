@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from circuits import _kernels
 from circuits.errors import InputError
-from circuits.merkle import LEAF_BYTES, MerkleTree, hash_leaves, verify_opening
+from circuits.merkle import LEAF_BYTES, MerkleTree, hash_leaves, merkle_roots, verify_opening
 
 
 def random_bytes(rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -121,3 +121,12 @@ def test_nodes_outside_the_tree_are_refused(height: int, index: int) -> None:
         tree.node(height, index)
     with pytest.raises(InputError, match="depth 3"):
         tree.open(8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("trees", [1, 4])
+def test_roots_of_many_trees_are_those_of_each(trees: int, count: int) -> None:
+    leaves = random_bytes(trees * count, LEAF_BYTES).reshape(trees, count, LEAF_BYTES)
+    roots = merkle_roots(leaves)
+    assert roots.shape == (trees, 32)
+    assert [root.tobytes() for root in roots] == [MerkleTree.of_leaves(one).root for one in leaves]

@@ -14,7 +14,7 @@ from circuits.errors import BoundError, InputError
 from circuits.executor import execute
 from circuits.merkle import LEAF_BYTES
 from circuits.records import Region
-from circuits.trace import Trace, input_tree
+from circuits.trace import Trace, input_commitments, input_tree
 from tests.budget import examples
 from tests.circuits.random_circuits import circuits, samples
 from verifier.circuit_header import parse_header
@@ -59,6 +59,15 @@ def test_the_input_commitment_is_the_verifiers() -> None:
     expected = input_commitment(x.ravel().tolist(), parse_header(circuit.header))
     assert Trace.of(circuit, [x]).input_commitment == expected
     assert input_tree(circuit, [x]).root == expected
+
+
+@settings(max_examples=examples(30))
+@given(st.data())
+def test_the_commitments_of_a_batch_are_those_of_its_samples(data: st.DataObject) -> None:
+    circuit = data.draw(circuits())
+    batch = [data.draw(samples(circuit)) for _ in range(3)]
+    joined = [np.concatenate(parts) for parts in zip(*batch, strict=True)]
+    assert input_commitments(circuit, joined) == [input_tree(circuit, one).root for one in batch]
 
 
 @settings(max_examples=examples(60))

@@ -7,10 +7,10 @@ import pytest
 from eth_hash.auto import keccak
 
 from circuits.builder import CircuitBuilder
-from circuits.circuit import Circuit, Port
+from circuits.circuit import Circuit, Node, Port
 from circuits.errors import ChainError, InputError
 from contracts.chain import ZERO_ADDRESS
-from contracts.claims import Claim, pack_inputs, pack_outputs, unpack_inputs, unpack_outputs
+from contracts.claims import Claim, output_hashes, pack_inputs, pack_outputs, unpack_inputs, unpack_outputs
 
 ASSERTER = "0x" + "11" * 20
 
@@ -52,6 +52,23 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
             unpack_outputs(circuit, packed)
         with pytest.raises(InputError, match="take up 7 bytes"):
             unpack_inputs(circuit, packed)
+
+
+def test_the_hashes_of_a_batch_are_those_of_its_samples() -> None:
+    nodes = (
+        Node("input", (), {}, (2, 2), -300, 300, "x"),
+        Node("input", (), {}, (), -(1 << 40), 1 << 40, "y"),
+    )
+    ports = (Port("x", 0, 1.0, "int"), Port("y", 1, 1.0, "int"))
+    circuit = Circuit(nodes, {}, ports, ports)
+    rng = np.random.default_rng(0)
+    outputs = [rng.integers(-300, 301, (5, 2, 2)), rng.integers(-(1 << 40), 1 << 40, 5)]
+    for given in (outputs, [np.broadcast_to(output[:1], output.shape) for output in outputs]):
+        each = [pack_outputs(circuit, [output[i] for output in given]) for i in range(5)]
+        assert output_hashes(circuit, given) == [keccak(packed) for packed in each]
+    for wrong in (outputs[:1], [outputs[0], outputs[1][:4]], [outputs[0] * 1000, outputs[1]]):
+        with pytest.raises(InputError):
+            output_hashes(circuit, wrong)
 
 
 def test_the_id_is_of_every_field_and_of_where_the_claim_stands() -> None:

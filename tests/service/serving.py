@@ -15,7 +15,7 @@ import uvicorn
 
 from circuits.circuit import Circuit
 from circuits.compile import compile_file
-from service.api.inference import Settlement
+from service.api.answers import Settlement
 from service.parts import Parts
 from service.settings import Settings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from circuits.circuit import Circuit, Node, Port
 from circuits.data import quantise_inputs
 from circuits.errors import BoundError, InputError
-from service.api.tensors import DATATYPES, Wanted, metadata, read_request, write_outputs
+from service.api.tensors import DATATYPES, Outputs, Wanted, integers_of, metadata, read_request
 
 NODES = (
     Node("input", (), {}, (1, 3), -1000, 1000, "r"),
@@ -38,10 +38,19 @@ REALS, INTS, FLAGS = (
 )  # fmt: skip
 
 
+class Read(NamedTuple):
+    """A request's samples, their integers, and what is wanted."""
+
+    samples: int
+    inputs: list[Any]
+    outputs: list[Wanted]
+
+
 def read(*tensors: dict[str, Any], tail: bytes = b"", **more: Any) -> Any:
     """A request for the circuit above."""
     body = json.dumps({"inputs": tensors, **more}).encode()
-    return read_request(CIRCUIT, body + tail, len(body) if tail else None)
+    asked = read_request(CIRCUIT, body + tail, len(body) if tail else None)
+    return Read(asked.samples, integers_of(CIRCUIT, [asked]), asked.outputs)
 
 
 def test_kinds_and_their_shapes() -> None:
@@ -147,7 +156,8 @@ def test_binary_data_is_all_used() -> None:
 @pytest.mark.parametrize("integers", [False, True])
 def test_outputs(binary: bool, integers: bool) -> None:
     inputs = read(REALS, INTS, FLAGS).inputs
-    described, tail = write_outputs(CIRCUIT, inputs, [Wanted(i, binary, integers) for i in (2, 0, 1)])
+    wanted = [Wanted(i, binary, integers) for i in (2, 0, 1)]
+    described, tail = Outputs(CIRCUIT, inputs).write(slice(0, 2), wanted)
     types = ["INT64"] * 3 if integers else ["BOOL", "FP32", "INT64"]
     assert [(t["name"], t["datatype"], t["shape"]) for t in described] == [
         ("b", types[0], [2]),
@@ -191,8 +201,8 @@ def test_which_outputs_are_wanted() -> None:
 def test_an_output_beyond_fp32_is_refused() -> None:
     wide = Circuit(NODES[1:2], {}, (Port("i", 0, 1e30, "real"),), (Port("i", 0, 1e30, "real"),))
     with pytest.raises(InputError, match="ask for its integers"):
-        write_outputs(wide, [np.full((1, 2, 2), BIG)], [Wanted(0, False, False)])
-    write_outputs(wide, [np.full((1, 2, 2), BIG)], [Wanted(0, False, True)])
+        Outputs(wide, [np.full((1, 2, 2), BIG)]).write(slice(0, 1), [Wanted(0, False, False)])
+    Outputs(wide, [np.full((1, 2, 2), BIG)]).write(slice(0, 1), [Wanted(0, False, True)])
 
 
 @given(st.lists(st.floats(-249, 249, width=32), min_size=3, max_size=3))

@@ -1,0 +1,215 @@
+"""Answers with receipts, to many requests of one model at a time.
+
+What costs per call rather than per number is done once for all: rounding, the circuit, the commitments. A
+request that is wrong spoils nothing for the others: where a batch fails, each request is worked on alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from pydantic_core import to_json
+
+from circuits.circuit import Circuit
+from circuits.errors import InputError
+from circuits.executor import execute
+from circuits.tensor import IntArray
+from service.api.tensors import Asked, Outputs, integers_of, read_request
+from service.models import Served
+from service.receipt_check import Receipt, Sample
+from service.receipts import ReceiptSigner, samples_of
+
+MAX_SAMPLES = 256
+"""How many samples of several requests are joined."""
+MAX_CELLS = 1 << 24
+"""How large a tensor of a batch may become; beyond it, the batch is run in pieces."""
+
+
+class Tier(StrEnum):
+    """How an answer is settled."""
+
+    NONE = "none"
+    SUMCHECK = "sumcheck"
+    EZKL = "ezkl"
+    OPTIMISTIC = "optimistic"
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a job is to settle: a model's answer on inputs, integers of shape (batch, *port's shape)."""
+
+    tenant: str
+    model: Served
+    tier: Tier
+    inputs: Sequence[IntArray]
+    idempotency_key: str | None
+
+
+Submit = Callable[[Settlement], str]
+"""Keeps a job, for good, and returns its id; raises InputError if there cannot be such a job."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request to infer, not read yet."""
+
+    tenant: str
+    model: Served
+    body: bytes
+    json_bytes: int | None
+    """The length of the body's JSON, where binary data follows it."""
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer's JSON, and the binary data behind it."""
+
+    json: bytes
+    binary: bytes
+    samples: int
+
+
+Outcome = Answer | Exception
+Unsettled = Callable[[], Answer]
+"""An answer that waits for its job to be kept. It takes a while, and raises what `Submit` raises."""
+
+
+class Answers:
+    """Answers questions.
+
+    Parameters
+    ----------
+    submit
+        Where jobs go; without it, no tier but none can be had.
+    max_samples
+        The largest batch in a request.
+    """
+
+    def __init__(self, signer: ReceiptSigner, submit: Submit | None, max_samples: int) -> None:
+        self._signer = signer
+        self._submit = submit
+        self._max_samples = max_samples
+
+    def to(self, questions: Sequence[Question]) -> list[Outcome | Unsettled]:
+        """What comes of each of several questions about one circuit. It raises nothing."""
+        found: dict[int, Outcome | Unsettled] = {}
+        groups: dict[Any, list[tuple[int, Question, Asked]]] = {}
+        for i, question in enumerate(questions):
+            try:
+                asked = self._read(question)
+            except Exception as error:
+                found[i] = error
+            else:
+                groups.setdefault(asked.form, []).append((i, question, asked))
+        for group in groups.values():
+            for part in _parts(group):
+                self._run(part, found)
+        return [found[i] for i in range(len(questions))]
+
+    def _read(self, question: Question) -> Asked:
+        asked = read_request(question.model.circuit, question.body, question.json_bytes)
+        if asked.samples > self._max_samples:
+            raise InputError(f"the batch has {asked.samples} samples, over the limit of {self._max_samples}")
+        tier = _tier(asked.parameters)
+        if tier is not Tier.NONE and self._submit is None:
+            raise InputError(f"this service settles nothing, so the tier {tier.value} is not to be had here")
+        return asked
+
+    def _run(self, group: list[tuple[int, Question, Asked]], found: dict[int, Outcome | Unsettled]) -> None:
+        circuit = group[0][1].model.circuit
+        try:
+            inputs = integers_of(circuit, [asked for _, _, asked in group])
+            outputs = _execute(circuit, inputs)
+            samples = samples_of(circuit, inputs, outputs)
+        except Exception as error:
+            if len(group) == 1:
+                found[group[0][0]] = error
+            else:
+                for one in group:
+                    self._run([one], found)
+            return
+        written = Outputs(circuit, outputs)
+        start = 0
+        for i, question, asked in group:
+            part = slice(start, start + asked.samples)
+            start = part.stop
+            try:
+                found[i] = self._finish(question, asked, written, part, inputs, samples[part])
+            except Exception as error:
+                found[i] = error
+
+    def _finish(
+        self,
+        question: Question,
+        asked: Asked,
+        outputs: Outputs,
+        part: slice,
+        inputs: Sequence[IntArray],
+        samples: Sequence[Sample],
+    ) -> Answer | Unsettled:
+        tier, submit = _tier(asked.parameters), self._submit
+        described, binary = outputs.write(part, asked.outputs)
+        model = question.model
+
+        def answer(job: str | None) -> Answer:
+            receipt = Receipt(
+                model.circuit.circuit_id,
+                model.name,
+                model.version,
+                tier.value,
+                datetime.now(UTC),
+                job,
+                tuple(samples),
+            )
+            parameters = {"receipt": self._signer.sign(receipt), "tier": tier.value}
+            response: dict[str, Any] = {
+                "model_name": model.name,
+                "model_version": model.version,
+                "outputs": described,
+                "parameters": parameters if job is None else {**parameters, "job": job},
+            }
+            if asked.id is not None:
+                response["id"] = asked.id
+            return Answer(to_json(response), b"".join(binary), asked.samples)
+
+        if tier is Tier.NONE or submit is None:
+            return answer(None)
+        own = [array[part] for array in inputs]
+        return lambda: answer(submit(Settlement(question.tenant, model, tier, own, question.idempotency_key)))
+
+
+def _parts(group: list[tuple[int, Question, Asked]]) -> list[list[tuple[int, Question, Asked]]]:
+    """A group in parts of at most so many samples, unless one request alone has more."""
+    parts: list[list[tuple[int, Question, Asked]]] = []
+    samples = MAX_SAMPLES
+    for one in group:
+        samples += one[2].samples
+        if samples > MAX_SAMPLES:
+            parts.append([])
+            samples = one[2].samples
+        parts[-1].append(one)
+    return parts
+
+
+def _execute(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
+    step = max(1, MAX_CELLS // max(node.size for node in circuit.nodes))
+    starts = range(0, len(inputs[0]), step)
+    pieces = [execute(circuit, [array[start : start + step] for array in inputs]) for start in starts]
+    if len(pieces) == 1:
+        return pieces[0]
+    return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+
+def _tier(parameters: dict[str, Any]) -> Tier:
+    value = parameters.get("tier", Tier.NONE.value)
+    try:
+        return Tier(value)
+    except ValueError:
+        known = ", ".join(tier.value for tier in Tier)
+        raise InputError(f"the parameter 'tier' is one of {known}, not {value!r:.40}") from None
