@@ -226,7 +226,7 @@ def _stored(circuit: Circuit, port: Port, array: IntArray, batch: int, what: str
     node = circuit.nodes[port.node]
     if array.size != batch * node.size:
         raise InputError(f"{what} {port.name!r} has {batch * node.size} elements, not {array.size}")
-    stored = array.astype(f">i{node.width}", order="C")
+    stored = np.asarray(array).astype(f">i{node.width}", order="C")  # a scalar would forget its byte order
     if not np.array_equal(stored, array):
         raise InputError(f"{what} {port.name!r} has elements that take more than {node.width} bytes each")
     return stored
