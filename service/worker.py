@@ -62,22 +62,23 @@ class Context:
         """
         if name in self._done:
             return self._done[name]
-        self._check()
+        self.check()
         if self._stopping.is_set():
             raise _Stopping
         self._leases.begin_stage(self.lease, name)
         result = work()
-        self._check()
+        self.check()
         self._leases.finish_stage(self.lease, name, result)
         self._done[name] = result
         return result
 
     def progress(self, text: str) -> None:
         """Tell the tenant what is being done."""
-        self._check()
+        self.check()
         self._leases.progress(self.lease, text)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise what ends the work, if it is in vain: let it pass."""
         if self._lost.is_set():
             raise LeaseLost(f"job {self.lease.job_id} is not this worker's any more")
         if self._cancelled.is_set():

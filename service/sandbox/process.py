@@ -1,0 +1,64 @@
+"""The process that `service.sandbox.sandbox` starts: it confines itself, then calls one function of ours.
+
+Reads one line of JSON from stdin, and writes lines to what was its stdout: {"progress": text}, and as the
+last one {"result": {...}}, or {"refused": text} for a mistake of the user's, or {"limit": memory, file or
+depth}, or {"failed": traceback}. What libraries print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import errno
+import faulthandler
+import json
+import os
+import sys
+import traceback
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from service.sandbox.confinement import confine
+
+ROOMS = ("circuits", "contracts", "prover", "service", "verifier")
+CONFINED = ("memory_bytes", "cpu_seconds", "file_bytes", "processes", "parent")
+
+
+def main() -> None:
+    """Do what stdin says."""
+    request = json.loads(sys.stdin.buffer.readline())
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    faulthandler.enable()
+    folder = Path.cwd()
+    # Until it is confined, nothing of ours is imported: threads that libraries start would be left out.
+    specs = [find_spec(name) for name in {*ROOMS, request["module"].partition(".")[0]}]
+    readable = [Path(path) for spec in specs if spec for path in spec.submodule_search_locations or ()]
+    confine(folder, readable, *(request[name] for name in CONFINED))
+
+    def say(**message: Any) -> None:
+        print(json.dumps(message), file=out, flush=True)
+
+    from circuits.errors import InputError
+
+    try:
+        function: Any = import_module(request["module"])
+        for name in request["name"].split("."):
+            function = getattr(function, name)
+        result = function(request["arguments"], lambda text: say(progress=text))
+        said: dict[str, Any] = {"result": result}
+    except InputError as error:
+        said = {"refused": str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), "")}
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EFBIG:
+            said = {"limit": "file"}
+    except MemoryError:
+        said = {"limit": "memory"}
+    except RecursionError:
+        said = {"limit": "depth"}
+    except Exception as error:
+        said = {"failed": traceback.format_exc()}
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            said = {"limit": "file"}
+    say(**said)
+    # Threads of libraries are not waited for.
+    os._exit(0)
