@@ -53,6 +53,7 @@ def compile_file(
     dims: Mapping[str, int] | None = None,
     progress: Progress = lambda step: None,
     largest: int | None = None,
+    external_data: bool = True,
 ) -> Compiled:
     """Compile an ONNX file.
 
@@ -67,13 +68,15 @@ def compile_file(
     largest
         Answer with the indices of so many largest cells of the output only (`answer`); the fidelity is
         measured before.
+    external_data
+        Whether the model may have data in files beside it.
 
     Raises
     ------
     ModelError, UnsupportedError, InputError, BoundError
     """
     progress("loading")
-    model = load_model(path)
+    model = load_model(path, external_data)
     with Path(path).open("rb") as file:
         source = hashlib.file_digest(file, "sha256").hexdigest()
     if calibration is None:

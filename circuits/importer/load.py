@@ -20,13 +20,19 @@ MAX_MODEL_BYTES = 2 << 30
 LONGEST_REASON = 400
 
 
-def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
+def load_model(path: str | os.PathLike[str], external_data: bool = True) -> onnx.ModelProto:
     """The model in the file at `path`, checked, with its external data read in.
+
+    Parameters
+    ----------
+    external_data
+        Whether it may have data in other files.
 
     Raises
     ------
     ModelError
-        If the file is no ONNX model, is truncated or too large, or names data outside its folder.
+        If the file is no ONNX model, is truncated or too large, or names data outside its folder, or any
+        where it may not.
     """
     path = Path(path)
     try:
@@ -46,7 +52,10 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     if not (model.graph.node or model.graph.output):
         raise ModelError(f"{path} is not an ONNX model: it has no graph")
     admit(model, str(path))
-    _read_external_data(model, path.parent)
+    if external_data:
+        _read_external_data(model, path.parent)
+    else:
+        _check_whole(model, str(path))
     check_model(model, str(path))
     return model
 
@@ -101,6 +110,16 @@ def _read_external_data(model: onnx.ModelProto, folder: Path) -> None:
         tensor.raw_data = data
         del tensor.external_data[:]
         tensor.data_location = onnx.TensorProto.DEFAULT
+
+
+def _check_whole(model: onnx.ModelProto, name: str) -> None:
+    """Check that all of a model is in one file."""
+    for where, tensor in tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise ModelError(
+                f"{name}: the data of {where} are in another file, which is not read here: save the model as "
+                "one file, by onnx.save(onnx.load(PATH), NEW_PATH)"
+            )
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

@@ -101,6 +101,16 @@ def test_external_data_are_read(place, folder: Path) -> None:  # type: ignore[no
         assert compiled.circuit.circuit_id == plain.circuit.circuit_id
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_external_data_are_refused_where_there_may_be_none(place, folder: Path) -> None:  # type: ignore[no-untyped-def]
+    path = folder / "m.onnx"
+    path.write_bytes(place(external(location="w.bin", offset="16")).SerializeToString())
+    with pytest.raises(ModelError, match="in another file, which is not read here"):
+        compile_file(path, external_data=False)
+    path.write_bytes(place(numpy_helper.from_array(WEIGHTS, "w")).SerializeToString())
+    assert compile_file(path, external_data=False).circuit.outputs
+
+
 OUTSIDE = [
     "../secret.bin",
     "sub/../../secret.bin",

@@ -13,9 +13,10 @@ from rich.console import Console
 from circuits.circuit import Circuit
 from circuits.compile import compile_model
 from circuits.cost import shortened, total
+from prover.inspection import node_row
 from tests.circuits.random_models import random_model
 from tests.verinfer.conftest import Commands
-from verinfer.commands.inspect import WIDE, node_table, row
+from verinfer.commands.inspect import WIDE, node_table
 
 
 def test_the_json_object_holds_the_whole_graph(commands: Commands, compiled: Path) -> None:
@@ -53,7 +54,7 @@ def test_the_picture_is_written_beside_the_table(commands: Commands, compiled: P
 
 def printed(circuit: Circuit, width: int) -> list[str]:
     """The table on a terminal of a width, with estimates of a backend for each node."""
-    rows: list[dict[str, Any]] = [row(circuit, i) for i in range(len(circuit.nodes))]
+    rows: list[dict[str, Any]] = [node_row(circuit, i) for i in range(len(circuit.nodes))]
     estimates = {
         name: {"unit": unit, "layers": {i: 12_345 * i for i in range(len(rows))}}
         for name, unit in (("sumcheck", "cells"), ("ezkl", "rows"))

@@ -12,35 +12,13 @@ from rich.table import Table
 
 from circuits import cost
 from circuits.atomic_write import write_atomically
-from circuits.circuit import Circuit
 from circuits.drawing import draw
-from circuits.errors import UnsupportedError
 from circuits.file import load
-from prover.backends import BACKENDS, backend
+from prover.inspection import inspection
 from verinfer.console import destination, emit, json_option, out, printable, shown
 
 WIDE = 140
 """From this many characters on there is room for what nodes read and for their bounds."""
-
-
-def row(circuit: Circuit, i: int) -> dict[str, Any]:
-    """What is shown of one node."""
-    node = circuit.nodes[i]
-    own = cost.cost_of(circuit, node)
-    return {
-        "id": i,
-        "op": node.op,
-        "label": node.label,
-        "inputs": list(node.inputs),
-        "shape": list(node.shape),
-        "bound": [node.lo, node.hi],
-        "bits": max(
-            node.lo.bit_length() if node.lo >= 0 else (-node.lo - 1).bit_length(), node.hi.bit_length()
-        )
-        + (node.lo < 0),
-        "macs": own.macs,
-        "witness_elements": own.witness,
-    }
 
 
 @click.command()
@@ -52,46 +30,11 @@ def command(circuit: Path, svg: Path | None, as_json: bool) -> None:
     if svg is not None:
         destination(svg, circuit)
     loaded = load(circuit)
-    rows = [row(loaded, i) for i in range(len(loaded.nodes))]
-    whole = cost.total(loaded)
-    estimates = {name: estimate(loaded, name) for name in BACKENDS}
-    result = {
-        "circuit_id": "0x" + loaded.circuit_id.hex(),
-        "parameters": loaded.parameters,
-        "macs": whole.macs,
-        "witness_elements": whole.witness,
-        "inputs": [port_row(loaded, port.node, port.name, port.scale) for port in loaded.inputs],
-        "outputs": [port_row(loaded, port.node, port.name, port.scale) for port in loaded.outputs],
-        "nodes": rows,
-        "estimates": estimates,
-        "fidelity": loaded.info.get("fidelity"),
-    }
+    result = inspection(loaded)
+    rows, estimates = result["nodes"], result["estimates"]
     if svg is not None:
         write_atomically(svg, [draw(loaded).encode()])
     emit(as_json, result, node_table(rows, estimates, out.width), summary(result), estimate_table(estimates))
-
-
-def estimate(circuit: Circuit, name: str) -> dict[str, Any]:
-    """What a backend would take for the circuit, or why it cannot take it."""
-    try:
-        found = backend(name).estimate(circuit)
-    except UnsupportedError as error:
-        return {"refused": str(error)}
-    return {
-        "unit": found.unit,
-        found.unit: found.size,
-        "srs": f"2^{found.srs_k}",
-        "prove_seconds": float(f"{found.prove_seconds:.2g}"),
-        "peak_rss_bytes": found.peak_rss_bytes,
-        "proof_bytes": found.proof_bytes,
-        "layers": {layer.node: layer.size for layer in found.layers},
-    }
-
-
-def port_row(circuit: Circuit, node: int, name: str, scale: float) -> dict[str, Any]:
-    """What is shown of an input or output."""
-    tensor = circuit.nodes[node]
-    return {"name": name, "shape": list(tensor.shape), "scale": scale, "bound": [tensor.lo, tensor.hi]}
 
 
 def node_table(rows: list[dict[str, Any]], estimates: dict[str, dict[str, Any]], width: int) -> Table:
