@@ -238,5 +238,5 @@ def _lock_row(session: Session, digest: str, size: int, media_type: str) -> None
 
 def _unreferenced() -> Any:
     used = [ArtifactOwner.digest, Version.circuit, Version.source, Version.calibration]
-    used += [VersionKey.verifying_key, VersionKey.proving_key]
+    used += [Version.layers, Version.drawing, VersionKey.verifying_key, VersionKey.proving_key]
     return select(Artifact.digest).where(*[~exists().where(column == Artifact.digest) for column in used])

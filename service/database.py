@@ -172,7 +172,9 @@ class Model(Base):
 
 
 class Version(Base):
-    """A circuit of a model; versions count from 1."""
+    """A circuit of a model; versions count from 1. `made_by` is the job that added it; `summary`, `layers` and
+    `drawing` are what `service.sandbox.compiling` says of it.
+    """
 
     __tablename__ = "versions"
     __table_args__ = (UniqueConstraint("model_id", "number"),)
@@ -184,6 +186,10 @@ class Version(Base):
     circuit: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), index=True)
     source: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"), index=True)
     calibration: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"), index=True)
+    layers: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"), index=True)
+    drawing: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"), index=True)
+    summary: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    made_by: Mapped[str | None] = mapped_column(unique=True)
     card: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
 

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from circuits.errors import InputError
@@ -33,7 +33,7 @@ def upgrade(url: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     try:
         # One transaction for all: a crash leaves the old tables, and a second process waits for the first.
-        with database.engine.execution_options(immediate=True).begin() as connection:
+        with _connected(database) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
             found = MigrationContext.configure(connection).get_current_revision()
@@ -43,11 +43,30 @@ def upgrade(url: str) -> None:
                 _check_known(ScriptDirectory.from_config(config), found, shown)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            if (
+                connection.dialect.name == "sqlite"
+                and connection.execute(text("PRAGMA foreign_key_check")).all()
+            ):
+                raise RuntimeError("the new tables have rows that refer to none")
     except DBAPIError as error:
         cause = " ".join(str(error.orig).split())
         raise InputError(f"cannot open the database {shown}: {cause}") from None
     finally:
         database.close()
+
+
+def _connected(database: Database) -> Connection:
+    """A connection of its own for changing tables.
+
+    SQLite changes a table by making it anew and dropping the old one, which must not count as deleting the
+    rows that others refer to. It can be told so outside of a transaction only.
+    """
+    connection = database.engine.connect().execution_options(immediate=True)
+    if connection.dialect.name == "sqlite":
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=OFF")
+        cursor.close()
+    return connection
 
 
 def _check_known(scripts: ScriptDirectory, revision: str, shown: str) -> None:

@@ -135,3 +135,28 @@ def test_what_is_no_database_is_refused(tmp_path: Path, given: str, what: str) -
     with pytest.raises(InputError, match=what) as caught:
         upgrade(given.format(tmp=tmp_path))
     assert "secret" not in str(caught.value)
+
+
+def test_what_an_older_program_kept_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = service.migrations.command.upgrade
+    monkeypatch.setattr(service.migrations.command, "upgrade", lambda config, to: run(config, "0001"))
+    upgrade(url)
+    monkeypatch.undo()
+    database = Database(url)
+    rows = (
+        "INSERT INTO tenants (id, name, created_at, limits) VALUES ('t', 't', '2026-01-01', '{}')",
+        "INSERT INTO artifacts (digest, size, media_type, created_at) VALUES ('d', 1, 'x', '2026-01-01')",
+        "INSERT INTO models (id, tenant_id, name, public, created_at) "
+        "VALUES ('m', 't', 'm', true, '2026-01-01')",
+        "INSERT INTO versions (id, model_id, number, circuit_id, circuit, card, created_at) "
+        "VALUES ('v', 'm', 1, 'c', 'd', '', '2026-01-01')",
+        "INSERT INTO version_keys (version_id, backend, verifying_key) VALUES ('v', 'sumcheck', 'd')",
+    )
+    with database.write() as session:
+        for row in rows:
+            session.execute(text(row))
+    upgrade(url)
+    with database.read() as session:
+        assert session.execute(text("SELECT id, circuit FROM versions")).all() == [("v", "d")]
+        assert session.execute(text("SELECT version_id FROM version_keys")).all() == [("v",)]
+    database.close()
