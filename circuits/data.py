@@ -1,8 +1,8 @@
 """Reads model inputs from files and turns them into the integers of a circuit.
 
 Formats: `.npz` with an array for each input by name (or in order), `.npy` for models with one input, and JSON
-`{"input_data": [[...], ...]}` with one flat list for each input; `"input_ints"` instead passes integers
-through untouched.
+`{"input_data": [[...], ...]}` with one flat list for each input, or a list of such lists, one for each
+sample; `"input_ints"` instead passes integers through untouched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -126,24 +126,29 @@ def _read_json(path: Path) -> tuple[list[NDArray[Any]], None, bool]:
     text = path.read_text("utf-8")
     if too_deep(text):
         raise InputError(f"{path} is nested over {MAX_DEPTH} deep")
-    data = json.loads(text)
+    return _arrays_of(json.loads(text), str(path))
+
+
+def _arrays_of(data: object, where: str) -> tuple[list[NDArray[Any]], None, bool]:
     keys = [key for key in ("input_data", "input_ints") if isinstance(data, dict) and key in data]
-    if len(keys) != 1:
-        raise InputError(f'{path} must be {{"input_data": [[...], ...]}} or {{"input_ints": [[...], ...]}}')
-    lists = data[keys[0]]
+    if len(keys) != 1 or not isinstance(data, dict):
+        raise InputError(f'{where} must be {{"input_data": [[...], ...]}} or {{"input_ints": [[...], ...]}}')
+    lists, integers = data[keys[0]], keys[0] == "input_ints"
     if not isinstance(lists, list) or not all(isinstance(row, list) for row in lists):
-        raise InputError(f"{path}: {keys[0]!r} must be a list with one flat list for each model input")
-    integers = keys[0] == "input_ints"
+        raise InputError(f"{where}: {keys[0]!r} must be a list with one flat list for each model input")
     kinds = (int,) if integers else (int, float)
     for row in lists:
-        if not all(type(x) in kinds for x in row):
+        samples = row if row and all(isinstance(sample, list) for sample in row) else [row]
+        if len({len(sample) for sample in samples}) > 1:
+            raise InputError(f"{where}: the samples of an input in {keys[0]!r} have different lengths")
+        if not all(type(x) in kinds for sample in samples for x in sample):
             raise InputError(
-                f"{path}: {keys[0]!r} must hold {'integers' if integers else 'numbers'} only, in flat lists"
+                f"{where}: {keys[0]!r} must hold {'integers' if integers else 'numbers'} only, in flat lists"
             )
     try:
         return [np.array(row, dtype=np.int64 if integers else np.float64) for row in lists], None, integers
     except OverflowError:
-        raise InputError(f"{path}: an integer in {keys[0]!r} is too large") from None
+        raise InputError(f"{where}: an integer in {keys[0]!r} is too large") from None
 
 
 def match(
@@ -151,7 +156,8 @@ def match(
 ) -> list[NDArray[Any]]:
     """The arrays in the order of the ports, each shaped (batch, *port's shape).
 
-    An array may be one sample, a batch of samples, a batch along a leading axis of size 1, or flat.
+    An array may be one sample, a batch of samples, a batch along a leading axis of size 1, one flat sample,
+    or a batch of those.
 
     Raises
     ------
@@ -187,6 +193,8 @@ def _batched(array: NDArray[Any], name: str, shape: Shape, path: str) -> NDArray
         return array.reshape(array.shape[0], *shape)
     if array.ndim == 1 and array.size == math.prod(shape):
         return array.reshape(1, *shape)
+    if array.ndim == 2 and array.shape[1] == math.prod(shape):
+        return array.reshape(array.shape[0], *shape)
     raise InputError(
         f"{path}: input {name!r} has shape {list(array.shape)}, expected {list(shape)} or a batch of it"
     )
@@ -203,12 +211,33 @@ def load_inputs(circuit: Circuit, path: str | os.PathLike[str], saturate: bool =
     return read_inputs(input_ports(circuit), path, saturate)
 
 
+def inputs_of(circuit: Circuit, document: Mapping[str, Any], where: str) -> list[IntArray]:
+    """The integers for a circuit's inputs from what a JSON file would hold, called `where` in messages.
+
+    Raises
+    ------
+    InputError, BoundError
+        If it does not fit the circuit's inputs.
+    """
+    return _integers(input_ports(circuit), *_arrays_of(dict(document), where), where, saturate=False)
+
+
 def read_inputs(
     ports: Sequence[InputPort], path: str | os.PathLike[str], saturate: bool = False
 ) -> list[IntArray]:
     """The integers for inputs from a data file; see `load_inputs`."""
-    arrays, names, integers = read_arrays(path)
-    shaped = match(arrays, names, [(port.name, port.shape) for port in ports], str(path))
+    return _integers(ports, *read_arrays(path), str(path), saturate)
+
+
+def _integers(
+    ports: Sequence[InputPort],
+    arrays: Sequence[NDArray[Any]],
+    names: Sequence[str] | None,
+    integers: bool,
+    where: str,
+    saturate: bool,
+) -> list[IntArray]:
+    shaped = match(arrays, names, [(port.name, port.shape) for port in ports], where)
     if not integers:
         return quantised(ports, shaped, saturate)
     return [np.clip(x, p.lo, p.hi) if saturate else x for x, p in zip(shaped, ports, strict=True)]

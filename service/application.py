@@ -10,27 +10,21 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from service.api.access import Access
-from service.api.answers import Submit
 from service.api.inference import Inference, inference_router
 from service.api.problems import add_handlers, internal_error
 from service.api.request_ids import RequestIds
 from service.api_keys import Scope
 from service.parts import Parts
+from service.submitting import Submitter
 
 
-def application(parts: Parts, submit: Submit | None = None) -> FastAPI:
-    """The service over HTTP. The parts stay open when it ends.
-
-    Parameters
-    ----------
-    submit
-        Where jobs go; without it, answers are not settled.
-    """
+def application(parts: Parts) -> FastAPI:
+    """The service over HTTP. The parts stay open when it ends."""
     settings = parts.settings
     inference = Inference(
         parts.models,
         parts.signer,
-        submit,
+        Submitter(parts),
         threads=settings.threads,
         max_waiting=settings.max_waiting,
         max_samples=settings.max_samples,

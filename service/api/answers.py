@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from circuits.circuit import Circuit
 from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.tensor import IntArray
-from service.api.tensors import Asked, Outputs, integers_of, read_request
+from service.api.tensors import Asked, Outputs, flag, integers_of, read_request
 from service.models import Served
 from service.receipt_check import Receipt, Sample
 from service.receipts import ReceiptSigner, samples_of
+from service.submitting import Settlement, Tier
 
 MAX_SAMPLES = 256
 """How many samples of several requests are joined."""
@@ -30,28 +30,8 @@ MAX_CELLS = 1 << 24
 """How large a tensor of a batch may become; beyond it, the batch is run in pieces."""
 
 
-class Tier(StrEnum):
-    """How an answer is settled."""
-
-    NONE = "none"
-    SUMCHECK = "sumcheck"
-    EZKL = "ezkl"
-    OPTIMISTIC = "optimistic"
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """What a job is to settle: a model's answer on inputs, integers of shape (batch, *port's shape)."""
-
-    tenant: str
-    model: Served
-    tier: Tier
-    inputs: Sequence[IntArray]
-    idempotency_key: str | None
-
-
 Submit = Callable[[Settlement], str]
-"""Keeps a job, for good, and returns its id; raises InputError if there cannot be such a job."""
+"""Keeps a job, for good, and returns its id; see `service.submitting.Submitter`."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +66,12 @@ class Answers:
     Parameters
     ----------
     submit
-        Where jobs go; without it, no tier but none can be had.
+        Where jobs go.
     max_samples
         The largest batch in a request.
     """
 
-    def __init__(self, signer: ReceiptSigner, submit: Submit | None, max_samples: int) -> None:
+    def __init__(self, signer: ReceiptSigner, submit: Submit, max_samples: int) -> None:
         self._signer = signer
         self._submit = submit
         self._max_samples = max_samples
@@ -116,9 +96,8 @@ class Answers:
         asked = read_request(question.model.circuit, question.body, question.json_bytes)
         if asked.samples > self._max_samples:
             raise InputError(f"the batch has {asked.samples} samples, over the limit of {self._max_samples}")
-        tier = _tier(asked.parameters)
-        if tier is not Tier.NONE and self._submit is None:
-            raise InputError(f"this service settles nothing, so the tier {tier.value} is not to be had here")
+        _tier(asked.parameters)
+        flag(asked.parameters, "alone")
         return asked
 
     def _run(self, group: list[tuple[int, Question, Asked]], found: dict[int, Outcome | Unsettled]) -> None:
@@ -153,7 +132,7 @@ class Answers:
         inputs: Sequence[IntArray],
         samples: Sequence[Sample],
     ) -> Answer | Unsettled:
-        tier, submit = _tier(asked.parameters), self._submit
+        tier, alone = _tier(asked.parameters), flag(asked.parameters, "alone")
         described, binary = outputs.write(part, asked.outputs)
         model = question.model
 
@@ -178,10 +157,11 @@ class Answers:
                 response["id"] = asked.id
             return Answer(to_json(response), b"".join(binary), asked.samples)
 
-        if tier is Tier.NONE or submit is None:
+        if tier is Tier.NONE:
             return answer(None)
         own = [array[part] for array in inputs]
-        return lambda: answer(submit(Settlement(question.tenant, model, tier, own, question.idempotency_key)))
+        settlement = Settlement(question.tenant, model, tier, own, question.idempotency_key, alone)
+        return lambda: answer(self._submit(settlement))
 
 
 def _parts(group: list[tuple[int, Question, Asked]]) -> list[list[tuple[int, Question, Asked]]]:

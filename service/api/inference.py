@@ -21,16 +21,16 @@ from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from circuits.errors import InputError
-from service.api.answers import Answer, Answers, Outcome, Question, Submit, Unsettled
-from service.api.problems import Busy, Unsupported
+from service.api.answers import Answer, Answers, Outcome, Question, Unsettled
+from service.api.bodies import idempotency_key, read_body
+from service.api.problems import Busy
 from service.api.tensors import InferRequest, metadata
-from service.errors import TooLarge
 from service.models import Models, Served
 from service.receipts import ReceiptSigner
+from service.submitting import Settlement
 
 JSON_BYTES = "Inference-Header-Content-Length"
 EXTENSIONS = ("binary_tensor_data",)
-MAX_IDEMPOTENCY_KEY = 255
 CLOSING_SECONDS = 30.0
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Inference:
     models, signer
         What is served, and who signs for it.
     submit
-        Where jobs go; without it, no tier but none can be had.
+        Keeps a job that settles an answer, for good, and returns its id.
     threads, max_waiting
         How many requests are worked on at a time, and how many more may wait.
     max_samples
@@ -63,7 +63,7 @@ class Inference:
         self,
         models: Models,
         signer: ReceiptSigner,
-        submit: Submit | None = None,
+        submit: Callable[[Settlement], str],
         *,
         threads: int = 8,
         max_waiting: int = 1024,
@@ -224,11 +224,9 @@ def inference_router(
 
     async def answered(request: Request, tenant: str, name: str, number: str | None) -> Response:
         json_bytes = _json_bytes(request)
-        key = request.headers.get("Idempotency-Key")
-        if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
-            raise InputError(f"an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} characters")
+        key = idempotency_key(request)
         model = await inference.find(tenant, name, number)
-        body = await _body(request, max_body_bytes)
+        body = await read_body(request, max_body_bytes)
         answer = await inference.ask(Question(tenant, model, body, json_bytes, key))
         if not answer.binary:
             return Response(answer.json, media_type="application/json")
@@ -285,23 +283,6 @@ def _json_bytes(request: Request) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InputError(f"{JSON_BYTES} is no number of bytes")
     return int(text)
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """All of a request's body."""
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise Unsupported("the body is compressed: send it as it is")
-    length = request.headers.get("Content-Length", "0")
-    too_large = TooLarge(f"the request has over {limit} bytes")
-    if length.isascii() and length.isdigit() and int(length[:20]) > limit:
-        raise too_large
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Kind, Port
-from circuits.data import load_inputs, match, quantise_inputs, read_arrays, real_outputs
+from circuits.data import inputs_of, load_inputs, match, quantise_inputs, read_arrays, real_outputs
 from circuits.errors import BoundError, InputError
 
 
@@ -92,6 +92,10 @@ def test_names_that_the_model_does_not_have_are_taken_in_order() -> None:
         ((), (), 1),
         ((6,), (), 6),
         ((6,), (1,), 6),
+        ((1, 12), (1, 3, 4), 1),
+        ((5, 12), (1, 3, 4), 5),
+        ((12, 12), (3, 4), 12),
+        ((3, 1), (), 3),
     ],
 )
 def test_batches_are_recognised(
@@ -108,6 +112,17 @@ def test_json_holds_one_flat_list_for_each_input(tmp_path: Path) -> None:
     assert load_inputs(circuit(), path)[0].tolist() == [[[1, -2, 4, 20]]]
     path = text(tmp_path / "b.json", {"input_ints": [[1, -2, 4, 20]]})
     assert load_inputs(circuit(), path)[0].tolist() == [[[1, -2, 4, 20]]]
+
+
+def test_json_holds_a_list_of_flat_samples(tmp_path: Path) -> None:
+    path = text(tmp_path / "a.json", {"input_ints": [[[1, -2, 4, 20], [5, 6, 7, 8]]]})
+    assert load_inputs(circuit(), path)[0].tolist() == [[[1, -2, 4, 20]], [[5, 6, 7, 8]]]
+
+
+def test_a_document_that_is_no_file_is_read_alike() -> None:
+    assert inputs_of(circuit(), {"input_data": [[[0.5, -1, 2, 1e1]]]}, "f")[0].tolist() == [[[1, -2, 4, 20]]]
+    with pytest.raises(InputError, match=r"^the request: 'input_data' must hold numbers"):
+        inputs_of(circuit(), {"input_data": [["1"]]}, "the request")
 
 
 # -- what is refused
@@ -135,6 +150,9 @@ BAD_FILES: dict[str, bytes] = {
     "both.json": b'{"input_data": [[1]], "input_ints": [[1]]}',
     "number.json": b'{"input_data": 3}',
     "nested.json": b'{"input_data": [[[1, 2], [3, 4]]]}',
+    "ragged.json": b'{"input_data": [[[1, 2, 3, 4], [1, 2, 3]]]}',
+    "mixed.json": b'{"input_data": [[1, 2, 3, [4]]]}',
+    "deeper.json": b'{"input_data": [[[[1, 2, 3, 4]]]]}',
     "words.json": b'{"input_data": [["1", "2", "3", "4"]]}',
     "truth.json": b'{"input_data": [[true, false, true, true]]}',
     "fraction.json": b'{"input_ints": [[1, 2, 3, 4.0]]}',

@@ -15,20 +15,8 @@ import uvicorn
 
 from circuits.circuit import Circuit
 from circuits.compile import compile_file
-from service.api.answers import Settlement
 from service.parts import Parts
 from service.settings import Settings
-
-
-class Jobs:
-    """Keeps what is submitted."""
-
-    def __init__(self) -> None:
-        self.kept: list[Settlement] = []
-
-    def __call__(self, settlement: Settlement) -> str:
-        self.kept.append(settlement)
-        return f"job-{len(self.kept)}"
 
 
 def compiled(digits: Path) -> Circuit:

@@ -17,11 +17,12 @@ from circuits.errors import BoundError, InputError
 from circuits.trace import input_tree
 from contracts.claims import pack_outputs
 from service.api import answers as module
-from service.api.answers import Answer, Answers, Question, Settlement
+from service.api.answers import Answer, Answers, Question
 from service.batching import Batcher
 from service.models import Served
 from service.receipt_check import Keyring, check_receipt
 from service.receipts import ReceiptSigner
+from service.submitting import Settlement
 
 NODES = (Node("input", (), {}, (3,), -100, 100, "x"), Node("add", (0, 0), {}, (3,), -200, 200, "y"))
 CIRCUIT = Circuit(NODES, {}, (Port("x", 0, 0.5, "real"),), (Port("y", 1, 0.5, "real"),))
@@ -32,6 +33,11 @@ MODEL = Served("version", "twice", "1", ("1",), CIRCUIT, Batcher())
 def signer(tmp_path_factory: pytest.TempPathFactory) -> ReceiptSigner:
     """A key."""
     return ReceiptSigner.create(tmp_path_factory.mktemp("key") / "key.pem")
+
+
+def refuse(settlement: Settlement) -> str:
+    """Where no job is wanted."""
+    raise AssertionError
 
 
 def question(values: list[list[Any]], datatype: str = "FP32", **parameters: Any) -> Question:
@@ -67,9 +73,9 @@ REQUESTS = st.lists(
 @given(requests=REQUESTS)
 def test_each_is_answered_as_it_would_be_alone(requests: Any, signer: ReceiptSigner) -> None:
     asked = [question(values, datatype, integers=integers) for values, datatype, integers in requests]
-    together = Answers(signer, None, 3).to(asked)
+    together = Answers(signer, refuse, 3).to(asked)
     for one, answer in zip(asked, together, strict=True):
-        [alone] = Answers(signer, None, 3).to([one])
+        [alone] = Answers(signer, refuse, 3).to([one])
         if isinstance(alone, Answer):
             assert outputs(answer) == outputs(alone)
         else:
@@ -83,14 +89,14 @@ def test_who_is_wrong_spoils_nothing_for_the_others(signer: ReceiptSigner) -> No
         question([[float("nan")] * 3]),
         question([[4, 5, 6]]),
     ]
-    good, over, nan, other = Answers(signer, None, 8).to([*asked[:2], asked[3], asked[3]])
+    good, over, nan, other = Answers(signer, refuse, 8).to([*asked[:2], asked[3], asked[3]])
     assert outputs(good) == [2, 4, 6] and outputs(nan) == outputs(other) == [8, 10, 12]
     assert isinstance(over, BoundError) and "51" in str(over)
-    assert isinstance(Answers(signer, None, 8).to(asked)[2], InputError)
+    assert isinstance(Answers(signer, refuse, 8).to(asked)[2], InputError)
 
 
 def test_an_empty_batch_is_refused_in_company_too(signer: ReceiptSigner) -> None:
-    empty, good = Answers(signer, None, 8).to([question([]), question([[1, 2, 3]])])
+    empty, good = Answers(signer, refuse, 8).to([question([]), question([[1, 2, 3]])])
     assert isinstance(empty, InputError) and outputs(good) == [2, 4, 6]
 
 
@@ -102,7 +108,7 @@ def test_receipts_are_of_each_requests_own_samples(
     rng = np.random.default_rng(cells)
     batches = [rng.integers(-100, 101, (count, 3)) for count in (1, 4, 2)]
     asked = [question(batch.tolist(), "INT64", integers=True) for batch in batches]
-    for batch, answer in zip(batches, Answers(signer, None, 8).to(asked), strict=True):
+    for batch, answer in zip(batches, Answers(signer, refuse, 8).to(asked), strict=True):
         assert isinstance(answer, Answer) and answer.samples == len(batch)
         receipt = check_receipt(
             json.loads(answer.json)["parameters"]["receipt"], Keyring([signer.public_key])
@@ -117,7 +123,7 @@ def test_many_samples_are_run_in_parts_and_one_request_may_have_more(
 ) -> None:
     monkeypatch.setattr(module, "MAX_SAMPLES", 3)
     asked = [question([[i, i, i]] * count) for i, count in enumerate([2, 2, 1, 5, 1])]
-    answers = Answers(signer, None, 8).to(asked)
+    answers = Answers(signer, refuse, 8).to(asked)
     assert [outputs(answer)[0] for answer in answers] == [0, 2, 4, 6, 8]
 
 
@@ -128,12 +134,12 @@ def test_a_settled_answer_waits_for_its_job_and_the_others_do_not(signer: Receip
         kept.append(settlement)
         return "the job"
 
-    asked = [question([[1, 2, 3]]), question([[4, 5, 6]], tier="ezkl"), question([[7, 8, 9]])]
+    asked = [question([[1, 2, 3]]), question([[4, 5, 6]], tier="ezkl", alone=True), question([[7, 8, 9]])]
     first, waits, last = Answers(signer, submit, 8).to(asked)
     assert outputs(first) == [2, 4, 6] and outputs(last) == [14, 16, 18] and not kept
     assert callable(waits)
     answer = waits()
-    assert [s.inputs[0].tolist() for s in kept] == [[[8, 10, 12]]]
+    assert [(s.tier, s.alone, s.inputs[0].tolist()) for s in kept] == [("ezkl", True, [[8, 10, 12]])]
     assert json.loads(answer.json)["parameters"]["job"] == "the job" and outputs(answer) == [8, 10, 12]
 
 
@@ -145,5 +151,5 @@ def test_the_circuit_failing_is_told_to_all_in_the_batch(
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "execute", fail)
-        found = Answers(signer, None, 8).to([question([[1, 2, 3]])] * 3)
+        found = Answers(signer, refuse, 8).to([question([[1, 2, 3]])] * 3)
     assert all(isinstance(one, MemoryError) for one in found)

@@ -6,8 +6,9 @@ import asyncio
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from tritonclient.utils import InferenceServerException
 
 from circuits.circuit import Circuit
-from circuits.data import quantise_inputs, real_outputs
+from circuits.data import inputs_of, quantise_inputs, real_outputs
 from circuits.executor import execute
 from circuits.trace import Trace
 from contracts.claims import pack_outputs
@@ -29,11 +30,13 @@ from service.api.inference import Inference
 from service.api.problems import Busy
 from service.api_keys import create_key, key_id_of, revoke_key
 from service.application import application
-from service.parts import LOCAL_TENANT
+from service.database import Job, Kind, Status
+from service.jobs import Jobs
+from service.parts import LOCAL_TENANT, Parts
 from service.receipt_check import Keyring, Receipt, check_receipt
-from service.receipts import ReceiptSigner
+from service.submitting import Submitter
 from tests.budget import examples
-from tests.service.serving import Jobs, add_model, compiled, images, opened, served
+from tests.service.serving import add_model, compiled, images, opened, served
 
 MAX_BODY = 1 << 16
 
@@ -41,11 +44,10 @@ MAX_BODY = 1 << 16
 class Service:
     """A running service."""
 
-    def __init__(
-        self, where: str, circuit: Circuit, jobs: Jobs, signer: ReceiptSigner, tenant: str = ""
-    ) -> None:
-        self.where, self.circuit, self.jobs, self.tenant = where, circuit, jobs, tenant
-        self.keyring = Keyring([signer.public_key])
+    def __init__(self, where: str, circuit: Circuit, parts: Parts, tenant: str = "") -> None:
+        self.where, self.circuit, self.parts = where, circuit, parts
+        self.tenant = tenant or parts.tenant(LOCAL_TENANT)
+        self.keyring = Keyring([parts.signer.public_key])
         self.client = triton.InferenceServerClient(where, concurrency=8)
 
     def infer(self, data: np.ndarray[Any, Any], **options: Any) -> triton.InferResult:
@@ -55,6 +57,10 @@ class Service:
         tensor = triton.InferInput("image", list(data.shape), datatype)
         tensor.set_data_from_numpy(data, binary_data=binary)
         return self.client.infer("digits", [tensor], **options)
+
+    def jobs(self) -> Sequence[Job]:
+        """The tenant's jobs, the newest first."""
+        return self.parts.jobs.list(self.tenant)
 
     def receipt(self, result: triton.InferResult) -> Receipt:
         """The receipt of an answer, checked."""
@@ -82,11 +88,11 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Service]:
     """A service without API keys."""
-    circuit, jobs = compiled(digits), Jobs()
+    circuit = compiled(digits)
     with opened(tmp_path_factory.mktemp("service"), max_body_bytes=MAX_BODY, max_samples=64) as parts:
         add_model(parts, parts.tenant(LOCAL_TENANT), circuit)
-        with served(application(parts, jobs)) as where:
-            yield Service(where, circuit, jobs, parts.signer, parts.tenant(LOCAL_TENANT))
+        with served(application(parts)) as where:
+            yield Service(where, circuit, parts)
 
 
 def expected(circuit: Circuit, data: np.ndarray[Any, Any]) -> tuple[list[Any], list[Any]]:
@@ -161,26 +167,37 @@ def test_integers_pass_through(service: Service) -> None:
     assert check_receipt(answer["parameters"]["receipt"], service.keyring).samples == floats.samples
 
 
-@pytest.mark.parametrize("tier", ["sumcheck", "ezkl", "optimistic"])
-def test_a_tier_submits_a_job_before_it_answers(service: Service, tier: str) -> None:
-    data = images(1)
-    result = service.infer(data, parameters={"tier": tier}, headers={"Idempotency-Key": "once"})
-    parameters, receipt, kept = (
-        result.get_response()["parameters"], service.receipt(result), service.jobs.kept[-1],
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_tier_submits_a_job_before_it_answers(service: Service, count: int) -> None:
+    data, before = images(count), len(service.jobs())
+    for _ in range(2):  # once, however often it is asked
+        headers = {"Idempotency-Key": f"once {count}"}
+        result = service.infer(data, parameters={"tier": "sumcheck"}, headers=headers)
+    parameters, receipt = result.get_response()["parameters"], service.receipt(result)
+    [job] = service.jobs()[: len(service.jobs()) - before]
+    assert parameters["job"] == receipt.job == job.id and parameters["tier"] == receipt.tier == "sumcheck"
+    assert (job.kind, job.tier, job.execution, job.proof) == (
+        Kind.PROVE, "sumcheck", Status.QUEUED, Status.QUEUED,
     )  # fmt: skip
-    assert parameters["job"] == receipt.job == f"job-{len(service.jobs.kept)}"
-    assert parameters["tier"] == receipt.tier == kept.tier == tier
-    assert (kept.tenant, kept.model.name, kept.idempotency_key) == (service.tenant, "digits", "once")
-    np.testing.assert_array_equal(kept.inputs[0], expected(service.circuit, data)[0][0])
+    stored = b"".join(service.parts.artifacts.read(service.tenant, job.request["input"]))
+    [inputs] = inputs_of(service.circuit, json.loads(stored), "it")
+    np.testing.assert_array_equal(inputs, expected(service.circuit, data)[0][0])
+    with pytest.raises(InferenceServerException, match="used for another request") as raised:
+        service.infer(images(count) * 0, parameters={"tier": "sumcheck"}, headers=headers)
+    assert raised.value.status() == "409"
 
 
 def test_no_job_for_what_is_refused(service: Service) -> None:
-    before = len(service.jobs.kept)
-    with pytest.raises(InferenceServerException, match="outside its bound"):
-        service.infer(images(1) + 100, parameters={"tier": "sumcheck"})
-    with pytest.raises(InferenceServerException, match="'tier' is one of none"):
-        service.infer(images(1), parameters={"tier": "magic"})
-    assert len(service.jobs.kept) == before
+    before = len(service.jobs())
+    for data, tier, message in (
+        (images(1) + 100, "sumcheck", "outside its bound"),
+        (images(1), "magic", "'tier' is one of none"),
+        (images(1), "ezkl", "no key for ezkl: set it up first"),
+        (images(1), "optimistic", "no chain to post claims to"),
+    ):
+        with pytest.raises(InferenceServerException, match=message):
+            service.infer(data, parameters={"tier": tier})
+    assert len(service.jobs()) == before
 
 
 def test_what_does_not_fit_is_refused(service: Service) -> None:
@@ -266,7 +283,7 @@ def test_names_open_no_paths(service: Service, name: str) -> None:
 
 def test_a_service_that_stops_takes_no_more(service: Service, tmp_path: Path) -> None:
     with opened(tmp_path) as parts:
-        inference = Inference(parts.models, parts.signer)
+        inference = Inference(parts.models, parts.signer, Submitter(parts))
         inference.close()
     assert not inference.ready
     with pytest.raises(Busy, match="stopping"):
@@ -359,18 +376,14 @@ def test_many_at_a_time_get_their_own_answers(service: Service) -> None:
 
 
 def test_keys_open_the_service(service: Service, url: str, tmp_path: Path) -> None:
-    jobs = Jobs()
-    with (
-        opened(tmp_path, database=url, access="keys") as parts,
-        served(application(parts, jobs)) as where,
-    ):
+    with opened(tmp_path, database=url, access="keys") as parts, served(application(parts)) as where:
         tenant = parts.tenant("two")
         add_model(parts, tenant, service.circuit)
         good = create_key(parts.database, tenant, "good", ["infer"])
         narrow = create_key(parts.database, tenant, "narrow", ["jobs"])
         ended = create_key(parts.database, tenant, "ended", ["infer"])
         revoke_key(parts.database, tenant, key_id_of(ended))
-        mine = Service(where, service.circuit, jobs, parts.signer)
+        mine = Service(where, service.circuit, parts, tenant)
         assert mine.client.is_server_ready()
         for headers, status in (
             ({}, "401"),
@@ -385,28 +398,27 @@ def test_keys_open_the_service(service: Service, url: str, tmp_path: Path) -> No
         known = {"Authorization": f"Bearer {good}"}
         for _ in range(2):
             mine.receipt(mine.infer(images(1), headers=known, parameters={"tier": "sumcheck"}))
-        assert [kept.tenant for kept in jobs.kept] == [tenant] * 2
+        assert [job.tenant_id for job in mine.jobs()] == [tenant] * 2
 
 
 def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path) -> None:
     """One request is worked on, one waits, and the others get 503; none of those accepted is lost."""
     entered, release = threading.Semaphore(0), threading.Event()
 
-    def submit(settlement: Any) -> str:
+    def wait(*_: object) -> None:
         entered.release()
         assert release.wait(30)
-        return "job"
 
     tensor = {"name": "image", "shape": [1, 64], "datatype": "FP32", "data": [0.0] * 64}
     tensor["shape"] = [1, 1, 8, 8]
-    body = json.dumps({"inputs": [tensor], "parameters": {"tier": "ezkl"}}).encode()
+    body = json.dumps({"inputs": [tensor], "parameters": {"tier": "sumcheck"}}).encode()
     with (
         opened(tmp_path, threads=1, max_waiting=1) as parts,
-        served(application(parts, submit)) as where,
+        served(application(replace(parts, jobs=Jobs(parts.database, wait)))) as where,
         ThreadPoolExecutor(5) as pool,
     ):
         add_model(parts, parts.tenant(LOCAL_TENANT), service.circuit)
-        mine = Service(where, service.circuit, Jobs(), parts.signer)
+        mine = Service(where, service.circuit, parts)
         try:
             first = pool.submit(mine.post, body)
             assert entered.acquire(timeout=30)
@@ -421,20 +433,16 @@ def test_too_many_are_told_to_come_back(service: Service, tmp_path: Path) -> Non
 
 
 def test_an_error_of_our_own_is_told_by_its_id_only(service: Service, tmp_path: Path) -> None:
-    def submit(settlement: Any) -> str:
+    def fail(*_: object) -> None:
         raise RuntimeError("the password is hunter2")
 
-    with opened(tmp_path) as parts, served(application(parts, submit)) as where:
+    with (
+        opened(tmp_path) as parts,
+        served(application(replace(parts, jobs=Jobs(parts.database, fail)))) as where,
+    ):
         add_model(parts, parts.tenant(LOCAL_TENANT), service.circuit)
-        mine = Service(where, service.circuit, Jobs(), parts.signer)
+        mine = Service(where, service.circuit, parts)
         with pytest.raises(InferenceServerException, match="its log has it as mine") as raised:
-            mine.infer(images(1), parameters={"tier": "ezkl"}, headers={"X-Request-Id": "mine"})
+            mine.infer(images(1), parameters={"tier": "sumcheck"}, headers={"X-Request-Id": "mine"})
         assert raised.value.status() == "500" and "hunter2" not in str(raised.value)
         mine.infer(images(1))
-
-
-def test_a_service_without_jobs_says_so(service: Service, tmp_path: Path) -> None:
-    refused = pytest.raises(InferenceServerException, match="settles nothing")
-    with opened(tmp_path) as parts, served(application(parts)) as where, refused:
-        add_model(parts, parts.tenant(LOCAL_TENANT), service.circuit)
-        Service(where, service.circuit, Jobs(), parts.signer).infer(images(1), parameters={"tier": "ezkl"})

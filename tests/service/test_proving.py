@@ -40,10 +40,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Circuit, VerifyingKe
 
 
 class Scene:
-    """A version in the database, and a worker that proves."""
+    """A version in the database, with its key or without, and a worker that proves."""
 
     def __init__(
-        self, database: Database, tenant: str, folder: Path, made: tuple[Circuit, VerifyingKey, SrsStore]
+        self,
+        database: Database,
+        tenant: str,
+        folder: Path,
+        made: tuple[Circuit, VerifyingKey, SrsStore],
+        with_key: bool = True,
     ) -> None:
         circuit, self.key, store = made
         self.tenant, self.jobs = tenant, Jobs(database)
@@ -60,11 +65,12 @@ class Scene:
             version = Version(model_id=model.id, number=1, circuit_id=name, circuit=file, created_at=at)
             session.add(version)
             session.flush()
-            session.add(VersionKey(version_id=version.id, backend="sumcheck", verifying_key=key))
+            if with_key:
+                session.add(VersionKey(version_id=version.id, backend="sumcheck", verifying_key=key))
             self.version = version.id
         self.leases = Leases(database, timedelta(seconds=30), most_attempts=1)
         handler = ProveHandler(database, self.artifacts, store, threads=1)
-        self.worker = Worker(self.leases, {Kind.PROVE: handler}, poll_seconds=0.02)
+        self.workers = [Worker(self.leases, {Kind.PROVE: handler}, poll_seconds=0.02) for _ in range(2)]
 
     def put(self, data: bytes, tenant: str | None = None) -> str:
         """An artifact of a tenant's."""
@@ -82,9 +88,9 @@ def scene(
 ) -> Iterator[Scene]:
     """A scene whose worker runs."""
     scene = Scene(database, tenant, tmp_path, made)
-    scene.worker.start()
+    scene.workers[0].start()
     yield scene
-    scene.worker.stop()
+    scene.workers[0].stop()
 
 
 def test_a_proof_is_made_kept_and_verifies(scene: Scene, database: Database) -> None:
@@ -101,6 +107,47 @@ def test_a_proof_is_made_kept_and_verifies(scene: Scene, database: Database) -> 
     stages = [event.data for event in scene.jobs.events(user, job.id) if event.event == "stage"]
     begun = [stage["stage"] for stage in stages if stage["status"] == "running"]
     assert begun == [EXECUTE, "prove", "verify"]
+
+
+def test_a_missing_sumcheck_key_is_made_once(
+    database: Database, tenant: str, tmp_path: Path, made: tuple[Circuit, VerifyingKey, SrsStore]
+) -> None:
+    scene, user = Scene(database, tenant, tmp_path, made, with_key=False), add_tenant(database, "user")
+    submitted = []
+    for who in (user, tenant):
+        input = scene.put(json.dumps({"input_ints": [INPUT]}).encode(), who)
+        order = Order(Kind.PROVE, "sumcheck", {"input": input}, scene.version)
+        submitted.append((who, scene.jobs.submit(who, order).id))
+    for worker in scene.workers:
+        worker.start()
+    try:
+        jobs = [ended(scene.jobs, who, job) for who, job in submitted]
+    finally:
+        for worker in scene.workers:
+            worker.stop()
+    with database.read() as session:
+        key = session.get_one(VersionKey, (scene.version, "sumcheck"))
+    # It is its model's owner's, whoever asked first.
+    assert VerifyingKey.decode(b"".join(scene.artifacts.read(tenant, key.verifying_key))) == scene.key
+    for who, job in zip((user, tenant), jobs, strict=True):
+        assert (job.proof, job.error) == (Status.SUCCEEDED, None)
+        assert job.result is not None and job.result["verifying_key"] == key.verifying_key
+        proof = Proof.decode(b"".join(scene.artifacts.read(who, job.result["proof"])))
+        assert verify(proof, scene.key).valid
+
+
+def test_without_a_reference_string_the_tenant_is_told_no_paths(
+    database: Database, tenant: str, tmp_path: Path, made: tuple[Circuit, VerifyingKey, SrsStore]
+) -> None:
+    circuit, key, _ = made
+    scene = Scene(database, tenant, tmp_path, (circuit, key, SrsStore(tmp_path / "none")), with_key=False)
+    scene.workers[0].start()
+    try:
+        job = scene.prove(tenant, scene.put(json.dumps({"input_ints": [INPUT]}).encode()))
+    finally:
+        scene.workers[0].stop()
+    assert (job.execution, job.proof) == (Status.SUCCEEDED, Status.FAILED)
+    assert job.error is not None and "no reference string" in job.error and str(tmp_path) not in job.error
 
 
 def test_what_cannot_be_proved_is_told(scene: Scene, database: Database, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""From an answer that is to be settled to the job that settles it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from circuits.errors import InputError
+from circuits.tensor import IntArray
+from service.database import Kind
+from service.handlers.prove import require_key
+from service.jobs import Order
+from service.models import Served
+from service.parts import Parts
+from service.version_keys import find_subject
+
+INPUT_TYPE = "application/json"
+
+
+class Tier(StrEnum):
+    """How an answer is settled."""
+
+    NONE = "none"
+    SUMCHECK = "sumcheck"
+    EZKL = "ezkl"
+    OPTIMISTIC = "optimistic"
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a job is to settle.
+
+    Parameters
+    ----------
+    inputs
+        Integers of shape (batch, *port's shape), as `circuits.executor.checked` gives them.
+    alone
+        Whether the proof must not be shared with other jobs of the tenant.
+    """
+
+    tenant: str
+    model: Served
+    tier: Tier
+    inputs: Sequence[IntArray]
+    idempotency_key: str | None = None
+    alone: bool = False
+
+
+class Submitter:
+    """Makes jobs of settlements. The same settlement under the same idempotency key is the same job."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def __call__(self, settlement: Settlement) -> str:
+        """Keep a job, for good, and return its id.
+
+        Raises
+        ------
+        InputError
+            If this service does not settle by that tier, or the version lacks a key that cannot be made on
+            the way.
+        Conflict
+            If the idempotency key was used for another request.
+        QuotaExceeded
+            If the tenant may not have another job.
+        """
+        tier, version = settlement.tier, settlement.model.version_id
+        if tier is Tier.NONE:
+            raise InputError("the tier 'none' settles nothing: it is for answers without a job")
+        if tier is Tier.OPTIMISTIC:
+            raise InputError("this service has no chain to post claims to, so it has no tier 'optimistic'")
+        require_key(tier, find_subject(self._parts.database, version, tier).verifying_key)
+        request = {"input": self._keep_input(settlement)} | ({"alone": True} if settlement.alone else {})
+        order = Order(Kind.PROVE, tier, request, version)
+        return self._parts.jobs.submit(settlement.tenant, order, settlement.idempotency_key).id
+
+    def _keep_input(self, settlement: Settlement) -> str:
+        """The digest of the inputs as an artifact, which `circuits.data` reads."""
+        flat = [array.reshape(array.shape[0], -1).tolist() for array in settlement.inputs]
+        document = json.dumps({"input_ints": flat}, separators=(",", ":"))
+        return self._parts.artifacts.put(settlement.tenant, io.BytesIO(document.encode()), INPUT_TYPE)

@@ -1,0 +1,82 @@
+"""Which keys a version has, by backend. The first ones that are kept stay: proofs name their key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from service.database import Database, Model, Version, VersionKey
+from service.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a proof of a version is about.
+
+    Parameters
+    ----------
+    owner
+        The tenant whose model it is, who has all of these artifacts.
+    circuit
+        The digest of the circuit's file.
+    verifying_key
+        The digest of the backend's key; None if there is none yet.
+    """
+
+    owner: str
+    version_id: str
+    backend: str
+    circuit: str
+    verifying_key: str | None
+
+
+def find_subject(database: Database, version_id: str | None, backend: str) -> Subject:
+    """What a proof of a version by a backend is about.
+
+    Raises
+    ------
+    NotFound
+        If there is no such version.
+    """
+    with database.read() as session:
+        found = session.execute(
+            select(Model.tenant_id, Version.circuit, VersionKey.verifying_key)
+            .join(Version, Version.model_id == Model.id)
+            .outerjoin(VersionKey, (VersionKey.version_id == Version.id) & (VersionKey.backend == backend))
+            .where(Version.id == version_id)
+        ).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no version {version_id}")
+    owner, circuit, key = found
+    return Subject(owner, str(version_id), backend, circuit, key)
+
+
+def keep_key(subject: Subject, database: Database, verifying_key: str, proving_key: str | None = None) -> str:
+    """Say which keys a version has, unless somebody has said so already.
+
+    Parameters
+    ----------
+    verifying_key, proving_key
+        Digests of artifacts of the model's owner.
+
+    Returns
+    -------
+    str
+        The digest of the verifying key that the version has.
+    """
+    values = {
+        "version_id": subject.version_id,
+        "backend": subject.backend,
+        "verifying_key": verifying_key,
+        "proving_key": proving_key,
+    }
+    with database.write() as session:
+        insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
+        session.execute(insert(VersionKey).values(values).on_conflict_do_nothing())
+        found = select(VersionKey.verifying_key).filter_by(
+            version_id=subject.version_id, backend=subject.backend
+        )
+        return session.scalars(found).one()
