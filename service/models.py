@@ -6,7 +6,6 @@ is public.
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 import time
@@ -20,14 +19,14 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from circuits.circuit import Circuit
-from circuits.errors import InputError
 from circuits.file import load
 from service.artifacts import Artifacts
 from service.batching import Batcher
-from service.database import Database, Model, Tenant, Version, now
+from service.database import Database, Model, Tenant, Version
 from service.errors import NotFound
+from service.registry import Addition, Registry, check_name
+from service.summary import summary_of
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 CIRCUIT_TYPE = "application/vnd.verinfer.circuit"
 FOUND_SECONDS = 1.0
 """For how long a name is known to mean a version: a newer version is served at most so much later."""
@@ -86,6 +85,7 @@ class Models:
     ) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._registry = Registry(database)
         self._max_loaded_bytes = max_loaded_bytes
         self._clock = clock
         self._lock = threading.Lock()
@@ -141,37 +141,14 @@ class Models:
         InputError
             If that is no name for a model, or the file is no circuit.
         """
-        if not NAME.fullmatch(name):
-            raise InputError(f"{name!r:.120} is no name for a model: letters, digits, '.', '_' and '-'")
-        circuit_id = load(circuit).circuit_id.hex()
+        check_name(name)
+        loaded = load(circuit)
         with circuit.open("rb") as file:
             digest = self._artifacts.put(tenant, file, CIRCUIT_TYPE)
-        with self._database.write() as session:
-            at = now(session)
-            # The tenant's row is locked: of two versions at a time, one has the next number.
-            session.get_one(Tenant, tenant, with_for_update={"key_share": True})
-            model = session.scalar(select(Model).where(Model.tenant_id == tenant, Model.name == name))
-            if model is None:
-                model = Model(tenant_id=tenant, name=name, created_at=at)
-                session.add(model)
-                session.flush()
-            newest = session.scalar(
-                select(Version).where(Version.model_id == model.id).order_by(Version.number.desc()).limit(1)
-            )
-            if newest is not None and newest.circuit == digest:
-                return newest.id, str(newest.number)
-            added = Version(
-                model_id=model.id,
-                number=1 if newest is None else newest.number + 1,
-                circuit_id=circuit_id,
-                circuit=digest,
-                created_at=at,
-            )
-            session.add(added)
-            session.flush()
-            number = added.number
+        new = Addition(digest, loaded.circuit_id.hex(), summary_of(loaded).model_dump())
+        added = self._registry.add(tenant, name, new)
         self._forget(name)
-        return added.id, str(number)
+        return added
 
     def _forget(self, name: str) -> None:
         """Look a name up anew when it is next asked for."""

@@ -16,6 +16,7 @@ from service.leases import Leases
 from service.migrations import upgrade
 from service.models import Models
 from service.receipts import ReceiptSigner
+from service.registry import Registry
 from service.settings import Settings
 
 LOCAL_TENANT = "local"
@@ -29,6 +30,7 @@ class Parts:
     settings: Settings
     database: Database
     artifacts: Artifacts
+    registry: Registry
     models: Models
     jobs: Jobs
     leases: Leases
@@ -51,6 +53,7 @@ class Parts:
             settings,
             database,
             artifacts,
+            Registry(database),
             Models(database, artifacts),
             Jobs(database),
             Leases(database),

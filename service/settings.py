@@ -50,6 +50,19 @@ class Settings(BaseSettings):
     )
     workers: int = Field(1, ge=0, le=64, description="how many jobs the server itself does at a time")
     max_artifact_bytes: int = Field(4 << 30, ge=1024, description="the largest file that is kept")
+    max_upload_bytes: int = Field(1 << 30, ge=1024, description="the largest model, and calibration, sent in")
+    max_nodes: int = Field(10_000, ge=1, description="the most nodes that a model's circuit may have")
+    max_macs: int = Field(
+        20_000_000_000, ge=1, description="the most multiply-accumulates that an answer may take"
+    )
+    max_cells: int = Field(
+        1 << 28, ge=1, description="the most cells that the tensors of a circuit may have together"
+    )
+    compile_bytes: int = Field(8 << 30, ge=256 << 20, description="the most memory for compiling a model")
+    compile_seconds: int = Field(900, ge=1, description="the longest that compiling a model may take")
+    verify_bytes: int = Field(2 << 30, ge=256 << 20, description="the most memory for checking a proof")
+    verify_seconds: int = Field(120, ge=1, description="the longest that checking a proof may take")
+    verifications: int = Field(2, ge=1, le=64, description="how many proofs are checked at a time on request")
     threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
     max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")

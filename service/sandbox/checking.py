@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from circuits.errors import InputError
+from service.sandbox.files import PROOF
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.verify import verify
 
-PROOF = "proof"
 SHOWN = 1000
 """How many outputs a verdict lists."""
 

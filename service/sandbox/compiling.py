@@ -13,28 +13,25 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from circuits.answer import many_cells, read_answer
-from circuits.circuit import Circuit, Port
 from circuits.compile import compile_file
-from circuits.cost import total
 from circuits.drawing import draw
 from circuits.errors import CircuitError
 from circuits.file import PREFIX, load
 from circuits.quantise import Options
-from prover.inspection import port_row
 from service.layers import with_estimates
+from service.sandbox.files import CIRCUIT, DRAWING, LAYERS, MODEL
+from service.summary import summary_of
 
-MODEL, CIRCUIT, LAYERS, DRAWING = "model.onnx", "model.circuit", "layers.json", "graph.svg"
 MAX_HEADER_BYTES = 32 << 20
 """Of a circuit file: a server parses it when the model is first asked."""
 MAX_NOTES, MAX_NAME = 20, 1000
-_FIDELITY = ("max_abs_error", "mean_abs_error", "relative_error", "cosine", "argmax_agreement")
+_BOUNDED = {"nodes": "nodes", "macs": "multiply-accumulates", "cells": "cells in its tensors"}
 
 Arguments = dict[str, Any]
 Progress = Callable[[str], None]
@@ -84,31 +81,15 @@ def read_circuit(arguments: Arguments, progress: Progress) -> dict[str, Any]:
     if length > MAX_HEADER_BYTES:
         raise CircuitError(f"{CIRCUIT} is no circuit, or its graph has over {MAX_HEADER_BYTES} bytes")
     circuit = load(CIRCUIT)
-    whole = total(circuit)
-    cells = sum(node.size for node in circuit.nodes if node.op != "constant")
-    for what, found in (("nodes", len(circuit.nodes)), ("macs", whole.macs), ("cells", cells)):
+    summary = summary_of(circuit)
+    for what, name in _BOUNDED.items():
+        found = getattr(summary, what)
         if found > arguments[what]:
-            raise CircuitError(
-                f"the circuit has {found:,} {_NAMES[what]}: this service takes {arguments[what]:,}"
-            )
+            raise CircuitError(f"the circuit has {found:,} {name}: this service takes {arguments[what]:,}")
     for port in itertools.chain(circuit.inputs, circuit.outputs):
         if len(port.name) > MAX_NAME:
             raise CircuitError(f"a port has a name of {len(port.name)} characters, over {MAX_NAME}")
-    return {
-        "circuit_id": circuit.circuit_id.hex(),
-        "parameters": circuit.parameters,
-        "nodes": len(circuit.nodes),
-        "macs": whole.macs,
-        "witness_elements": whole.witness,
-        "cells": cells,
-        "inputs": [_port(circuit, port) for port in circuit.inputs],
-        "outputs": [_port(circuit, port) for port in circuit.outputs],
-        "fidelity": _fidelity(circuit.info.get("fidelity")),
-        "bits": _number(circuit.info.get("bits")),
-    }
-
-
-_NAMES = {"nodes": "nodes", "macs": "multiply-accumulates", "cells": "cells in its tensors"}
+    return summary.model_dump()
 
 
 def describe(arguments: Arguments, progress: Progress) -> dict[str, Any]:
@@ -119,21 +100,3 @@ def describe(arguments: Arguments, progress: Progress) -> dict[str, Any]:
     progress("drawing the graph")
     Path(DRAWING).write_text(draw(circuit), encoding="utf-8")
     return {}
-
-
-def _port(circuit: Circuit, port: Port) -> dict[str, Any]:
-    return {**port_row(circuit, port), "kind": port.kind}
-
-
-def _fidelity(stated: Any) -> dict[str, float | int] | None:
-    """What a file states of its fidelity, if it has that form."""
-    if not isinstance(stated, dict) or type(stated.get("samples")) is not int:
-        return None
-    numbers = {name: _number(stated.get(name)) for name in _FIDELITY}
-    if None in numbers.values():
-        return None
-    return {**numbers, "samples": stated["samples"]}
-
-
-def _number(value: Any) -> float | int | None:
-    return value if type(value) in (int, float) and math.isfinite(value) else None

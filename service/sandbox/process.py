@@ -32,9 +32,10 @@ def main() -> None:
     faulthandler.enable()
     folder = Path.cwd()
     # Until it is confined, nothing of ours is imported: threads that libraries start would be left out.
-    specs = [find_spec(name) for name in {*ROOMS, request["module"].partition(".")[0]}]
+    module, _, name = request["function"].partition(":")
+    specs = [find_spec(package) for package in {*ROOMS, module.partition(".")[0]}]
     readable = [Path(path) for spec in specs if spec for path in spec.submodule_search_locations or ()]
-    confine(folder, readable, *(request[name] for name in CONFINED))
+    confine(folder, readable, *(request[limit] for limit in CONFINED))
 
     def say(**message: Any) -> None:
         print(json.dumps(message), file=out, flush=True)
@@ -42,10 +43,7 @@ def main() -> None:
     from circuits.errors import InputError
 
     try:
-        function: Any = import_module(request["module"])
-        for name in request["name"].split("."):
-            function = getattr(function, name)
-        result = function(request["arguments"], lambda text: say(progress=text))
+        result = getattr(import_module(module), name)(request["arguments"], lambda text: say(progress=text))
         said: dict[str, Any] = {"result": result}
     except InputError as error:
         said = {"refused": str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), "")}

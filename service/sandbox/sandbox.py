@@ -2,7 +2,7 @@
 
     with Sandbox(limits) as box:
         (box.folder / "model.onnx").write_bytes(...)
-        result = box.run(function, {"bits": 12}, progress, check)
+        result = box.run("service.sandbox.compiling:compile_model", {...}, progress, check)
         with box.open("model.circuit") as file: ...
 
 The process is a new Python: no environment, no secrets, no handles of ours, a folder of its own to work in,
@@ -31,8 +31,6 @@ from typing import IO, Any, Self
 
 from circuits.errors import InputError
 
-Function = Callable[[dict[str, Any], Callable[[str], None]], dict[str, Any]]
-"""What is run: a module's own function of arguments, which are JSON, and of `progress`. It returns JSON."""
 MAX_RESULT_BYTES = 64 << 20
 MAX_TEXT = 2000
 MAX_PROGRESS = 200
@@ -89,7 +87,7 @@ class Sandbox:
 
     def run(
         self,
-        function: Function,
+        function: str,
         arguments: dict[str, Any],
         progress: Callable[[str], None] = lambda text: None,
         check: Callable[[], None] = lambda: None,
@@ -98,8 +96,11 @@ class Sandbox:
 
         Parameters
         ----------
+        function
+            "module:name". It takes the arguments and `progress`, and returns JSON. It is named, since this
+            process does not import what it imports.
         arguments
-            For the function.
+            For the function, as JSON.
         progress
             Is told what the function tells.
         check
@@ -177,11 +178,10 @@ class Sandbox:
             start_new_session=True,
         )
 
-    def _ask(self, process: subprocess.Popen[bytes], function: Function, arguments: dict[str, Any]) -> None:
+    def _ask(self, process: subprocess.Popen[bytes], function: str, arguments: dict[str, Any]) -> None:
         limits = self._limits
         request = {
-            "module": function.__module__,
-            "name": function.__qualname__,
+            "function": function,
             "arguments": arguments,
             "memory_bytes": limits.memory_bytes,
             "cpu_seconds": math.ceil(limits.seconds * max(limits.threads, os.cpu_count() or 1)),

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from circuits.errors import InputError
-from service.sandbox.sandbox import MAX_PROGRESS, Function, Limits, Sandbox
-from tests.service import sandboxed_functions as functions
-from tests.service.sandboxed_functions import double, sleep
+from service.sandbox.sandbox import MAX_PROGRESS, Limits, Sandbox
 
+FUNCTIONS = "tests.service.sandboxed_functions"
 LIMITS = Limits("the model", 512 << 20, 20, 16 << 20)
 
 
@@ -43,7 +42,7 @@ def box() -> Iterator[Sandbox]:
 def test_good_work_comes_back(box: Sandbox) -> None:
     (box.folder / "given").write_bytes(b"ab")
     told: list[str] = []
-    assert box.run(double, {"number": 4}, told.append) == {"twice": 8}
+    assert box.run(f"{FUNCTIONS}:double", {"number": 4}, told.append) == {"twice": 8}
     assert told == ["doubling"]
     with box.open("doubled", 4) as file:
         assert file.read() == b"abab"
@@ -54,15 +53,15 @@ def test_good_work_comes_back(box: Sandbox) -> None:
 
 def test_mistakes_are_told_without_paths(box: Sandbox) -> None:
     with pytest.raises(InputError, match=r"^model\.onnx has a NaN, and  too$"):
-        box.run(functions.refuse, {})
+        box.run(f"{FUNCTIONS}:refuse", {})
     with pytest.raises(RuntimeError, match="ZeroDivisionError: oops"):
-        box.run(functions.fail, {})
+        box.run(f"{FUNCTIONS}:fail", {})
 
 
 @pytest.mark.parametrize(
-    "function", [functions.allocate, functions.allocate_natively], ids=["numpy", "native"]
+    "function", [f"{FUNCTIONS}:allocate", f"{FUNCTIONS}:allocate_natively"], ids=["numpy", "native"]
 )
-def test_memory_is_bounded(box: Sandbox, function: Function) -> None:
+def test_memory_is_bounded(box: Sandbox, function: str) -> None:
     with pytest.raises(InputError, match=r"^the model needs more than 512 MiB of memory$"):
         box.run(function, {})
 
@@ -72,39 +71,39 @@ def test_time_is_bounded() -> None:
     limits = Limits("the model", 512 << 20, 1, 1 << 20)
     expected = r"the model needs more than 1 seconds \(while looping\)"
     with Sandbox(limits) as box, pytest.raises(InputError, match=expected):
-        box.run(functions.loop, {})
+        box.run(f"{FUNCTIONS}:loop", {})
     assert time.monotonic() - began < 10
 
 
 def test_files_are_bounded(box: Sandbox) -> None:
     with pytest.raises(InputError, match=r"^the model makes a file of over 16 MiB$"):
-        box.run(functions.fill, {})
+        box.run(f"{FUNCTIONS}:fill", {})
     assert (box.folder / "large").stat().st_size <= LIMITS.file_bytes
 
 
 def test_depth_is_bounded(box: Sandbox) -> None:
     with pytest.raises(InputError, match=r"^the model is nested too deep$"):
-        box.run(functions.recurse, {})
+        box.run(f"{FUNCTIONS}:recurse", {})
 
 
 def test_crashes_are_told(box: Sandbox) -> None:
     with pytest.raises(InputError, match=r"^the model made .* crash \(SIGSEGV\) \(while measuring\)$"):
-        box.run(functions.crash, {})
+        box.run(f"{FUNCTIONS}:crash", {})
 
 
 def test_what_is_said_is_bounded(box: Sandbox) -> None:
     told: list[str] = []
-    assert box.run(functions.chatter, {}, told.append) == {}
+    assert box.run(f"{FUNCTIONS}:chatter", {}, told.append) == {}
     assert len(told) == MAX_PROGRESS
     assert all(len(text) < 300 and text.isprintable() for text in told)
     with pytest.raises(InputError, match=r"bytes|memory"):
-        box.run(functions.babble, {})
+        box.run(f"{FUNCTIONS}:babble", {})
 
 
 def test_only_plain_files_come_back(box: Sandbox, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("receipt key")
-    box.run(functions.forge, {"secret": str(secret)})
+    box.run(f"{FUNCTIONS}:forge", {"secret": str(secret)})
     (box.folder / "second").hardlink_to(secret)  # as it could where there is no Landlock
     for name in ("link", "pipe", "folder", "second", "absent"):
         with pytest.raises(InputError, match=r"^the model gave"):
@@ -120,7 +119,7 @@ def test_the_world_is_out_of_reach(box: Sandbox, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     with secret.open() as held:  # a handle of ours is not handed on
         os.set_inheritable(held.fileno(), True)
-        found = box.run(functions.snoop, {"secret": str(secret)})
+        found = box.run(f"{FUNCTIONS}:snoop", {"secret": str(secret)})
     assert found["managed"] == ["thread"]
     assert found["folder"] == []
     assert "AWS_SECRET_ACCESS_KEY" not in found["environment"] and "hush" not in str(found)
@@ -138,7 +137,7 @@ def test_what_is_cancelled_dies(box: Sandbox) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        box.run(sleep, {}, lambda text: pids.append(int(text)), check)
+        box.run(f"{FUNCTIONS}:sleep", {}, lambda text: pids.append(int(text)), check)
     assert gone(pids[0])
 
 
@@ -146,13 +145,13 @@ def test_processes_die_with_their_group() -> None:
     pids: list[int] = []
     limits = Limits("the proof", 512 << 20, 2, 1 << 20, processes=True)
     with Sandbox(limits) as box, pytest.raises(InputError, match="more than 2 seconds"):
-        box.run(functions.spawn, {}, lambda text: pids.append(int(text)))
+        box.run(f"{FUNCTIONS}:spawn", {}, lambda text: pids.append(int(text)))
     assert gone(pids[0])
 
 
 def _work_until_killed(pipe: Connection) -> None:
     with Sandbox(LIMITS) as box:
-        box.run(sleep, {}, pipe.send)
+        box.run(f"{FUNCTIONS}:sleep", {}, pipe.send)
 
 
 def test_what_a_killed_worker_ran_dies() -> None:

@@ -10,8 +10,8 @@ import click
 from challenger.logs import configure_logs
 from circuits.errors import InputError
 from service.application import application
-from service.models import NAME
 from service.parts import LOCAL_TENANT, Parts
+from service.registry import NAME
 from service.server import serve
 from service.settings import Settings
 from verinfer.console import note, out

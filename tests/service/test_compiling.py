@@ -1,0 +1,291 @@
+"""Jobs that make models of what tenants send: good ones become versions, hostile ones are refused, and a worker
+that is killed in the midst of one leaves one version."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from circuits.compile import compile_file
+from service.database import Job, Kind, Status, Version
+from service.handlers import handlers
+from service.handlers.compile import Options
+from service.jobs import Order
+from service.leases import Leases
+from service.parts import Parts
+from service.settings import Settings
+from service.worker import Worker
+from tests.service.conftest import add_tenant
+from verifier.key import VerifyingKey
+from verifier.srs import SrsStore
+
+
+PATIENCE = 180.0
+
+
+@pytest.fixture(scope="module")
+def srs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a reference string that is large enough for the digits."""
+    home = tmp_path_factory.mktemp("home")
+    SrsStore(home / "srs").generate(13)
+    return home
+
+
+class Scene:
+    """A service's parts, and a worker."""
+
+    def __init__(self, folder: Path, url: str, **settings: Any) -> None:
+        self.parts = Parts.open(Settings(data=folder / "data", database=url, **settings))
+        self.tenant = add_tenant(self.parts.database, "one")
+        leases = Leases(self.parts.database, timedelta(seconds=30), most_attempts=1)
+        self.worker = Worker(leases, handlers(self.parts), poll_seconds=0.02)
+
+    def put(self, data: bytes, tenant: str | None = None) -> str:
+        """An artifact of a tenant's."""
+        return self.parts.artifacts.put(tenant or self.tenant, io.BytesIO(data), "application/octet-stream")
+
+    def order(self, source: bytes, calibration: bytes | None = None, **changes: Any) -> Order:
+        """An order to compile something."""
+        request = {
+            "model": "m",
+            "source": self.put(source),
+            "calibration": None if calibration is None else self.put(calibration),
+            "options": Options().model_dump(by_alias=True),
+            "public": None,
+            "card": None,
+            "setup": [],
+        }
+        return Order(Kind.COMPILE, "none", request | changes)
+
+    def compile(self, source: bytes, calibration: bytes | None = None, **changes: Any) -> Job:
+        """A job that has ended."""
+        job = self.parts.jobs.submit(self.tenant, self.order(source, calibration, **changes))
+        until = time.monotonic() + PATIENCE
+        while (found := self.parts.jobs.get(self.tenant, job.id)).finished_at is None:
+            assert time.monotonic() < until, "the job does not end"
+            time.sleep(0.05)
+        return found
+
+
+@pytest.fixture
+def scene(tmp_path: Path, url: str, srs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A scene whose worker runs."""
+    monkeypatch.setenv("VERINFER_HOME", str(srs))
+    scene = Scene(tmp_path, url, compile_bytes=1 << 30, compile_seconds=60)
+    scene.worker.start()
+    yield scene
+    scene.worker.stop()
+    scene.parts.close()
+
+
+def test_a_model_becomes_a_version(scene: Scene, digits: Path) -> None:
+    source, calibration = (digits / "mlp.onnx").read_bytes(), (digits / "calibration.npz").read_bytes()
+    card = "---\nlicense: mit\n---\nDigits."
+    job = scene.compile(source, calibration, card=card, public=True, setup=["sumcheck", "nothing"])
+    assert (job.execution, job.error) == (Status.SUCCEEDED, None)
+    assert job.result is not None
+    expected = compile_file(digits / "mlp.onnx", digits / "calibration.npz")
+    circuit_id = expected.circuit.circuit_id.hex()
+    assert job.result["circuit_id"] == circuit_id
+    assert job.result["fidelity"] == expected.fidelity.as_dict()
+    assert job.result["setup"]["nothing"]["error"].startswith("there is no backend 'nothing'")
+    model, version = scene.parts.registry.find(scene.tenant, "m")
+    assert (model.public, version.number, version.card) == (True, 1, card)
+    assert (version.circuit_id, version.id) == (circuit_id, job.result["version_id"])
+    assert version.source is not None and version.calibration is not None
+    assert version.summary["parameters"] == expected.circuit.parameters
+    assert version.layers is not None and version.drawing is not None
+    drawing = b"".join(scene.parts.artifacts.read(scene.tenant, version.drawing))
+    assert drawing.startswith(b"<svg")
+    key = VerifyingKey.decode(b"".join(scene.parts.artifacts.read(scene.tenant, version.keys["sumcheck"])))
+    assert key.circuit_id.hex() == circuit_id and key.backend == "sumcheck"
+    assert scene.parts.models.find(scene.tenant, "m").circuit.circuit_id.hex() == circuit_id
+    events = scene.parts.jobs.events(scene.tenant, job.id)
+    assert {"importing", "calibrating"} <= {e.data["text"] for e in events if e.event == "progress"}
+
+
+def test_options_are_those_of_the_command(scene: Scene, digits: Path) -> None:
+    source = (digits / "mlp.onnx").read_bytes()
+    options = Options.read('{"bits": 8, "return": "top-k=3"}').model_dump(by_alias=True)
+    job = scene.compile(source, None, options=options)
+    assert job.result is not None, job.error
+    _, version = scene.parts.registry.find(scene.tenant, "m")
+    assert version.summary["bits"] == 8
+    assert version.summary["outputs"][0]["shape"] == [1, 3]
+    assert any("no calibration data" in note for note in job.result["notes"])
+
+
+def test_calibration_of_each_format(scene: Scene, digits: Path) -> None:
+    source = (digits / "mlp.onnx").read_bytes()
+    with np.load(digits / "calibration.npz") as arrays:
+        [array] = (arrays[name] for name in arrays.files)
+    as_npy = io.BytesIO()
+    np.save(as_npy, array)
+    as_json = ('{"input_data": [' + str(array[0].ravel().tolist()) + "]}").encode()
+    for data in (as_npy.getvalue(), as_json):
+        job = scene.compile(source, data)
+        assert job.error is None and job.result is not None
+        assert not any("no calibration data" in note for note in job.result["notes"])
+
+
+def test_a_circuit_is_taken_as_it_is(scene: Scene, digits: Path, tmp_path: Path) -> None:
+    circuit = compile_file(digits / "mlp.onnx", digits / "calibration.npz").circuit
+    circuit.save(tmp_path / "c.circuit")
+    data = (tmp_path / "c.circuit").read_bytes()
+    job = scene.compile(data)
+    assert job.result is not None and job.result["circuit_id"] == circuit.circuit_id.hex()
+    again = scene.compile(data)
+    assert again.result is not None and again.result["version_id"] == job.result["version_id"]
+    assert len(scene.parts.registry.versions(scene.tenant, "m")) == 1
+    altered = scene.compile(data[:-1] + bytes([data[-1] ^ 1]))
+    assert altered.error is not None and "altered" in altered.error and "/" not in altered.error
+    assert "truncated" in str(scene.compile(data[:-1]).error)
+
+
+def model_of(*nodes: onnx.NodeProto, initializers: Any = (), shape: Any = (1, 4)) -> bytes:
+    """x -> y, as bytes."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [value("x", TensorProto.FLOAT, shape)],
+        [value("y", TensorProto.FLOAT, None)],
+        list(initializers),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def external() -> bytes:
+    """A model whose weights are said to be in a file of the server's."""
+    tensor = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL, dims=[4, 4]
+    )
+    tensor.external_data.add(key="location", value="../../../../../../etc/passwd")
+    return model_of(helper.make_node("MatMul", ["x", "w"], ["y"]), initializers=[tensor])
+
+
+def greedy() -> bytes:
+    """A model of few bytes whose tensors have a hundred billion."""
+    shape = numpy_helper.from_array(np.array([100_000, 100_000, 10], np.int64), "s")
+    return model_of(
+        helper.make_node("Unsqueeze", ["x", "one"], ["u"]),
+        helper.make_node("ReduceSum", ["u"], ["r"], keepdims=0),
+        helper.make_node("Expand", ["r", "s"], ["e"]),
+        helper.make_node("Relu", ["e"], ["y"]),
+        initializers=[shape, numpy_helper.from_array(np.array([1], np.int64), "one")],
+    )
+
+
+def deep() -> bytes:
+    """Subgraphs in subgraphs."""
+    out = helper.make_tensor_value_info("t", TensorProto.FLOAT, None)
+    node = helper.make_node("Relu", ["x"], ["t"])
+    for _ in range(70):
+        branch = helper.make_graph([node], "b", [], [out])
+        node = helper.make_node("If", ["c"], ["t"], then_branch=branch, else_branch=branch)
+        if len(node.SerializeToString()) > 1 << 20:
+            break
+    truth = numpy_helper.from_array(np.array(True), "c")
+    return model_of(node, helper.make_node("Relu", ["t"], ["y"]), initializers=[truth])
+
+
+def long() -> bytes:
+    """A chain of more nodes than there may be."""
+    names = ["x", *(f"t{i}" for i in range(100_001)), "y"]
+    return model_of(*(helper.make_node("Neg", [a], [b]) for a, b in zip(names, names[1:], strict=False)))
+
+
+SOURCES = {
+    "nothing": (b"", "not an ONNX model|has no graph"),
+    "noise": (b"\x08\x01noise", "not an ONNX model"),
+    "a pickle": (b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix", "not an ONNX model"),
+    "external data": (external(), "in another file, which is not read here"),
+    "a greedy model": (greedy(), r"memory|limit|over|large|elements"),
+    "a deep model": (deep(), "nested|nodes"),
+    "a long model": (long(), "nodes"),
+}
+
+
+@pytest.mark.parametrize("what", SOURCES)
+def test_hostile_models_are_refused(scene: Scene, what: str) -> None:
+    source, why = SOURCES[what]
+    began = time.monotonic()
+    job = scene.compile(source)
+    assert job.execution is Status.FAILED and job.error is not None
+    assert re.search(why, job.error), job.error
+    assert "internal error" not in job.error and "/tmp" not in job.error
+    assert time.monotonic() - began < 60
+
+
+def bomb() -> bytes:
+    """An archive that unpacks to a thousand times its size."""
+    data = io.BytesIO()
+    with (
+        zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as file,
+    ):
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (6 << 20, 1, 8, 8)}
+        )
+        for _ in range(1536):
+            file.write(bytes(1 << 20))
+    return data.getvalue()
+
+
+def pickled() -> bytes:
+    """An array of objects."""
+    data = io.BytesIO()
+    np.save(data, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    return data.getvalue()
+
+
+def huge() -> bytes:
+    """An array that claims to be larger than any memory."""
+    data = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        data, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1, 8, 8)}
+    )
+    return data.getvalue()
+
+
+def linked() -> bytes:
+    """An archive whose entry is a link to a file of the server's."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        entry = zipfile.ZipInfo("x.npy")
+        entry.external_attr = 0o120777 << 16
+        archive.writestr(entry, "/etc/passwd")
+    return data.getvalue()
+
+
+DATA = {
+    "a zip bomb": (bomb, r"memory|unpacks"),
+    "a pickle": (pickled, "claims the shape|pickle|object"),
+    "a huge shape": (huge, "claims the shape"),
+    "a link": (linked, "damaged"),
+    "noise": (lambda: b"noise", "damaged|JSON"),
+    "a deep JSON": (lambda: b"[" * 100_000, "nested"),
+}
+
+
+@pytest.mark.parametrize("what", DATA)
+def test_hostile_calibration_is_refused(scene: Scene, digits: Path, what: str) -> None:
+    make, why = DATA[what]
+    job = scene.compile((digits / "mlp.onnx").read_bytes(), make())
+    assert job.execution is Status.FAILED and job.error is not None
+    assert re.search(why, job.error), job.error
+    assert "internal error" not in job.error and "passwd" not in job.error
