@@ -1,9 +1,10 @@
-"""Jobs that make models of what tenants send: good ones become versions, hostile ones are refused, and a worker
-that is killed in the midst of one leaves one version."""
+"""Jobs that make models of what tenants send: good ones become versions, hostile ones are refused, and a
+worker that is killed in the midst of one leaves one version."""
 
 from __future__ import annotations
 
 import io
+import itertools
 import multiprocessing
 import re
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sqlalchemy import select
 
 from circuits.compile import compile_file
 from service.database import Job, Kind, Status, Version
@@ -25,12 +27,12 @@ from service.handlers.compile import Options
 from service.jobs import Order
 from service.leases import Leases
 from service.parts import Parts
+from service.registry import Addition
 from service.settings import Settings
 from service.worker import Worker
 from tests.service.conftest import add_tenant
 from verifier.key import VerifyingKey
 from verifier.srs import SrsStore
-
 
 PATIENCE = 180.0
 
@@ -84,6 +86,18 @@ def scene(tmp_path: Path, url: str, srs: Path, monkeypatch: pytest.MonkeyPatch) 
     """A scene whose worker runs."""
     monkeypatch.setenv("VERINFER_HOME", str(srs))
     scene = Scene(tmp_path, url, compile_bytes=1 << 30, compile_seconds=60)
+    scene.worker.start()
+    yield scene
+    scene.worker.stop()
+    scene.parts.close()
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A scene for many tests."""
+    folder = tmp_path_factory.mktemp("scene")
+    url = f"sqlite:///{folder / 'service.db'}"
+    scene = Scene(folder, url, compile_bytes=1 << 30, compile_seconds=60, max_nodes=250)
     scene.worker.start()
     yield scene
     scene.worker.stop()
@@ -154,14 +168,14 @@ def test_a_circuit_is_taken_as_it_is(scene: Scene, digits: Path, tmp_path: Path)
     assert "truncated" in str(scene.compile(data[:-1]).error)
 
 
-def model_of(*nodes: onnx.NodeProto, initializers: Any = (), shape: Any = (1, 4)) -> bytes:
-    """x -> y, as bytes."""
+def model_of(*nodes: onnx.NodeProto, initializers: Any = (), given: Any = (1, 4)) -> bytes:
+    """x -> y, as bytes; y has the shape that is given."""
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         list(nodes),
         "g",
-        [value("x", TensorProto.FLOAT, shape)],
-        [value("y", TensorProto.FLOAT, None)],
+        [value("x", TensorProto.FLOAT, (1, 4))],
+        [value("y", TensorProto.FLOAT, given)],
         list(initializers),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
@@ -187,26 +201,27 @@ def greedy() -> bytes:
         helper.make_node("Expand", ["r", "s"], ["e"]),
         helper.make_node("Relu", ["e"], ["y"]),
         initializers=[shape, numpy_helper.from_array(np.array([1], np.int64), "one")],
+        given=(100_000, 100_000, 10),
     )
 
 
 def deep() -> bytes:
-    """Subgraphs in subgraphs."""
-    out = helper.make_tensor_value_info("t", TensorProto.FLOAT, None)
-    node = helper.make_node("Relu", ["x"], ["t"])
-    for _ in range(70):
-        branch = helper.make_graph([node], "b", [], [out])
-        node = helper.make_node("If", ["c"], ["t"], then_branch=branch, else_branch=branch)
-        if len(node.SerializeToString()) > 1 << 20:
-            break
-    truth = numpy_helper.from_array(np.array(True), "c")
-    return model_of(node, helper.make_node("Relu", ["t"], ["y"]), initializers=[truth])
+    """Functions that call functions, 300 deep."""
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("own", 1)]
+    model = onnx.ModelProto.FromString(model_of(helper.make_node("f300", ["x"], ["y"], domain="own")))
+    model.opset_import.append(opsets[1])
+    for i in range(1, 301):
+        called = ("Relu", "") if i == 1 else (f"f{i - 1}", "own")
+        node = helper.make_node(called[0], ["a"], ["b"], domain=called[1])
+        model.functions.append(helper.make_function("own", f"f{i}", ["a"], ["b"], [node], opsets))
+    data: bytes = model.SerializeToString()
+    return data
 
 
-def long() -> bytes:
-    """A chain of more nodes than there may be."""
-    names = ["x", *(f"t{i}" for i in range(100_001)), "y"]
-    return model_of(*(helper.make_node("Neg", [a], [b]) for a, b in zip(names, names[1:], strict=False)))
+def long(count: int) -> bytes:
+    """A chain of nodes."""
+    names = ["x", *(f"t{i}" for i in range(count - 1)), "y"]
+    return model_of(*(helper.make_node("Tanh", [a], [b]) for a, b in itertools.pairwise(names)))
 
 
 SOURCES = {
@@ -215,16 +230,17 @@ SOURCES = {
     "a pickle": (b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix", "not an ONNX model"),
     "external data": (external(), "in another file, which is not read here"),
     "a greedy model": (greedy(), r"memory|limit|over|large|elements"),
-    "a deep model": (deep(), "nested|nodes"),
-    "a long model": (long(), "nodes"),
+    "a deep model": (deep(), "nested over 64 deep"),
+    "a long model": (long(100_001), "over 100000 nodes"),
+    "a circuit of many nodes": (long(200), "this service takes 250"),
 }
 
 
 @pytest.mark.parametrize("what", SOURCES)
-def test_hostile_models_are_refused(scene: Scene, what: str) -> None:
+def test_hostile_models_are_refused(lasting: Scene, what: str) -> None:
     source, why = SOURCES[what]
     began = time.monotonic()
-    job = scene.compile(source)
+    job = lasting.compile(source)
     assert job.execution is Status.FAILED and job.error is not None
     assert re.search(why, job.error), job.error
     assert "internal error" not in job.error and "/tmp" not in job.error
@@ -283,9 +299,54 @@ DATA = {
 
 
 @pytest.mark.parametrize("what", DATA)
-def test_hostile_calibration_is_refused(scene: Scene, digits: Path, what: str) -> None:
+def test_hostile_calibration_is_refused(lasting: Scene, digits: Path, what: str) -> None:
     make, why = DATA[what]
-    job = scene.compile((digits / "mlp.onnx").read_bytes(), make())
+    job = lasting.compile((digits / "mlp.onnx").read_bytes(), make())
     assert job.execution is Status.FAILED and job.error is not None
     assert re.search(why, job.error), job.error
     assert "internal error" not in job.error and "passwd" not in job.error
+
+
+def work(folder: Path, url: str) -> None:
+    """A worker process. Its leases are short, so that another soon takes over."""
+    parts = Parts.open(Settings(data=folder / "data", database=url))
+    leases = Leases(parts.database, timedelta(seconds=1), most_attempts=1000, backoff=timedelta(0))
+    Worker(leases, handlers(parts), poll_seconds=0.02).serve()
+
+
+STAGES = ("compile", "read", "register", "describe", "setup sumcheck")
+
+
+def test_a_worker_killed_in_the_midst_leaves_one_version(
+    tmp_path: Path, url: str, srs: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers are killed in each stage, and just after one has registered the version."""
+    monkeypatch.setenv("VERINFER_HOME", str(srs))
+    scene = Scene(tmp_path, url)
+    order = scene.order((digits / "mlp.onnx").read_bytes(), setup=["sumcheck"])
+    job = scene.parts.jobs.submit(scene.tenant, order)
+    spawning = multiprocessing.get_context("spawn")
+    until = time.monotonic() + PATIENCE
+    killed: set[str] = set()
+    while scene.parts.jobs.get(scene.tenant, job.id).finished_at is None:
+        worker = spawning.Process(target=work, args=(tmp_path, url))
+        worker.start()
+        while (found := scene.parts.jobs.get(scene.tenant, job.id)).finished_at is None:
+            assert time.monotonic() < until, "the job does not end"
+            if found.stage is not None and found.lease_owner is not None and found.stage not in killed:
+                killed.add(found.stage)
+                break
+            time.sleep(0.002)
+        worker.kill()
+        worker.join()
+    ended = scene.parts.jobs.get(scene.tenant, job.id)
+    assert (ended.execution, ended.error) == (Status.SUCCEEDED, None)
+    assert {"compile", "read", "describe"} <= killed <= set(STAGES) and ended.attempts > 3
+    with scene.parts.database.read() as session:
+        [version] = session.scalars(select(Version)).all()
+    assert ended.result is not None and version.id == ended.result["version_id"]
+    assert version.number == 1 and version.made_by == job.id
+    # What the second attempt at registering would do.
+    again = Addition(circuit="0" * 64, circuit_id="0" * 64, made_by=job.id)
+    assert scene.parts.registry.add(scene.tenant, "m", again) == (version.id, "1")
+    scene.parts.close()
