@@ -38,7 +38,7 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a proof of one sample will about cost, known without any expensive step.
+    """What a proof will about cost, known without any expensive step.
 
     Parameters
     ----------
@@ -166,8 +166,18 @@ class Backend(Protocol):
         """Refuse a circuit that cannot be proved, naming the layer: UnsupportedError. Cheap."""
         ...
 
-    def estimate(self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES) -> Estimate:
-        """What a proof will about cost, by a setup's choices. Cheap. Raises UnsupportedError as `check`."""
+    def estimate(
+        self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES, samples: int = 1
+    ) -> Estimate:
+        """What one proof of so many samples will about cost, by a setup's choices. Cheap.
+
+        Raises
+        ------
+        UnsupportedError
+            As `check` does.
+        InputError
+            If the backend does not take so many samples in one proof.
+        """
         ...
 
     def setup(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
@@ -96,6 +96,38 @@ class Leases:
                 return None
             except _Overtaken:
                 continue
+
+    def gather(self, lease: Lease, most: int) -> list[Lease]:
+        """Take waiting jobs of a lease's tenant, kind, tier and version, to be done together with its own.
+
+        Only jobs that were never begun are taken, and none whose request says `alone`: what has failed once
+        is done by itself from then on.
+        """
+        with self._database.write() as session:
+            tenant = session.get_one(Tenant, lease.tenant_id, with_for_update={"key_share": True})
+            cap = tenant.limits.get("running_jobs")
+            if cap is not None:
+                leased = select(func.count()).where(Job.tenant_id == tenant.id, Job.lease_owner.is_not(None))
+                most = min(most, cap - session.scalars(leased).one())
+            if most < 1:
+                return []
+            at = now(session)
+            waiting = (
+                select(Job)
+                .where(
+                    Job.tenant_id == tenant.id,
+                    _waiting(at, [lease.kind]),
+                    Job.tier == lease.tier,
+                    Job.version_id == lease.version_id,
+                    Job.attempts == 0,
+                    Job.request["alone"].as_boolean().is_not(True),
+                )
+                .order_by(Job.not_before, Job.id)
+                .limit(most)
+                .with_for_update(skip_locked=True)
+            )
+            worker = lease.owner.partition(" ")[0]
+            return [self._take(session, job, worker, at) for job in session.scalars(waiting).all()]
 
     def heartbeat(self, lease: Lease) -> bool:
         """Keep a lease for its whole length from now on.
@@ -200,6 +232,10 @@ class Leases:
         if job is None:
             return None
         tenant.served_at = at
+        return self._take(session, job, worker, at)
+
+    def _take(self, session: Session, job: Job, worker: str, at: datetime) -> Lease:
+        """Give a worker a locked job that waits."""
         job.lease_owner, job.lease_until = f"{worker} {new_id()}", at + self.length
         job.attempts += 1
         job.started_at = job.started_at or at

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -27,28 +28,43 @@ Result = dict[str, Any]
 POLL_SECONDS = 0.5
 HEARTBEATS = 4
 """How many heartbeats go into a lease's length: a few may fail before the lease is lost."""
+PROGRESS_SECONDS = 0.5
+"""How far apart a job's messages of progress are; of those between, the last is told."""
 
 log = structlog.get_logger()
 
 
-class _Cancelled(Exception):
+class Interrupted(Exception):
+    """The job is not to be gone on with here. Handlers let it pass."""
+
+
+class _Cancelled(Interrupted):
     """The tenant wants the job cancelled."""
 
 
-class _Stopping(Exception):
+class _Stopping(Interrupted):
     """The worker was asked to stop."""
 
 
 class Context:
     """What a handler is given: the job, and how to say what was done."""
 
-    def __init__(self, leases: Leases, lease: Lease, stopping: threading.Event) -> None:
+    def __init__(
+        self, leases: Leases, lease: Lease, stopping: threading.Event, held: list[Context] | None = None
+    ) -> None:
         self.lease = lease
         self._leases = leases
         self._stopping = stopping
+        self._held = [] if held is None else held
+        self._held.append(self)
         self._done = dict(lease.done)
         self._lost = threading.Event()
         self._cancelled = threading.Event()
+        self._telling = threading.Lock()
+        self._told_at = -PROGRESS_SECONDS
+        self._untold: str | None = None
+        self.ended = False
+        """Whether the job is out of this worker's hands."""
 
     @property
     def cancelled(self) -> bool:
@@ -60,22 +76,121 @@ class Context:
 
         A stage may be worked on more than once, if a worker ends in the midst of it; one result is kept.
         """
-        if name in self._done:
-            return self._done[name]
+        done = self.done(name)
+        if done is None:
+            self.begin(name)
+            done = work()
+            self.finish(name, done)
+        return done
+
+    def done(self, name: str) -> Result | None:
+        """The result of a stage that was done already."""
+        return self._done.get(name)
+
+    def begin(self, name: str) -> None:
+        """Begin a stage that is not done; `stage` does so by itself."""
         self.check()
         if self._stopping.is_set():
             raise _Stopping
         self._leases.begin_stage(self.lease, name)
-        result = work()
+
+    def finish(self, name: str, result: Result) -> None:
+        """Keep the result of a stage that was begun."""
         self.check()
+        self.tell_last()
         self._leases.finish_stage(self.lease, name, result)
         self._done[name] = result
-        return result
 
     def progress(self, text: str) -> None:
-        """Tell the tenant what is being done."""
+        """Tell the tenant what is being done: now, or a moment later if this comes often."""
         self.check()
-        self._leases.progress(self.lease, text)
+        with self._telling:
+            self._untold = text
+        self._tell()
+
+    def gather(self, most: int) -> list[Context]:
+        """More jobs like this one, to be done together with it; see `Leases.gather`.
+
+        What is done for them goes through their `attempt`, and `succeed` ends them. Those that have not ended
+        when the handler returns are put back.
+        """
+        if most < 1 or self._stopping.is_set():
+            return []
+        leases = self._leases.gather(self.lease, most)
+        return [Context(self._leases, lease, self._stopping, self._held) for lease in leases]
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Do something for the job, unless it has ended. Whatever `work` raises ends the job, or puts it
+        back, as it deserves."""
+        if self.ended:
+            return
+        try:
+            self._attempt(work)
+        except LeaseLost:
+            self.ended = True
+            log.warning("lease lost", job=self.lease.job_id)
+
+    def succeed(self, result: Result) -> None:
+        """End the job with its result."""
+        self.tell_last()
+        self._leases.succeed(self.lease, result)
+        self.ended = True
+
+    def put_back(self) -> None:
+        """Put the job back undone: as if it had not been taken if the worker stops, else after a while."""
+
+        def work() -> None:
+            if self._stopping.is_set():
+                raise _Stopping
+            self._leases.try_again(self.lease, "the job that it was done with failed")
+            self.ended = True
+
+        self.attempt(work)
+
+    def give_back(self) -> None:
+        """Put the job back as if it had not been taken."""
+
+        def work() -> None:
+            raise _Stopping
+
+        self.attempt(work)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        lease = self.lease
+        try:
+            try:
+                work()
+            finally:
+                if not self.ended:
+                    self.tell_last()
+            return
+        except _Cancelled:
+            self._leases.cancel(lease)
+        except _Stopping:
+            self._leases.give_back(lease)
+        except LeaseLost:
+            raise
+        except InputError as error:
+            self._leases.fail(lease, str(error))
+        except Exception as error:
+            # As text: what would show the values of variables would show a tenant's data.
+            trace = traceback.format_exc()
+            log.error("job failed", job=lease.job_id, attempt=lease.attempt, trace=trace)
+            self._leases.try_again(lease, f"an internal error ({type(error).__name__})")
+        self.ended = True
+
+    def tell_last(self) -> None:
+        """Tell what progress was not told yet."""
+        self._tell(at_once=True)
+
+    def _tell(self, at_once: bool = False) -> None:
+        """Tell what was not told yet, if it is time to."""
+        with self._telling:
+            text, at = self._untold, time.monotonic()
+            if text is None or not (at_once or at >= self._told_at + PROGRESS_SECONDS):
+                return
+            self._untold, self._told_at = None, at
+            self._leases.progress(self.lease, text)
 
     def check(self) -> None:
         """Raise what ends the work, if it is in vain: let it pass."""
@@ -84,20 +199,33 @@ class Context:
         if self._cancelled.is_set():
             raise _Cancelled
 
+    def _beat(self) -> None:
+        """Send a heartbeat."""
+        try:
+            if self._leases.heartbeat(self.lease):
+                self._cancelled.set()
+        except LeaseLost:
+            self._lost.set()
+
     def keep(self, ended: threading.Event) -> None:
-        """Send heartbeats until the job has ended. A database that does not answer is asked again: the lease
-        may last until it does.
+        """Send heartbeats for this job and those gathered, until it has ended, and what progress was not told
+        at once. A database that does not answer is asked again: the leases may last until it does.
         """
         interval = self._leases.length.total_seconds() / HEARTBEATS
-        while not ended.wait(interval):
-            try:
-                if self._leases.heartbeat(self.lease):
-                    self._cancelled.set()
-            except LeaseLost:
-                self._lost.set()
-                return
-            except DBAPIError as error:
-                log.warning("heartbeat failed", job=self.lease.job_id, error=str(error.orig))
+        due = time.monotonic() + interval
+        while not ended.wait(min(PROGRESS_SECONDS, max(0.0, due - time.monotonic()))):
+            beats = time.monotonic() >= due
+            if beats:
+                due = time.monotonic() + interval
+            for context in [one for one in self._held if not one.ended and not one._lost.is_set()]:
+                try:
+                    if beats:
+                        context._beat()
+                    context._tell()
+                except LeaseLost:
+                    context._lost.set()
+                except DBAPIError as error:
+                    log.warning("heartbeat failed", job=context.lease.job_id, error=str(error.orig))
 
 
 Handler = Callable[[Context], Result]
@@ -164,32 +292,15 @@ class Worker:
             self._thread = None
 
     def _do(self, lease: Lease) -> None:
-        context = Context(self._leases, lease, self._stopping)
+        held: list[Context] = []
+        context = Context(self._leases, lease, self._stopping, held)
         ended = threading.Event()
         heart = threading.Thread(target=context.keep, args=(ended,), name="heartbeat", daemon=True)
         heart.start()
         try:
-            self._handle(context)
-        except LeaseLost:
-            log.warning("lease lost", job=lease.job_id)
+            context.attempt(lambda: context.succeed(self._handlers[lease.kind](context)))
+            for gathered in held:
+                gathered.put_back()
         finally:
             ended.set()
             heart.join()
-
-    def _handle(self, context: Context) -> None:
-        lease = context.lease
-        try:
-            self._leases.succeed(lease, self._handlers[lease.kind](context))
-        except _Cancelled:
-            self._leases.cancel(lease)
-        except _Stopping:
-            self._leases.give_back(lease)
-        except LeaseLost:
-            raise
-        except InputError as error:
-            self._leases.fail(lease, str(error))
-        except Exception as error:
-            # As text: what would show the values of variables would show a tenant's data.
-            trace = traceback.format_exc()
-            log.error("job failed", job=lease.job_id, attempt=lease.attempt, trace=trace)
-            self._leases.try_again(lease, f"an internal error ({type(error).__name__})")

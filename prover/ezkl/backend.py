@@ -92,8 +92,11 @@ class EzklBackend:
         """See `Backend.check`."""
         exporting.check(circuit)
 
-    def estimate(self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES) -> Estimate:
+    def estimate(
+        self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES, samples: int = 1
+    ) -> Estimate:
         """See `Backend.estimate`."""
+        _check_batch(samples)
         made = export(circuit)
         layers = tuple(
             LayerCost(i, node.label, node.op, -(-cells // INNER_COLUMNS))
@@ -206,11 +209,7 @@ class EzklProver:
             )
         progress("running the circuit")
         outputs = execute(self._circuit, inputs)
-        if inputs[0].shape[0] != 1:
-            raise InputError(
-                f"{inputs[0].shape[0]} samples were given, and a proof by {NAME} is about one: "
-                "prove them one by one, or use --backend sumcheck"
-            )
+        _check_batch(inputs[0].shape[0])
         given, expected = sample_by_sample(inputs), sample_by_sample(outputs)
         with tempfile.TemporaryDirectory(prefix="verinfer-") as folder:
             steps = _proving_steps(self._entry, Path(folder), self._circuit, given, self._srs)
@@ -338,3 +337,12 @@ def _scalar(text: str) -> int:
     if value >= SCALAR_FIELD:
         raise EzklError("ezkl wrote a public value that is no element of the field")
     return value
+
+
+def _check_batch(samples: int) -> None:
+    """Raise InputError unless there is one sample."""
+    if samples != 1:
+        raise InputError(
+            f"{samples} samples were given, and a proof by {NAME} is about one: "
+            "prove them one by one, or use --backend sumcheck"
+        )

@@ -49,6 +49,10 @@ from verifier.sumcheck.structure import Structure, structure_of
 from verifier.sumcheck.tuning import choose_options
 from verifier.sumcheck.verify import context
 
+ONE_SAMPLE = (
+    "the key commits to inputs: a proof is then of one sample, not {}. Prove one after another, or set up "
+    "without --commit-inputs"
+)
 MakeDevice = Callable[[bytes, int | None], Device]
 """Makes a device from the raw powers of tau and a number of threads."""
 
@@ -75,9 +79,15 @@ class SumcheckBackend:
         """See `Backend.check`."""
         _planned(structure_of(circuit))
 
-    def estimate(self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES) -> Estimate:
+    def estimate(
+        self, circuit: Circuit, choices: Choices = DEFAULT_CHOICES, samples: int = 1
+    ) -> Estimate:
         """See `Backend.estimate`."""
-        return estimate(circuit, _planned(structure_of(circuit), choices))
+        structure = structure_of(circuit)
+        plan = _planned(structure, choices)
+        if samples != 1 and choices.commit_inputs:
+            raise InputError(ONE_SAMPLE.format(samples))
+        return estimate(circuit, plan if samples == 1 else make_plan(structure, plan.options, samples))
 
     def setup(
         self,
@@ -182,10 +192,7 @@ class SumcheckProver:
         forget_peak()
         inputs = checked(self._circuit, inputs)
         if self._options.commit_inputs and inputs[0].shape[0] != 1:
-            raise InputError(
-                f"the key commits to inputs: a proof is then of one sample, not {inputs[0].shape[0]}. Prove "
-                "one after another, or set up without --commit-inputs"
-            )
+            raise InputError(ONE_SAMPLE.format(inputs[0].shape[0]))
         plan = self._plan_for(inputs[0].shape[0])
         require(self._needed_bytes, "this proof")
         progress("running the circuit")

@@ -1,8 +1,14 @@
 """The handler of `prove` jobs: execute the circuit, prove its outputs, check the proof.
 
-request   {"input": digest of an artifact}: input data as JSON, the way `circuits.data` has it
-result    {"output": digest, "proof": digest, "verifying_key": digest}: the outputs as JSON
-          {"output_ints": ...}, the proof, and the key that it is for
+request   {"input": digest of an artifact, "alone": true or absent}: input data as JSON, the way
+          `circuits.data` has it
+result    {"output": digest, "proof": digest, "verifying_key": digest,
+           "first_sample": i, "samples": n, "proof_samples": m}
+
+The output is JSON {"output_ints": ...}. The proof is about m samples, of which those from i on, n of them,
+are the job's. Jobs of one tenant about one version that wait at the same time are proved together where that
+is cheaper, unless they say `alone`: whoever has such a proof sees the samples of all of them. Each is
+executed, and ends, by itself.
 
 A sumcheck key is cheap, so it is made where a version has none yet.
 """
@@ -12,21 +18,27 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from circuits.circuit import Circuit
 from circuits.data import load_inputs
 from circuits.errors import FormatError, InputError
 from circuits.executor import execute
 from circuits.file import load
-from prover.backend import FindSrs, sample_by_sample
+from circuits.tensor import IntArray
+from prover.backend import FindSrs, Prover, sample_by_sample
 from prover.backends import backend
+from prover.memory import available_bytes
 from service.artifacts import Artifacts
 from service.database import Database
+from service.errors import LeaseLost
 from service.leases import EXECUTE
 from service.version_keys import find_subject, keep_key
-from service.worker import Context, Result
+from service.worker import Context, Interrupted, Result
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.srs import SrsStore, StoredSrs
@@ -36,6 +48,14 @@ OUTPUT_TYPE, PROOF_TYPE = "application/json", "application/vnd.verinfer.proof"
 KEY_TYPE = "application/vnd.verinfer.verifying-key"
 WITHOUT_SETUP = {"sumcheck"}
 """The backends whose keys are made on the way to a first proof."""
+MAX_TOGETHER = 32
+"""The most samples that are proved together."""
+WORTH_IT = 0.8
+"""Proving together must take no more than this part of the time that proving one by one takes: other workers
+could do the others meanwhile."""
+MEMORY_PART = 0.5
+"""The part of the free memory that a proof of several jobs may take."""
+PROVE, VERIFY, SETUP = "prove", "verify", "setup"
 
 
 class ProveHandler:
@@ -60,6 +80,8 @@ class ProveHandler:
         self._artifacts = artifacts
         self._srs = srs or SrsStore()
         self._threads = threads
+        self._lock = threading.Lock()
+        self._together: dict[str, int] = {}
 
     def __call__(self, context: Context) -> Result:
         """Do a job.
@@ -75,8 +97,30 @@ class ProveHandler:
             try:
                 return _Proving(self, context, Path(folder)).run()
             except InputError as error:
-                # The tenant is shown the message, and the folder is none of its business.
-                raise InputError(str(error).replace(f"{folder}/", "")) from error
+                raise without_folder(error, Path(folder)) from error
+
+    def most_together(self, tier: str, digest: str, circuit: Circuit) -> int:
+        """How many samples of a circuit are best proved at a time: 1 where more are not worth it."""
+        with self._lock:
+            if digest not in self._together:
+                self._together[digest] = _most_together(tier, circuit)
+            return self._together[digest]
+
+
+def _most_together(tier: str, circuit: Circuit) -> int:
+    made, free = backend(tier), available_bytes()
+    try:
+        made.estimate(circuit, samples=MAX_TOGETHER)
+    except InputError:  # not in one proof
+        return 1
+    one, most = made.estimate(circuit), MAX_TOGETHER
+    while most > 1:
+        estimate = made.estimate(circuit, samples=most)
+        cheaper = estimate.prove_seconds <= WORTH_IT * most * one.prove_seconds
+        if cheaper and (free is None or estimate.peak_rss_bytes <= MEMORY_PART * free):
+            return most
+        most //= 2
+    return 1
 
 
 def require_key(backend: str, verifying_key: str | None) -> None:
@@ -85,8 +129,69 @@ def require_key(backend: str, verifying_key: str | None) -> None:
         raise InputError(f"the model's version has no key for {backend}: set it up first")
 
 
+def without_folder(error: InputError, folder: Path) -> InputError:
+    """The same error for a tenant, whom a folder of ours is no business of."""
+    return InputError(str(error).replace(f"{folder}/", ""))
+
+
+class _Member:
+    """A job whose answer is to be proved, by itself or with others."""
+
+    def __init__(self, artifacts: Artifacts, context: Context, folder: Path) -> None:
+        self.context = context
+        self._artifacts = artifacts
+        self._tenant = context.lease.tenant_id
+        self._folder = folder
+        self.inputs: list[IntArray] = []
+        self.output = ""
+        self.place: Result = context.done(PROVE) or {}
+        """Which proof, and which of its samples are the job's."""
+
+    @property
+    def samples(self) -> int:
+        """How many it has."""
+        return int(self.inputs[0].shape[0])
+
+    def execute(self, circuit: Circuit) -> None:
+        """Load the inputs, and execute the circuit if that is not done."""
+        path = self._folder / "input.json"
+        self._folder.mkdir()
+        try:
+            self._artifacts.fetch(self._tenant, self.context.lease.request["input"], path)
+            self.inputs = load_inputs(circuit, path)
+        except InputError as error:
+            raise without_folder(error, self._folder) from error
+
+        def work() -> Result:
+            integers = list(sample_by_sample(execute(circuit, self.inputs)))
+            document = json.dumps({"output_ints": integers}).encode()
+            return {"output": self._artifacts.put(self._tenant, io.BytesIO(document), OUTPUT_TYPE)}
+
+        self.output = self.context.stage(EXECUTE, work)["output"]
+
+    def finish_proof(self) -> None:
+        """Keep where the proof is, if that is not done."""
+        if self.context.done(PROVE) is None:
+            self.context.finish(PROVE, self.place)
+
+    def check(self, proof: Proof) -> Result:
+        """Check that the job's samples of a proof that holds are its own. Raises RuntimeError if not."""
+        executed = json.loads(b"".join(self._artifacts.read(self._tenant, self.output)))["output_ints"]
+        first, total = self.place["first_sample"], self.place["proof_samples"]
+        for said, own, what in (
+            (proof.outputs, executed, "outputs"),
+            (proof.inputs, list(sample_by_sample(self.inputs)), "inputs"),
+        ):
+            if what == "inputs" and proof.committed is not None:
+                continue
+            each = len(said) // total
+            if list(said[first * each : (first + self.samples) * each]) != own:
+                raise RuntimeError(f"the proof is about other {what} than those of the job")
+        return {"valid": True, "insecure_srs": proof.insecure_srs}
+
+
 class _Proving:
-    """One attempt at one job. What was loaded for a stage stays for the next."""
+    """One attempt at a job, and at those that are proved with it."""
 
     def __init__(self, handler: ProveHandler, context: Context, folder: Path) -> None:
         self._handler = handler
@@ -96,38 +201,127 @@ class _Proving:
         self._tenant = context.lease.tenant_id
         self._subject = find_subject(handler._database, context.lease.version_id, context.lease.tier)
         require_key(self._subject.backend, self._subject.verifying_key)
-        self._circuit: Circuit | None = None
+        self._key_digest = self._subject.verifying_key
+        self._proofs: dict[str, Proof] = {}
 
     def run(self) -> Result:
-        output = self._context.stage(EXECUTE, self._execute)["output"]
-        digest = self._subject.verifying_key
-        if digest is None:
-            digest = self._context.stage("setup", self._set_up)["verifying_key"]
-        key = VerifyingKey.decode(b"".join(self._artifacts.read(self._subject.owner, digest)))
-        proof = self._context.stage("prove", lambda: self._prove(key))["proof"]
-        self._context.stage("verify", lambda: self._verify(output, proof, key))
-        return {"output": output, "proof": proof, "verifying_key": digest}
-
-    def _execute(self) -> Result:
         circuit = self._load_circuit()
-        integers = list(sample_by_sample(execute(circuit, self._load_inputs(circuit))))
-        return {"output": self._put(json.dumps({"output_ints": integers}).encode(), OUTPUT_TYPE)}
+        lead = _Member(self._artifacts, self._context, self._folder / "own")
+        lead.execute(circuit)
+        if self._key_digest is None:
+            self._key_digest = self._context.stage(SETUP, lambda: self._set_up(circuit))["verifying_key"]
+        key = VerifyingKey.decode(b"".join(self._artifacts.read(self._subject.owner, self._key_digest)))
+        others: list[_Member] = []
+        if self._context.done(PROVE) is None:
+            prover = self._load_prover(circuit, key)
+            others = self._gather(lead, circuit)
+            self._prove(prover, lead, others)
+        # The lead goes last: whatever becomes of it, the others have what is theirs.
+        for member in others:
+            member.context.attempt(lambda member=member: member.context.succeed(self._end(member, key)))  # type: ignore[misc]
+        return self._end(lead, key)
 
-    def _set_up(self) -> Result:
+    def _gather(self, lead: _Member, circuit: Circuit) -> list[_Member]:
+        """The jobs to be proved with this one, executed. One that was begun before is proved by itself: what
+        it failed of should not befall others."""
+        lease = lead.context.lease
+        if lease.attempt > 1 or lease.request.get("alone"):
+            return []
+        room = self._handler.most_together(lease.tier, self._subject.circuit, circuit) - lead.samples
+        members = []
+        for number, context in enumerate(lead.context.gather(room)):
+            member = _Member(self._artifacts, context, self._folder / str(number))
+            context.attempt(lambda member=member: member.execute(circuit))  # type: ignore[misc]
+            if context.ended or context.done(PROVE) is not None:
+                members += [] if context.ended else [member]
+            elif member.samples > room:
+                context.give_back()
+            else:
+                room -= member.samples
+                members.append(member)
+        return members
+
+    def _prove(self, prover: Prover, lead: _Member, others: Sequence[_Member]) -> None:
+        """Prove the samples of all, in one proof if that can be made, else one by one."""
+        try:
+            lead.context.begin(PROVE)
+        except (Interrupted, LeaseLost):
+            for member in others:
+                member.context.give_back()
+            raise
+        group = [member for member in others if member.context.done(PROVE) is None]
+        for member in group:
+            member.context.attempt(lambda member=member: member.context.begin(PROVE))  # type: ignore[misc]
+        group = [member for member in group if not member.context.ended]
+        try:
+            self._prove_together(prover, [*group, lead])
+        except InputError:
+            if not group:
+                raise
+            # Too much memory, say, which they do not take one by one.
+            for member in group:
+                member.context.attempt(lambda member=member: self._prove_together(prover, [member]))  # type: ignore[misc]
+            self._prove_together(prover, [lead])
+        for member in group:
+            member.context.attempt(member.finish_proof)
+
+    def _prove_together(self, prover: Prover, group: Sequence[_Member]) -> None:
+        """Prove the samples of some jobs. Goes on as long as one of them is wanted."""
+
+        def tell(text: str) -> None:
+            wanted = [member.context for member in group if not member.context.cancelled]
+            for context in wanted or [group[-1].context]:
+                try:
+                    context.progress(text)
+                except (LeaseLost, Interrupted):
+                    if not wanted:
+                        raise
+
+        joined = [np.concatenate(parts) for parts in zip(*(one.inputs for one in group), strict=True)]
+        proven = prover.prove(joined, tell)
+        digest = self._put(proven.proof.encode(), PROOF_TYPE)
+        first = 0
+        for member in group:
+            member.place = {
+                "proof": digest,
+                "first_sample": first,
+                "samples": member.samples,
+                "proof_samples": joined[0].shape[0],
+                "seconds": proven.seconds,
+            }
+            first += member.samples
+
+    def _end(self, member: _Member, key: VerifyingKey) -> Result:
+        """Check a job's proof. Returns the job's result."""
+        member.finish_proof()
+        member.context.stage(VERIFY, lambda: member.check(self._valid(member.place["proof"], key)))
+        return {
+            "output": member.output,
+            **{name: member.place[name] for name in ("proof", "first_sample", "samples", "proof_samples")},
+            "verifying_key": self._key_digest,
+        }
+
+    def _valid(self, digest: str, key: VerifyingKey) -> Proof:
+        """A stored proof that holds; each is checked once. Raises RuntimeError if it does not hold."""
+        if digest not in self._proofs:
+            proof = Proof.decode(b"".join(self._artifacts.read(self._tenant, digest)))
+            verdict = verify(proof, key)
+            if not verdict.valid:
+                raise RuntimeError(f"the proof does not hold: {verdict.reason}")
+            self._proofs[digest] = proof
+        return self._proofs[digest]
+
+    def _set_up(self, circuit: Circuit) -> Result:
         subject, find = self._subject, self._find_srs(None)
-        made = backend(subject.backend, self._handler._threads).setup(
-            self._load_circuit(), find, self._context.progress
-        )
+        made = backend(subject.backend, self._handler._threads).setup(circuit, find, self._context.progress)
         # The owner's, though another tenant may have asked: the key is the version's from here on.
         digest = self._artifacts.put(subject.owner, io.BytesIO(made.key.encode()), KEY_TYPE)
         return {"verifying_key": keep_key(subject, self._handler._database, digest)}
 
-    def _prove(self, key: VerifyingKey) -> Result:
-        prover = backend(key.backend, self._handler._threads).load(
-            self._load_circuit(), key, self._find_srs(key.srs_id), self._context.progress
+    def _load_prover(self, circuit: Circuit, key: VerifyingKey) -> Prover:
+        return backend(key.backend, self._handler._threads).load(
+            circuit, key, self._find_srs(key.srs_id), self._context.progress
         )
-        proven = prover.prove(self._load_inputs(self._load_circuit()), self._context.progress)
-        return {"proof": self._put(proven.proof.encode(), PROOF_TYPE), "seconds": proven.seconds}
 
     def _find_srs(self, srs_id: bytes | None) -> FindSrs:
         def find(k: int) -> StoredSrs:
@@ -144,25 +338,9 @@ class _Proving:
 
         return find
 
-    def _verify(self, output: str, proof: str, key: VerifyingKey) -> Result:
-        executed = json.loads(b"".join(self._artifacts.read(self._tenant, output)))["output_ints"]
-        stored = Proof.decode(b"".join(self._artifacts.read(self._tenant, proof)))
-        verdict = verify(stored, key)
-        if not verdict.valid:
-            raise RuntimeError(f"the proof does not hold: {verdict.reason}")
-        if list(verdict.outputs) != executed:
-            raise RuntimeError("the proof is about other outputs than those executed")
-        return {"valid": True, "insecure_srs": verdict.insecure_srs}
-
     def _load_circuit(self) -> Circuit:
-        if self._circuit is None:
-            path = self._folder / "model.circuit"
-            self._circuit = load(self._artifacts.fetch(self._subject.owner, self._subject.circuit, path))
-        return self._circuit
-
-    def _load_inputs(self, circuit: Circuit) -> Any:
-        digest = self._context.lease.request["input"]
-        return load_inputs(circuit, self._artifacts.fetch(self._tenant, digest, self._folder / "input.json"))
+        path = self._folder / "model.circuit"
+        return load(self._artifacts.fetch(self._subject.owner, self._subject.circuit, path))
 
     def _put(self, data: bytes, media_type: str) -> str:
         return self._artifacts.put(self._tenant, io.BytesIO(data), media_type)

@@ -221,3 +221,34 @@ def test_a_database_that_fails_for_a_while_stops_no_worker(database: Database, t
     jobs = Jobs(database)
     with working(Flaky(database), lambda context: {}):
         assert ended(jobs, tenant, jobs.submit(tenant, ORDER).id).execution is Status.SUCCEEDED
+
+
+def test_progress_is_told_now_and_then_and_the_last_of_it_always(database: Database, tenant: str) -> None:
+    waits = threading.Event()
+
+    def handler(context: Context) -> Result:
+        for number in range(200):
+            context.progress(f"first {number}")
+        context.stage("work", dict)
+        for number in range(200):
+            context.progress(f"second {number}")
+        soon(lambda: told()[-1] == "second 199")  # though nothing more is said
+        waits.set()
+        for number in range(200):
+            context.progress(f"third {number}")
+        return {}
+
+    def told() -> list[str]:
+        events = jobs.events(tenant, job.id, limit=1000)
+        return [event.data["text"] for event in events if event.event == "progress"]
+
+    jobs = Jobs(database)
+    job = jobs.submit(tenant, ORDER)
+    began = time.monotonic()
+    with working(quick(database), handler):
+        ended(jobs, tenant, job.id)
+    assert waits.is_set()
+    found = told()
+    assert {"first 0", "first 199", "second 199", "third 199"} <= set(found)
+    # Two a second, and one more at the end of each of two stages.
+    assert len(found) <= 2 * (time.monotonic() - began) + 4
