@@ -10,10 +10,13 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from service.api.access import Access
+from service.api.events import Streams, events_router
 from service.api.inference import Inference, inference_router
+from service.api.jobs import jobs_router
 from service.api.problems import add_handlers, internal_error
 from service.api.request_ids import RequestIds
 from service.api_keys import Scope
+from service.event_feed import EventFeed
 from service.parts import Parts
 from service.submitting import Submitter
 
@@ -21,15 +24,18 @@ from service.submitting import Submitter
 def application(parts: Parts) -> FastAPI:
     """The service over HTTP. The parts stay open when it ends."""
     settings = parts.settings
+    submit = Submitter(parts)
     inference = Inference(
         parts.models,
         parts.signer,
-        Submitter(parts),
+        submit,
         threads=settings.threads,
         max_waiting=settings.max_waiting,
         max_samples=settings.max_samples,
     )
     access = Access(parts, inference)
+    streams = Streams(parts, EventFeed(parts.database), settings.max_streams, settings.max_streams_of_tenant)
+    jobs = access.tenant(Scope.JOBS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,9 +43,12 @@ def application(parts: Parts) -> FastAPI:
         await asyncio.to_thread(inference.close)
 
     app = FastAPI(title="Verinfer", version=version("verinfer"), lifespan=lifespan)
+    app.state.streams = streams
     add_handlers(app)
     app.include_router(
         inference_router(inference, access.tenant(Scope.INFER), version("verinfer"), settings.max_body_bytes)
     )
+    app.include_router(jobs_router(parts, submit, jobs, settings.max_body_bytes, settings.max_samples))
+    app.include_router(events_router(parts, streams, jobs))
     app.add_middleware(RequestIds, failed=internal_error)
     return app

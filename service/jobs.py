@@ -29,6 +29,8 @@ MOVES = {
 }
 """Where each status may go. Back to QUEUED: a lease was lost, or the tenant asked to try again."""
 OPEN = {Status.QUEUED, Status.RUNNING}
+FINISHED = "finished"
+"""The last event of a job, unless it is tried again."""
 PAGE = 100
 
 
@@ -242,7 +244,7 @@ def end(session: Session, job: Job, how: Status, error: str | None = None) -> No
             move(session, job, which, Status.CANCELLED if which == "proof" and failed_early else how)
     job.lease_owner = job.lease_until = job.stage = None
     job.error, job.finished_at = error, now(session)
-    add_event(session, job, "finished", {"status": how} | ({} if error is None else {"error": error}))
+    add_event(session, job, FINISHED, {"status": how} | ({} if error is None else {"error": error}))
 
 
 def add_event(session: Session, job: Job, event: str, data: dict[str, Any]) -> None:

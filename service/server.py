@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -34,28 +35,35 @@ def serve(app: FastAPI, settings: Settings, started: Callable[[str], None]) -> N
         If the address cannot be listened on.
     """
     listening = _listen(settings.host, settings.port)
-    config = uvicorn.Config(
+    server = Server(
         app,
-        # The service logs its requests itself, with their ids.
-        log_config=None,
-        access_log=False,
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config)
     server.on_started = lambda: started(url_of(listening))
     server.run(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
-    on_started: Callable[[], None]
+class Server(uvicorn.Server):
+    """Serves an application of `service.application`; see above."""
+
+    def __init__(self, app: FastAPI, **options: Any) -> None:
+        # The service logs its requests itself, with their ids.
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, **options))
+        self._app = app
+        self.on_started: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # They would keep it waiting: an end of theirs is not near.
+        self._app.state.streams.close()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Uvicorn would raise the signal again in the end. An end that was asked for is no failure.

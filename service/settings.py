@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
     max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
+    max_streams: int = Field(4096, ge=1, description="how many may follow jobs at a time")
+    max_streams_of_tenant: int = Field(1024, ge=1, description="how many of one tenant's may")
     max_samples: int = Field(256, ge=1, le=4096, description="the largest batch in a request")
 
     @model_validator(mode="after")

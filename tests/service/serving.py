@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import uvicorn
 
 from circuits.circuit import Circuit
 from circuits.compile import compile_file
 from service.parts import Parts
+from service.server import Server
 from service.settings import Settings
 
 
@@ -42,8 +45,7 @@ def add_model(parts: Parts, tenant: str, circuit: Circuit, name: str = "digits")
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """Serve an application for as long as the block lasts. Yields host:port."""
-    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
+    server = Server(app, host="127.0.0.1", port=0, log_level="warning", lifespan="on")
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -63,3 +65,29 @@ def images(count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Inputs for the digits, within their bounds."""
     rng = np.random.default_rng(count)
     return (rng.integers(0, 17, (count, 1, 8, 8)) / 16).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a request was answered with."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(where: str, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+    """Ask a service; a body that is not bytes is sent as JSON. Headers have `_` for `-`."""
+    connection = http.client.HTTPConnection(where, timeout=60)
+    try:
+        sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, sent, {k.replace("_", "-"): v for k, v in headers.items()})
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, found, response.read())
+    finally:
+        connection.close()
