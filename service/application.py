@@ -13,8 +13,11 @@ from service.api.access import Access
 from service.api.events import Streams, events_router
 from service.api.inference import Inference, inference_router
 from service.api.jobs import jobs_router
+from service.api.models import models_router
 from service.api.problems import add_handlers, internal_error
 from service.api.request_ids import RequestIds
+from service.api.uploads import Uploads
+from service.api.verify import UPLOAD_SECONDS, verify_router
 from service.api_keys import Scope
 from service.event_feed import EventFeed
 from service.parts import Parts
@@ -50,5 +53,8 @@ def application(parts: Parts) -> FastAPI:
     )
     app.include_router(jobs_router(parts, submit, jobs, settings.max_body_bytes, settings.max_samples))
     app.include_router(events_router(parts, streams, jobs))
+    uploads = Uploads(settings.uploads, settings.upload_seconds)
+    app.include_router(models_router(parts, access, uploads))
+    app.include_router(verify_router(parts, access, Uploads(settings.uploads, UPLOAD_SECONDS)))
     app.add_middleware(RequestIds, failed=internal_error)
     return app

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from circuits.errors import InputError
 from service.cards import read_card
 from service.database import (
-    Artifact,
     ArtifactOwner,
     Database,
     Job,
@@ -292,6 +291,11 @@ class Registry:
             session.flush()
             _release(session, tenant, {digest for digest in digests if digest is not None})
 
+    def release(self, tenant: str, digests: set[str]) -> None:
+        """Keep artifacts no longer for a tenant, but for those that its versions or open jobs need."""
+        with self._database.write() as session:
+            _release(session, tenant, digests)
+
 
 def check_room_for_model(session: Session, tenant: Tenant) -> None:
     """Refuse a model over `limits["models"]`."""
@@ -300,14 +304,6 @@ def check_room_for_model(session: Session, tenant: Tenant) -> None:
         return
     if session.scalars(select(func.count()).where(Model.tenant_id == tenant.id)).one() >= most:
         raise QuotaExceeded(f"there are {most} models, which is this tenant's limit: delete one")
-
-
-def stored_bytes(session: Session, tenant: str) -> int:
-    """How many bytes of artifacts are kept for a tenant."""
-    owned = select(func.coalesce(func.sum(Artifact.size), 0)).join(
-        ArtifactOwner, ArtifactOwner.digest == Artifact.digest
-    )
-    return int(session.scalars(owned.where(ArtifactOwner.tenant_id == tenant)).one())
 
 
 def _next(session: Session, model: Model, new: Addition) -> Version:
@@ -393,7 +389,7 @@ def _check_unused(session: Session, versions: Sequence[str]) -> None:
 
 
 def _release(session: Session, tenant: str, digests: set[str]) -> None:
-    """Keep artifacts no longer for a tenant, but for those that its other versions or open jobs need."""
+    """See `Registry.release`."""
     for table, columns in (
         (Version, ("circuit", "source", "calibration", "layers", "drawing")),
         (VersionKey, ("verifying_key", "proving_key")),

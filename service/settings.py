@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=0, le=64, description="how many jobs the server itself does at a time")
     max_artifact_bytes: int = Field(4 << 30, ge=1024, description="the largest file that is kept")
     max_upload_bytes: int = Field(1 << 30, ge=1024, description="the largest model, and calibration, sent in")
+    uploads: int = Field(8, ge=1, le=1024, description="how many uploads are read at a time")
+    upload_seconds: float = Field(1800, gt=0, description="how long an upload may take to arrive")
     max_nodes: int = Field(10_000, ge=1, description="the most nodes that a model's circuit may have")
     max_macs: int = Field(
         20_000_000_000, ge=1, description="the most multiply-accumulates that an answer may take"

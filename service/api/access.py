@@ -37,6 +37,15 @@ class Access:
             found = await self._inference.in_thread(partial(self._keys.caller, key.strip()))
         return found
 
+    async def visitor(self, request: Request) -> str | None:
+        """A FastAPI dependency: the id of the tenant that asks, or None for who shows no key.
+
+        It raises Unauthenticated, if the key is none.
+        """
+        if self._keys is not None and "Authorization" not in request.headers:
+            return None
+        return (await self.caller(request)).tenant
+
     def tenant(self, scope: Scope) -> Callable[[Request], Awaitable[str]]:
         """A FastAPI dependency: the id of the tenant that asks, if its key has a scope.
 

@@ -18,21 +18,19 @@ from circuits.answer import read_answer
 from circuits.errors import InputError
 from circuits.file import PREFIX
 from circuits.quantise import Options as Quantisation
+from service.descriptions import describe
 from service.handlers.setup import set_up
 from service.models import CIRCUIT_TYPE
 from service.parts import Parts
 from service.registry import Addition
-from service.sandbox.files import CIRCUIT, DRAWING, LAYERS, MODEL
+from service.sandbox.files import CIRCUIT, MODEL
 from service.sandbox.sandbox import Limits, Sandbox
 from service.settings import Settings
 from service.summary import Summary
 from service.worker import Context, Result
 
 SOURCE_TYPE, DATA_TYPE = "application/vnd.verinfer.source", "application/vnd.verinfer.data"
-LAYERS_TYPE, DRAWING_TYPE = "application/json", "image/svg+xml"
-COMPILE, READ, DESCRIBE = (
-    f"service.sandbox.compiling:{name}" for name in ("compile_model", "read_circuit", "describe")
-)
+COMPILE, READ = "service.sandbox.compiling:compile_model", "service.sandbox.compiling:read_circuit"
 MAX_NOTES, MAX_NOTE = 20, 1000
 _MAGIC = {b"PK\x03\x04": "calibration.npz", b"\x93NUM": "calibration.npy"}
 
@@ -168,17 +166,13 @@ class _Compiling:
 
     def _describe(self, circuit: str, version_id: str) -> Result:
         """Write down the layers, and draw the graph, where that can be done in the time there is."""
-        with Sandbox(self._limits) as box:
-            self._fetch(circuit, box.folder / CIRCUIT)
-            try:
-                box.run(DESCRIBE, {}, self._context.progress, self._context.check)
-                digests = []
-                for name, media_type in ((LAYERS, LAYERS_TYPE), (DRAWING, DRAWING_TYPE)):
-                    with box.open(name, self._limits.file_bytes) as file:
-                        digests.append(self._parts.artifacts.put(self._tenant, file, media_type))
-            except InputError as error:
-                return {"notes": [f"there are no costs of its layers and no drawing: {error}"]}
-        self._parts.registry.describe(version_id, *digests)
+        context = self._context
+        try:
+            describe(
+                self._parts, self._tenant, circuit, version_id, self._limits, context.progress, context.check
+            )
+        except InputError as error:
+            return {"notes": [f"there are no costs by layer and no drawing: {error}"]}
         return {"notes": []}
 
     def _set_up(self, version_id: str, backend: str) -> Result:
