@@ -30,11 +30,14 @@ from service.parts import Parts
 from service.registry import Addition
 from service.settings import Settings
 from service.worker import Worker
+from tests.service.compiling_worker import main
 from tests.service.conftest import add_tenant
 from verifier.key import VerifyingKey
 from verifier.srs import SrsStore
 
 PATIENCE = 180.0
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.service.compiling_worker", "tests.service.crash_worker"])
 
 
 @pytest.fixture(scope="module")
@@ -307,29 +310,20 @@ def test_hostile_calibration_is_refused(lasting: Scene, digits: Path, what: str)
     assert "internal error" not in job.error and "passwd" not in job.error
 
 
-def work(folder: Path, url: str) -> None:
-    """A worker process. Its leases are short, so that another soon takes over."""
-    parts = Parts.open(Settings(data=folder / "data", database=url))
-    leases = Leases(parts.database, timedelta(seconds=1), most_attempts=1000, backoff=timedelta(0))
-    Worker(leases, handlers(parts), poll_seconds=0.02).serve()
-
-
 STAGES = ("compile", "read", "register", "describe", "setup sumcheck")
 
 
 def test_a_worker_killed_in_the_midst_leaves_one_version(
-    tmp_path: Path, url: str, srs: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, url: str, srs: Path, digits: Path
 ) -> None:
     """Workers are killed in each stage, and just after one has registered the version."""
-    monkeypatch.setenv("VERINFER_HOME", str(srs))
     scene = Scene(tmp_path, url)
     order = scene.order((digits / "mlp.onnx").read_bytes(), setup=["sumcheck"])
     job = scene.parts.jobs.submit(scene.tenant, order)
-    spawning = multiprocessing.get_context("spawn")
     until = time.monotonic() + PATIENCE
     killed: set[str] = set()
     while scene.parts.jobs.get(scene.tenant, job.id).finished_at is None:
-        worker = spawning.Process(target=work, args=(tmp_path, url))
+        worker = CONTEXT.Process(target=main, args=(str(tmp_path), url, str(srs)), daemon=True)
         worker.start()
         while (found := scene.parts.jobs.get(scene.tenant, job.id)).finished_at is None:
             assert time.monotonic() < until, "the job does not end"
