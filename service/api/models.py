@@ -14,15 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from circuits.errors import InputError
 from service.api.access import Access
+from service.api.bodies import idempotency_key, read_body
 from service.api.downloads import download
 from service.api.uploads import Form, Uploads, form_schema
 from service.api_keys import Scope
 from service.cards import MAX_CARD_BYTES, Metadata, read_card
 from service.database import Kind
 from service.descriptions import DRAWING_TYPE, Descriptions
-from service.errors import NotFound, TooLarge
+from service.errors import NotFound
 from service.handlers.compile import Options, compile_limits
-from service.handlers.setup import KEY_TYPE, check_backend
+from service.handlers.prove import KEY_TYPE
+from service.handlers.setup import check_backend
 from service.jobs import Order
 from service.models import CIRCUIT_TYPE
 from service.parts import Parts
@@ -31,7 +33,6 @@ from service.summary import Fidelity, Summary
 from service.uploading import Upload, submit_upload, upload_limit
 
 MAX_JSON_BYTES = 1 << 12
-MAX_IDEMPOTENCY_KEY = 255
 DEFAULT_SETUP = "sumcheck"
 TEXTS = {
     "name": "the model's name; there is a new version if you have one of that name",
@@ -160,7 +161,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
     )
     async def upload(request: Request, response: Response, tenant: str = Depends(owner)) -> JobOut:
         """Make a model, or a new version of one. The answer is a job, which compiles it."""
-        key = _idempotency_key(request)
+        key = idempotency_key(request)
         limit = await asyncio.to_thread(upload_limit, parts, tenant)
         async with uploads.read(request, limit, frozenset(TEXTS), frozenset(FILES)) as form:
             job = await asyncio.to_thread(lambda: submit_upload(parts, tenant, _upload(form), key))
@@ -187,7 +188,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
     @router.patch("/{name}", openapi_extra=_json_body(Publicity))
     async def publish(request: Request, name: Name, tenant: str = Depends(owner)) -> ModelOut:
         """Make a model public, or private. Proofs that others have made with it stay theirs."""
-        body = await _read(request, MAX_JSON_BYTES)
+        body = await read_body(request, MAX_JSON_BYTES)
         try:
             wanted = Publicity.model_validate_json(body)
         except ValidationError as error:
@@ -230,7 +231,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
     async def put_card(request: Request, name: Name, number: Number, tenant: str = Depends(owner)) -> CardOut:
         """Change a version's card: the body is its text, UTF-8."""
         try:
-            text = (await _read(request, MAX_CARD_BYTES)).decode()
+            text = (await read_body(request, MAX_CARD_BYTES)).decode()
         except UnicodeDecodeError:
             raise InputError("the card is no text in UTF-8") from None
         chosen = None if number == "newest" else number
@@ -265,7 +266,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
         model, version = find(tenant, name, number)
         if model.owner_id != tenant:
             raise NotFound(f"there is no model {name!r:.120} of your own")
-        return begun(tenant, Order(Kind.SETUP, backend, {}, version.id), _idempotency_key(request))
+        return begun(tenant, Order(Kind.SETUP, backend, {}, version.id), idempotency_key(request))
 
     @router.get("/{name}/versions/{number}/layers")
     def layers(name: Name, number: Number, viewer: str | None = Depends(visitor)) -> LayersOut:
@@ -351,23 +352,6 @@ def _download(
     if request.headers.get("If-None-Match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
     return download(parts.artifacts, model.owner_id, digest, filename, media_type)
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    """All of a small body."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit:
-            raise TooLarge(f"the request has over {limit} bytes")
-    return bytes(data)
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
-        raise InputError(f"an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} characters")
-    return key
 
 
 def _json_body(model: type[BaseModel]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from circuits.errors import CheckFailed, FormatError
 from service.api.access import Access
+from service.api.bodies import read_body
 from service.api.problems import Busy
 from service.api.uploads import Uploads, form_schema
-from service.errors import TooLarge
 from service.parts import Parts
 from service.receipt_check import MAX_RECEIPT_BYTES, Keyring, check_receipt
 from service.verification import Checked, TooMany, Verification
@@ -119,12 +119,8 @@ def verify_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
     @router.post("/receipts/verify", openapi_extra=_receipt_body())
     async def verify_receipt(request: Request) -> ReceiptOut:
         """Check a receipt of this service's: the body is the receipt, as an answer had it."""
-        data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > MAX_RECEIPT_BYTES:
-                raise TooLarge(f"a receipt has at most {MAX_RECEIPT_BYTES} bytes")
-        return await asyncio.to_thread(_receipt, bytes(data), keyring)
+        body = await read_body(request, MAX_RECEIPT_BYTES)
+        return await asyncio.to_thread(_receipt, body, keyring)
 
     return router
 

@@ -26,22 +26,23 @@ import numpy as np
 
 from circuits.circuit import Circuit
 from circuits.data import load_inputs
-from circuits.errors import FormatError, InputError
+from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.file import load
 from circuits.tensor import IntArray
-from prover.backend import FindSrs, Prover, sample_by_sample
+from prover.backend import Backend, FindSrs, Prover, sample_by_sample
 from prover.backends import backend
 from prover.memory import available_bytes
 from service.artifacts import Artifacts
 from service.database import Database
 from service.errors import LeaseLost
 from service.leases import EXECUTE
+from service.reference_strings import finder
 from service.version_keys import find_subject, keep_key
 from service.worker import Context, Interrupted, Result
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
-from verifier.srs import SrsStore, StoredSrs
+from verifier.srs import SrsStore
 from verifier.verify import verify
 
 OUTPUT_TYPE, PROOF_TYPE = "application/json", "application/vnd.verinfer.proof"
@@ -313,30 +314,27 @@ class _Proving:
 
     def _set_up(self, circuit: Circuit) -> Result:
         subject, find = self._subject, self._find_srs(None)
-        made = backend(subject.backend, self._handler._threads).setup(circuit, find, self._context.progress)
+        made = self._backend().setup(circuit, find, self._context.progress)
         # The owner's, though another tenant may have asked: the key is the version's from here on.
         digest = self._artifacts.put(subject.owner, io.BytesIO(made.key.encode()), KEY_TYPE)
         return {"verifying_key": keep_key(subject, self._handler._database, digest)}
 
     def _load_prover(self, circuit: Circuit, key: VerifyingKey) -> Prover:
-        return backend(key.backend, self._handler._threads).load(
-            circuit, key, self._find_srs(key.srs_id), self._context.progress
-        )
+        made, find, progress = self._backend(), self._find_srs(key.srs_id), self._context.progress
+        try:
+            return made.load(circuit, key, find, progress)
+        except InputError:
+            # A proving key lies in the cache of the machine that made it, and this may be another. Made
+            # again, keys are the same.
+            if key.backend in WITHOUT_SETUP or made.setup(circuit, find, progress).key.digest != key.digest:
+                raise
+            return made.load(circuit, key, find, progress)
+
+    def _backend(self) -> Backend:
+        return backend(self._subject.backend, self._handler._threads)
 
     def _find_srs(self, srs_id: bytes | None) -> FindSrs:
-        def find(k: int) -> StoredSrs:
-            try:
-                return self._handler._srs.find(k, srs_id)
-            except FormatError:
-                raise
-            except InputError:
-                # Where the store lies is none of the tenant's business.
-                raise InputError(
-                    f"the service has no reference string of 2^{k} points: its operator imports one with "
-                    "`verinfer srs import`, or makes one for development with `verinfer srs generate`"
-                ) from None
-
-        return find
+        return finder(self._handler._srs, srs_id)
 
     def _load_circuit(self) -> Circuit:
         path = self._folder / "model.circuit"
