@@ -15,12 +15,14 @@ from service.api.inference import Inference, inference_router
 from service.api.jobs import jobs_router
 from service.api.models import models_router
 from service.api.problems import add_handlers, internal_error
+from service.api.quotes import quotes_router
 from service.api.request_ids import RequestIds
 from service.api.uploads import Uploads
 from service.api.verify import UPLOAD_SECONDS, verify_router
 from service.api_keys import Scope
 from service.event_feed import EventFeed
 from service.parts import Parts
+from service.quotes import Quotes
 from service.submitting import Submitter
 
 
@@ -56,5 +58,7 @@ def application(parts: Parts) -> FastAPI:
     uploads = Uploads(settings.uploads, settings.upload_seconds)
     app.include_router(models_router(parts, access, uploads))
     app.include_router(verify_router(parts, access, Uploads(settings.uploads, UPLOAD_SECONDS)))
+    quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
+    app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
     app.add_middleware(RequestIds, failed=internal_error)
     return app

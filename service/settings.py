@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
     max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
+    price_per_second: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="what a second of a job costs, for quotes"
+    )
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="the currency of that price")
     max_streams: int = Field(4096, ge=1, description="how many may follow jobs at a time")
     max_streams_of_tenant: int = Field(1024, ge=1, description="how many of one tenant's may")
     max_samples: int = Field(256, ge=1, le=4096, description="the largest batch in a request")
@@ -164,7 +168,7 @@ def _mistakes(error: ValidationError) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, SecretStr):
         value = _shown_url(value.get_secret_value())
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text) + '"'

@@ -19,6 +19,16 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
+async def read_json(request: Request, limit: int) -> bytes:
+    """A body that says it is JSON. Raises as `read_body`, and Unsupported if it says otherwise.
+
+    Pages of other sites can have a browser send what it calls text, but not what it calls JSON.
+    """
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Unsupported("the body must be JSON, and say so: Content-Type: application/json")
+    return await read_body(request, limit)
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """All of a request's body.
 

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from circuits.data import inputs_of
 from circuits.errors import InputError
 from circuits.executor import checked
-from service.api.bodies import idempotency_key, read_body
+from service.api.bodies import idempotency_key, read_json
 from service.api.downloads import download
 from service.database import Kind, Status
 from service.errors import Conflict, NotFound
@@ -163,7 +163,7 @@ def jobs_router(
     async def submit_job(request: Request, response: Response, tenant: str = Depends(who)) -> JobView:
         """Have an answer proved. The job is there for good once this has answered."""
         key = idempotency_key(request)
-        body = await read_body(request, max_body_bytes)
+        body = await read_json(request, max_body_bytes)
         view = await run_in_threadpool(accept, tenant, body, key)
         response.headers["Location"] = view.links.self
         return view

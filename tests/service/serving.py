@@ -85,7 +85,9 @@ def ask(where: str, method: str, path: str, body: Any = None, **headers: str) ->
     connection = http.client.HTTPConnection(where, timeout=60)
     try:
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, sent, {k.replace("_", "-"): v for k, v in headers.items()})
+        given = {} if body is None else {"Content-Type": "application/json"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, sent, given)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, found, response.read())

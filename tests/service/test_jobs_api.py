@@ -170,6 +170,12 @@ def test_bodies_that_are_no_requests(one: Client, body: bytes) -> None:
     assert one("POST", "", body).status == 422
 
 
+def test_what_does_not_say_that_it_is_json_is_refused(one: Client) -> None:
+    """A page of another site can have a browser send it."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        assert one("POST", "", {"model": "digits", **data(1)}, Content_Type=kind).status == 415
+
+
 def test_lists_are_pages_and_filtered(one: Client, parts: Parts, circuit: Circuit) -> None:
     add_model(parts, one.tenant, circuit, "other")
     made = [one.submit()["id"] for _ in range(5)] + [one.submit(model="other")["id"]]
