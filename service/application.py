@@ -15,6 +15,7 @@ from service.api.inference import Inference, inference_router
 from service.api.jobs import jobs_router
 from service.api.models import models_router
 from service.api.problems import add_handlers, internal_error
+from service.api.proofs import proofs_router
 from service.api.quotes import quotes_router
 from service.api.request_ids import RequestIds
 from service.api.uploads import Uploads
@@ -58,6 +59,7 @@ def application(parts: Parts) -> FastAPI:
     uploads = Uploads(settings.uploads, settings.upload_seconds)
     app.include_router(models_router(parts, access, uploads))
     app.include_router(verify_router(parts, access, Uploads(settings.uploads, UPLOAD_SECONDS)))
+    app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
     app.add_middleware(RequestIds, failed=internal_error)

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from circuits.atomic_write import write_atomically
 from circuits.errors import InputError
-from service.database import Artifact, ArtifactOwner, Database, Version, VersionKey, now
+from service.database import Artifact, ArtifactOwner, Database, SharedProof, Version, VersionKey, now
 from service.errors import DamagedArtifact, NotFound, TooLarge
 from service.identifiers import new_id
 
@@ -135,6 +135,15 @@ class Artifacts:
         write_atomically(path, self.read(tenant_id, digest))
         return path
 
+    def keep_for(self, tenant_id: str, owner_id: str, digest: str) -> None:
+        """Keep one tenant's artifact for another as well. Raises NotFound if the owner has no such one."""
+        with self._database.write() as session:
+            locked = session.get(Artifact, digest, with_for_update=True)
+            if locked is None or session.get(ArtifactOwner, (digest, owner_id)) is None:
+                raise NotFound(f"there is no artifact {digest}")
+            if session.get(ArtifactOwner, (digest, tenant_id)) is None:
+                session.add(ArtifactOwner(digest=digest, tenant_id=tenant_id))
+
     def release(self, tenant_id: str, digest: str) -> None:
         """Keep an artifact no longer for a tenant. Raises NotFound if the tenant has no such artifact."""
         self.describe(tenant_id, digest)
@@ -239,4 +248,5 @@ def _lock_row(session: Session, digest: str, size: int, media_type: str) -> None
 def _unreferenced() -> Any:
     used = [ArtifactOwner.digest, Version.circuit, Version.source, Version.calibration]
     used += [Version.layers, Version.drawing, VersionKey.verifying_key, VersionKey.proving_key]
+    used += [SharedProof.proof, SharedProof.verifying_key]
     return select(Artifact.digest).where(*[~exists().where(column == Artifact.digest) for column in used])

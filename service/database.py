@@ -275,6 +275,18 @@ class JobEvent(Base):
     data: Mapped[dict[str, Any]]
 
 
+class SharedProof(Base):
+    """A job's proof that its tenant has made public. `summary` is what it says."""
+
+    __tablename__ = "shared_proofs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    proof: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), index=True)
+    verifying_key: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), index=True)
+    summary: Mapped[dict[str, Any]]
+    shared_at: Mapped[datetime]
+
+
 class Webhook(Base):
     """Where a tenant is told of events."""
 

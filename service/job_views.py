@@ -14,7 +14,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from service.database import Database, Job, JobEvent, JobStage, Kind, Model, Status, Tenant, Version
+from service.database import (
+    Database,
+    Job,
+    JobEvent,
+    JobStage,
+    Kind,
+    Model,
+    SharedProof,
+    Status,
+    Tenant,
+    Version,
+)
 from service.errors import NotFound
 from service.jobs import PAGE
 from service.leases import EXECUTE
@@ -50,11 +61,14 @@ class Shown(Listed):
         What each of them gave.
     progress
         What is being done now, in words.
+    public
+        Whether its proof is public.
     """
 
     stages: dict[str, datetime]
     results: dict[str, dict[str, Any]]
     progress: str | None
+    public: bool
 
     @property
     def output(self) -> str | None:
@@ -87,6 +101,7 @@ def show_job(database: Database, tenant: str, job_id: str) -> Shown:
             select(JobStage).where(JobStage.job_id == job_id).order_by(JobStage.finished_at)
         ).all()
         progress = _progress(session, listed.job)
+        public = session.get(SharedProof, job_id) is not None
     return Shown(
         listed.job,
         listed.status,
@@ -95,6 +110,7 @@ def show_job(database: Database, tenant: str, job_id: str) -> Shown:
         {stage.stage: stage.finished_at for stage in stages},
         {stage.stage: stage.result for stage in stages},
         progress,
+        public,
     )
 
 

@@ -53,13 +53,14 @@ class JobRequest(BaseModel):
 
 
 class JobLinks(BaseModel):
-    """Where more of a job is. What is not there yet is null."""
+    """Where more of a job is. What is not there yet is null; `public` is told of a job by itself only."""
 
     self: str
     events: str
     result: str | None = None
     output: str | None = None
     proof: str | None = None
+    public: str | None = None
 
 
 class JobSummary(BaseModel):
@@ -212,7 +213,7 @@ def jobs_router(
     @router.get(
         "/{job_id}/proof",
         response_class=StreamingResponse,
-        responses={200: {"content": {PROOF_TYPE: {}}}},
+        responses={200: {"content": {PROOF_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
     )
     def proof(job_id: JobId, tenant: str = Depends(who)) -> Response:
         """A job's proof, as `verinfer verify` reads it."""
@@ -246,6 +247,7 @@ def _links(listed: Listed) -> JobLinks:
         result=None if listed.job.result is None else f"{path}/result",
         output=f"{path}/output" if executed or "output" in result else None,
         proof=f"{path}/proof" if "proof" in result else None,
+        public=f"/api/v1/proofs/{listed.proof}" if isinstance(listed, Shown) and listed.public else None,
     )
 
 
