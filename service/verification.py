@@ -55,7 +55,7 @@ class Checked:
         """What it means, in a sentence."""
         verdict = self.verdict
         if not verdict["valid"]:
-            return f"The proof does not hold: {verdict['reason']}."
+            return f"The proof does not hold: {verdict['reason'].removeprefix('the proof is invalid: ')}."
         named = f"0x{verdict['circuit_id']}"
         which = f"the circuit {named}"
         if self.known is not None:

@@ -195,16 +195,35 @@ def external() -> bytes:
     return model_of(helper.make_node("MatMul", ["x", "w"], ["y"]), initializers=[tensor])
 
 
-def greedy() -> bytes:
-    """A model of few bytes whose tensors have a hundred billion."""
-    shape = numpy_helper.from_array(np.array([100_000, 100_000, 10], np.int64), "s")
+def greedy(*shape: int) -> bytes:
+    """A model of few bytes with large tensors."""
+    numbers = {"shape": np.array(shape)}
     return model_of(
-        helper.make_node("Unsqueeze", ["x", "one"], ["u"]),
-        helper.make_node("ReduceSum", ["u"], ["r"], keepdims=0),
-        helper.make_node("Expand", ["r", "s"], ["e"]),
-        helper.make_node("Relu", ["e"], ["y"]),
-        initializers=[shape, numpy_helper.from_array(np.array([1], np.int64), "one")],
-        given=(100_000, 100_000, 10),
+        helper.make_node("ReduceSum", ["x"], ["r"], keepdims=0),
+        helper.make_node("Expand", ["r", "shape"], ["e"]),
+        helper.make_node("Tanh", ["e"], ["y"]),
+        initializers=[numpy_helper.from_array(array, name) for name, array in numbers.items()],
+        given=shape,
+    )
+
+
+def looping() -> bytes:
+    """A loop that goes round for years."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still"]), helper.make_node("Tanh", ["a"], ["b"])],
+        "body",
+        [
+            value("i", TensorProto.INT64, ()),
+            value("on", TensorProto.BOOL, ()),
+            value("a", TensorProto.FLOAT, (1, 4)),
+        ],
+        [value("still", TensorProto.BOOL, ()), value("b", TensorProto.FLOAT, (1, 4))],
+    )
+    numbers = {"count": np.array(1 << 40), "true": np.array(True)}
+    return model_of(
+        helper.make_node("Loop", ["count", "true", "x"], ["y"], body=body),
+        initializers=[numpy_helper.from_array(array, name) for name, array in numbers.items()],
     )
 
 
@@ -232,7 +251,9 @@ SOURCES = {
     "noise": (b"\x08\x01noise", "not an ONNX model"),
     "a pickle": (b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix", "not an ONNX model"),
     "external data": (external(), "in another file, which is not read here"),
-    "a greedy model": (greedy(), r"memory|limit|over|large|elements"),
+    "a model of 100 GB": (greedy(100_000, 100_000, 10), "over the limit of 134217728 elements"),
+    "a model of 1 GB": (greedy(1000, 1000, 130), "the model needs more than 1,024 MiB of memory"),
+    "a looping model": (looping(), "unrolled 1099511627776 times"),
     "a deep model": (deep(), "nested over 64 deep"),
     "a long model": (long(100_001), "over 100000 nodes"),
     "a circuit of many nodes": (long(200), "this service takes 250"),
