@@ -10,8 +10,10 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from service.api.access import Access
+from service.api.direct import DirectInfer
+from service.api.document import describe_errors
 from service.api.events import Streams, events_router
-from service.api.inference import Inference, inference_router
+from service.api.inference import Inference, InferEndpoint, inference_router
 from service.api.jobs import jobs_router
 from service.api.models import models_router
 from service.api.problems import add_handlers, internal_error
@@ -51,9 +53,9 @@ def application(parts: Parts) -> FastAPI:
     app = FastAPI(title="Verinfer", version=version("verinfer"), lifespan=lifespan)
     app.state.streams = streams
     add_handlers(app)
-    app.include_router(
-        inference_router(inference, access.tenant(Scope.INFER), version("verinfer"), settings.max_body_bytes)
-    )
+    who = access.tenant(Scope.INFER)
+    infer = InferEndpoint(inference, who, settings.max_body_bytes)
+    app.include_router(inference_router(inference, infer, who, version("verinfer")))
     app.include_router(jobs_router(parts, submit, jobs, settings.max_body_bytes, settings.max_samples))
     app.include_router(events_router(parts, streams, jobs))
     uploads = Uploads(settings.uploads, settings.upload_seconds)
@@ -62,5 +64,7 @@ def application(parts: Parts) -> FastAPI:
     app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
+    describe_errors(app)
+    app.add_middleware(DirectInfer, infer=infer)
     app.add_middleware(RequestIds, failed=internal_error)
     return app

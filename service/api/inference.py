@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from circuits.errors import InputError
@@ -160,35 +159,51 @@ class Inference:
                 asking.future.set_result(outcome)
 
 
-class _DirectRoute(APIRoute):
-    """A route whose endpoint reads the request by itself, given the path's parameters. FastAPI's own way of
-    reading takes as long as an answer does.
+class InferEndpoint:
+    """The endpoint that runs a model.
+
+    Parameters
+    ----------
+    who
+        Gives the id of the tenant that asks, or raises.
+    max_body_bytes
+        The largest request.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What is called for each request."""
-        endpoint = self.endpoint
+    def __init__(
+        self, inference: Inference, who: Callable[[Request], Awaitable[str]], max_body_bytes: int
+    ) -> None:
+        self._inference = inference
+        self._who = who
+        self._max_body_bytes = max_body_bytes
 
-        async def handle(request: Request) -> Response:
-            found: Response = await endpoint(request, **request.path_params)
-            return found
-
-        return handle
+    async def __call__(self, request: Request, name: str, number: str | None) -> Response:
+        """Answer by a version of a model, by default the newest."""
+        tenant = await self._who(request)
+        json_bytes = _json_bytes(request)
+        key = idempotency_key(request)
+        model = await self._inference.find(tenant, name, number)
+        body = await read_body(request, self._max_body_bytes)
+        answer = await self._inference.ask(Question(tenant, model, body, json_bytes, key))
+        if not answer.binary:
+            return Response(answer.json, media_type="application/json")
+        headers = {JSON_BYTES: str(len(answer.json))}
+        return Response(answer.json + answer.binary, 200, headers, "application/octet-stream")
 
 
 def inference_router(
-    inference: Inference, who: Callable[[Request], Awaitable[str]], version: str, max_body_bytes: int
+    inference: Inference, endpoint: InferEndpoint, who: Callable[[Request], Awaitable[str]], version: str
 ) -> APIRouter:
     """The protocol's endpoints.
 
     Parameters
     ----------
+    endpoint
+        What requests to infer are given to.
     who
         A FastAPI dependency that gives the id of the tenant that asks, or raises.
     version
         The service's own version.
-    max_body_bytes
-        The largest request.
     """
     router = APIRouter(prefix="/v2", tags=["inference"])
 
@@ -222,17 +237,6 @@ def inference_router(
         found = await inference.find(tenant, name, number)
         return _json({"name": found.name, "ready": inference.ready}, 200 if inference.ready else 503)
 
-    async def answered(request: Request, tenant: str, name: str, number: str | None) -> Response:
-        json_bytes = _json_bytes(request)
-        key = idempotency_key(request)
-        model = await inference.find(tenant, name, number)
-        body = await read_body(request, max_body_bytes)
-        answer = await inference.ask(Question(tenant, model, body, json_bytes, key))
-        if not answer.binary:
-            return Response(answer.json, media_type="application/json")
-        headers = {JSON_BYTES: str(len(answer.json))}
-        return Response(answer.json + answer.binary, 200, headers, "application/octet-stream")
-
     body_schema = {
         "requestBody": {
             "required": True,
@@ -260,19 +264,16 @@ def inference_router(
         """A version of a model can be asked."""
         return await said_ready(tenant, name, number)
 
-    direct = APIRouter(route_class=_DirectRoute)
-
-    @direct.post("/models/{name}/infer", openapi_extra=body_schema)
+    @router.post("/models/{name}/infer", openapi_extra=body_schema)
     async def infer(request: Request, name: str) -> Response:
         """The answer of a model's newest version, with its receipt."""
-        return await answered(request, await who(request), name, None)
+        return await endpoint(request, name, None)
 
-    @direct.post("/models/{name}/versions/{number}/infer", openapi_extra=body_schema)
+    @router.post("/models/{name}/versions/{number}/infer", openapi_extra=body_schema)
     async def version_infer(request: Request, name: str, number: str) -> Response:
         """The answer of a version of a model, with its receipt."""
-        return await answered(request, await who(request), name, number)
+        return await endpoint(request, name, number)
 
-    router.include_router(direct)
     return router
 
 

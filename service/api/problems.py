@@ -10,6 +10,7 @@ A mistake of the caller's is told as it is. A mistake of our own is logged, and 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -49,10 +50,16 @@ class Busy(VerinferError):
 
 def add_handlers(app: FastAPI) -> None:
     """Have an application answer with problems."""
-    app.add_exception_handler(VerinferError, _refused)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    for kind, handler in _handlers().items():
+        app.add_exception_handler(kind, handler)
+
+
+def handled(request: Request, error: Exception) -> Response | None:
+    """The problem that an application with these handlers answers an error with; None if it has no such."""
+    for kind, handler in _handlers().items():
+        if isinstance(error, kind):
+            return handler(request, error)
+    return None
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -107,6 +114,15 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _gone(request: Request, error: Exception) -> Response:
     return problem(request, HTTPStatus.BAD_REQUEST, "the connection ended before the request did")
+
+
+def _handlers() -> dict[type[Exception], Callable[[Request, Exception], Response]]:
+    return {
+        VerinferError: _refused,
+        HTTPException: _http,
+        RequestValidationError: _invalid,
+        ClientDisconnect: _gone,
+    }
 
 
 def _is_protocol(path: str) -> bool:
