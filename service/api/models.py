@@ -16,6 +16,7 @@ from circuits.errors import InputError
 from service.api.access import Access
 from service.api.bodies import idempotency_key, read_body
 from service.api.downloads import download
+from service.api.jobs import ID_PATTERN, MODEL_PATTERN
 from service.api.uploads import Form, Uploads, form_schema
 from service.api_keys import Scope
 from service.cards import MAX_CARD_BYTES, Metadata, read_card
@@ -53,9 +54,9 @@ PICTURE = {
     # Opened by itself, a drawing is a document: it may style itself, and do nothing else.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
-Name = Annotated[str, Path(min_length=1, max_length=400, description="NAME, or NAME@TENANT")]
+Name = Annotated[str, Path(pattern=MODEL_PATTERN, description="NAME, or NAME@TENANT")]
 Number = Annotated[str, Path(pattern=r"^([1-9][0-9]{0,8}|newest)$", description="a number, or `newest`")]
-Backend = Annotated[str, Path(min_length=1, max_length=40, description="sumcheck or ezkl")]
+Backend = Annotated[str, Path(pattern=r"^[a-z0-9]{1,40}$", description="sumcheck or ezkl")]
 
 
 class _Out(BaseModel):
@@ -171,7 +172,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
     @router.get("")
     def models(
         public: Annotated[bool, Query(description="those of others that are public, not your own")] = False,
-        before: Annotated[str | None, Query(max_length=40)] = None,
+        before: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = PAGE,
         viewer: str | None = Depends(visitor),
     ) -> ModelPage:
@@ -237,7 +238,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
         chosen = None if number == "newest" else number
         return _card(await asyncio.to_thread(registry.put_card, tenant, name, chosen, text))
 
-    @router.get("/{name}/versions/{number}/circuit", response_class=Response)
+    @router.get("/{name}/versions/{number}/circuit", response_class=Response, responses=_file(CIRCUIT_TYPE))
     def circuit(
         request: Request, name: Name, number: Number, viewer: str | None = Depends(visitor)
     ) -> Response:
@@ -246,7 +247,9 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
         filename = f"{model.name}-{version.number}.circuit"
         return _download(request, parts, model, version.circuit, filename, CIRCUIT_TYPE)
 
-    @router.get("/{name}/versions/{number}/keys/{backend}", response_class=Response)
+    @router.get(
+        "/{name}/versions/{number}/keys/{backend}", response_class=Response, responses=_file(KEY_TYPE)
+    )
     def verifying_key(
         request: Request, name: Name, number: Number, backend: Backend, viewer: str | None = Depends(visitor)
     ) -> Response:
@@ -279,7 +282,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
             **descriptions.layers(model, version),
         )
 
-    @router.get("/{name}/versions/{number}/graph.svg", response_class=Response)
+    @router.get("/{name}/versions/{number}/graph.svg", response_class=Response, responses=_file(DRAWING_TYPE))
     def graph(
         request: Request, name: Name, number: Number, viewer: str | None = Depends(visitor)
     ) -> Response:
@@ -352,6 +355,12 @@ def _download(
     if request.headers.get("If-None-Match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
     return download(parts.artifacts, model.owner_id, digest, filename, media_type)
+
+
+def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What an answer with a file is, for the OpenAPI document."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {200: {"content": content}, 304: {"description": "it is the one that If-None-Match names"}}
 
 
 def _json_body(model: type[BaseModel]) -> dict[str, Any]:

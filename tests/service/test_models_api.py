@@ -303,6 +303,34 @@ def test_other_bodies_are_refused(service: Service, mlp: bytes) -> None:
     assert ada("PATCH", "/models/digits", data=b"x" * 5000).status_code == 413
 
 
+def test_odd_names_are_no_models(service: Service, mlp: bytes) -> None:
+    names = (
+        "%00",
+        "a%00b",
+        "a@%00",
+        "a@%F0",
+        "%ED%A0%80",
+        "a" * 500,
+        "..%2F..",
+        "a@",
+        "@a",
+        "a@b@c",
+        "%C3%A4",
+    )
+    paths = ("", "/versions", "/versions/1", "/versions/1/card", "/versions/1/circuit", "/versions/1/keys/x")
+    for name in names:
+        for client in (service.ada, service.stranger):
+            for path in paths:
+                assert client("GET", f"/models/{name}{path}").status_code in (404, 422), (name, path)
+    for number in ("0", "-1", "1.0", "%00", "99999999999", "newest%00"):
+        assert service.ada("GET", f"/models/a/versions/{number}").status_code == 422
+    for before in ("%00", "x", "0"):
+        assert service.ada("GET", f"/models?before={before}").status_code == 422
+    for field in ("name", "card", "options", "setup", "public"):
+        refused = service.ada.upload(mlp, **{field: "a\0b"})
+        assert refused.status_code == 400, (field, refused.text)
+
+
 def test_scopes(service: Service, mlp: bytes) -> None:
     ada = service.ada
     assert ada.tenant is not None
