@@ -36,10 +36,10 @@ class Client:
 
     def __init__(self, where: str, parts: Parts, name: str, scopes: tuple[str, ...] = ("jobs",)) -> None:
         self.where, self.tenant = where, parts.tenant(name)
-        self._key = create_key(parts.database, self.tenant, name, scopes)
+        self.key = create_key(parts.database, self.tenant, name, scopes)
 
     def __call__(self, method: str, path: str = "", body: Any = None, **headers: str) -> Reply:
-        headers = {"Authorization": f"Bearer {self._key}", **headers}
+        headers = {"Authorization": f"Bearer {self.key}", **headers}
         return ask(self.where, method, PATH + path, body, **headers)
 
     def submit(self, count: int = 1, **changes: Any) -> dict[str, Any]:
