@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -16,6 +17,7 @@ from service.api.events import Streams, events_router
 from service.api.inference import Inference, InferEndpoint, inference_router
 from service.api.jobs import jobs_router
 from service.api.models import models_router
+from service.api.origins import Origins
 from service.api.problems import add_handlers, internal_error
 from service.api.proofs import proofs_router
 from service.api.quotes import quotes_router
@@ -24,13 +26,21 @@ from service.api.uploads import Uploads
 from service.api.verify import UPLOAD_SECONDS, verify_router
 from service.api_keys import Scope
 from service.event_feed import EventFeed
+from service.pages.routes import add_pages
+from service.pages.security import SecurityHeaders
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
 
 
-def application(parts: Parts) -> FastAPI:
-    """The service over HTTP. The parts stay open when it ends."""
+def application(parts: Parts, example: Path | None = None) -> FastAPI:
+    """The service over HTTP. The parts stay open when it ends.
+
+    Parameters
+    ----------
+    example
+        The folder of the model that its pages offer to newcomers; None if there is none.
+    """
     settings = parts.settings
     submit = Submitter(parts)
     inference = Inference(
@@ -50,7 +60,13 @@ def application(parts: Parts) -> FastAPI:
         yield
         await asyncio.to_thread(inference.close)
 
-    app = FastAPI(title="Verinfer", version=version("verinfer"), lifespan=lifespan)
+    app = FastAPI(
+        title="Verinfer",
+        version=version("verinfer"),
+        lifespan=lifespan,
+        docs_url=None,  # both would have browsers fetch scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.streams = streams
     add_handlers(app)
     who = access.tenant(Scope.INFER)
@@ -64,7 +80,10 @@ def application(parts: Parts) -> FastAPI:
     app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
+    add_pages(app, parts, submit, streams, example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)
+    app.add_middleware(Origins, local=settings.access == "local")
     app.add_middleware(RequestIds, failed=internal_error)
+    app.add_middleware(SecurityHeaders)
     return app

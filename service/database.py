@@ -138,6 +138,17 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class PageSession(Base):
+    """A browser that is signed in with an API key, by the digest of its cookie."""
+
+    __tablename__ = "page_sessions"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Artifact(Base):
     """Bytes, named by their SHA-256 in hexadecimal; `service.artifacts` has them."""
 

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _not_open_to_all(self) -> Self:
-        if self.access == "local" and not _is_loopback(self.host):
+        if self.access == "local" and not is_loopback(self.host):
             raise PydanticCustomError(
                 "open",
                 "whoever reaches a service with local access may do all, so it listens on this machine's own "
@@ -186,7 +186,8 @@ def _shown_url(url: str) -> str:
     return parsed.set(query=hidden).render_as_string(hide_password=True)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own, and no other machine reaches it."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

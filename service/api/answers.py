@@ -104,7 +104,7 @@ class Answers:
         circuit = group[0][1].model.circuit
         try:
             inputs = integers_of(circuit, [asked for _, _, asked in group])
-            outputs = _execute(circuit, inputs)
+            outputs = executed(circuit, inputs)
             samples = samples_of(circuit, inputs, outputs)
         except Exception as error:
             if len(group) == 1:
@@ -177,7 +177,8 @@ def _parts(group: list[tuple[int, Question, Asked]]) -> list[list[tuple[int, Que
     return parts
 
 
-def _execute(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
+def executed(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
+    """The circuit's outputs on a batch, run in pieces where its tensors would become too large."""
     step = max(1, MAX_CELLS // max(node.size for node in circuit.nodes))
     starts = range(0, len(inputs[0]), step)
     pieces = [execute(circuit, [array[start : start + step] for array in inputs]) for start in starts]

@@ -27,6 +27,10 @@ from service.api_keys import Forbidden, Unauthenticated
 from service.errors import Conflict, NotFound, QuotaExceeded, TooLarge
 
 PROTOCOL_PATH = "/v2"
+DATA_PATHS = (PROTOCOL_PATH, "/api", "/metrics", "/static", "/openapi.json")
+"""Below these are no pages, so errors are none either."""
+Page = Callable[[Request, int, str], Response]
+"""An error as a page, where the application has pages: its status, and what is wrong."""
 STATUSES: tuple[tuple[type[VerinferError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
@@ -65,6 +69,11 @@ def handled(request: Request, error: Exception) -> Response | None:
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """An answer that says what is wrong."""
     title = HTTPStatus(status).phrase
+    page: Page | None = getattr(request.app.state, "problem_page", None)
+    if page is not None and _wants_page(request):
+        response = page(request, status, detail)
+        response.headers.update(headers or {})
+        return response
     media_type = "application/json"
     if _is_protocol(request.url.path):
         content: dict[str, object] = {"error": detail}
@@ -123,6 +132,13 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Exception], Response
         RequestValidationError: _invalid,
         ClientDisconnect: _gone,
     }
+
+
+def _wants_page(request: Request) -> bool:
+    """Whether a browser asks for something that is no data."""
+    if any(request.url.path == path or request.url.path.startswith(path + "/") for path in DATA_PATHS):
+        return False
+    return "text/html" in request.headers.get("Accept", "") or "HX-Request" in request.headers
 
 
 def _is_protocol(path: str) -> bool:

@@ -27,7 +27,7 @@ def test_the_migrated_tables_are_those_of_the_models(database: Database) -> None
         Base.metadata.drop_all(connection)
         assert tables(connection) == {}
         Base.metadata.create_all(connection)
-        assert tables(connection) == migrated and len(migrated) == 14
+        assert tables(connection) == migrated and len(migrated) == 15
 
 
 def tables(connection: Connection) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from service.registry import NAME
 from service.server import serve
 from service.settings import Settings
 from verinfer.console import note, out
+from verinfer.example_data import digits
 from verinfer.service_options import config_option, log_option, show_config_option
 
 
@@ -53,7 +54,7 @@ def command(
     with Parts.open(settings) as parts:
         for circuit in circuits:
             _add(parts, circuit)
-        serve(application(parts), settings, _started)
+        serve(application(parts, digits()), settings, _started)
 
 
 def _add(parts: Parts, circuit: Path) -> None:

@@ -1,0 +1,162 @@
+"""Trying a model: an answer at once, with its receipt; then the job that proves it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from circuits.data import input_ports
+from circuits.errors import InputError
+from circuits.tensor import IntArray
+from prover.backends import BACKENDS
+from service.api.answers import executed
+from service.api.bodies import MAX_IDEMPOTENCY_KEY
+from service.api_keys import Caller, Scope
+from service.models import Served
+from service.pages import charts
+from service.pages.site import MAX_FORM_BYTES, Site, text, upload
+from service.pages.values import Shown, Tensor, canvas, example, read_values, show, tensors_of
+from service.receipt_check import Receipt
+from service.receipts import samples_of
+from service.submitting import Settlement, Submitter, Tier
+
+MOST_SHOWN = 20
+"""How many answers of a batch are shown."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered."""
+
+    samples: tuple[tuple[tuple[Shown, ...], tuple[Shown, ...]], ...]
+    """The first samples: inputs and outputs."""
+    count: int
+    seconds: float
+    receipt: Receipt
+    signed: str
+    integers: str
+    """The inputs as JSON, from which the proof is made."""
+
+
+def asking_pages(site: Site, submit: Submitter) -> APIRouter:
+    """The pages."""
+    router = APIRouter(include_in_schema=False)
+    parts = site.parts
+    asker, prover = Depends(site.member(Scope.INFER)), Depends(site.member(Scope.JOBS))
+
+    @router.get("/models/{name}/try")
+    def form(request: Request, name: str, version: str | None = None, caller: Caller = asker) -> Response:
+        return _page(request, parts.models.find(caller.tenant, name, version), "", None, None)
+
+    def _page(
+        request: Request, model: Served, given: str, answer: Answer | None, problem: str | None
+    ) -> Response:
+        return site.render(
+            request,
+            "try.html",
+            200 if problem is None else 400,
+            model=model,
+            ports=input_ports(model.circuit),
+            canvas=canvas(model.circuit),
+            given=given or example(model.circuit),
+            answer=answer,
+            problem=problem,
+            backends=list(BACKENDS),
+            bar=charts.bar,
+            may_prove=Scope.JOBS in request.state.visitor.caller.scopes,
+        )
+
+    @router.post("/models/{name}/try")
+    async def ask(request: Request, name: str, caller: Caller = asker) -> Response:
+        data = await site.form(request, MAX_FORM_BYTES)
+        return await asyncio.to_thread(_answered, request, name, caller, data)
+
+    def _answered(request: Request, name: str, caller: Caller, data: FormData) -> Response:
+        model = parts.models.find(caller.tenant, name, text(data, "version") or None)
+        given, suffix = text(data, "values"), "input.json"
+        file = upload(data, "file")
+        answer, problem = None, None
+        try:
+            if file is not None:
+                given, suffix = _text_of(file.file.read()), file.filename or ""
+            answer = _answer(model, given, suffix)
+        except InputError as error:
+            problem = str(error)
+        if "HX-Request" in request.headers:
+            return site.render(
+                request,
+                "answer.html",
+                model=model,
+                answer=answer,
+                problem=problem,
+                backends=list(BACKENDS),
+                bar=charts.bar,
+                may_prove=Scope.JOBS in caller.scopes,
+            )
+        return _page(request, model, "" if suffix.endswith(".csv") else given, answer, problem)
+
+    def _answer(model: Served, given: str, suffix: str) -> Answer:
+        circuit = model.circuit
+        inputs = read_values(circuit, given, suffix)
+        count = inputs[0].shape[0]
+        if count > parts.settings.max_samples:
+            raise InputError(f"there are {count} samples, over the limit of {parts.settings.max_samples}")
+        begun = time.perf_counter()
+        outputs = executed(circuit, inputs)
+        seconds = time.perf_counter() - begun
+        receipt = Receipt(
+            circuit.circuit_id,
+            model.name,
+            model.version,
+            Tier.NONE.value,
+            datetime.now(UTC),
+            None,
+            tuple(samples_of(circuit, inputs, outputs)),
+        )
+        taken, given_back = tensors_of(circuit, circuit.inputs), tensors_of(circuit, circuit.outputs)
+
+        samples = tuple(
+            (_sample(taken, inputs, place), _sample(given_back, outputs, place))
+            for place in range(min(count, MOST_SHOWN))
+        )
+        integers = json.dumps({"input_ints": [array.tolist() for array in inputs]})
+        return Answer(samples, count, seconds, receipt, parts.signer.sign(receipt), integers)
+
+    @router.post("/models/{name}/prove")
+    async def prove(request: Request, name: str, caller: Caller = prover) -> Response:
+        data = await site.form(request, MAX_FORM_BYTES)
+        job = await asyncio.to_thread(_submit, name, caller, data)
+        return RedirectResponse(f"/jobs/{job}", 303)
+
+    def _submit(name: str, caller: Caller, data: FormData) -> str:
+        model = parts.models.find(caller.tenant, name, text(data, "version") or None)
+        tier = text(data, "tier")
+        if tier not in BACKENDS:
+            raise InputError(f"there is no backend {tier!r:.40}")
+        inputs = read_values(model.circuit, text(data, "integers"))
+        # Who presses the button twice gets one proof. It shows nobody else's samples: it may be shared.
+        key = text(data, "once")[:MAX_IDEMPOTENCY_KEY] or None
+        return submit(Settlement(caller.tenant, model, Tier(tier), inputs, key, alone=True))
+
+    return router
+
+
+def _sample(tensors: Sequence[Tensor], arrays: Sequence[IntArray], place: int) -> tuple[Shown, ...]:
+    """One sample of a batch."""
+    pairs = zip(tensors, arrays, strict=True)
+    return tuple(show(tensor, array[place].reshape(-1).tolist()) for tensor, array in pairs)
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("the file is no text: give CSV or JSON") from None
