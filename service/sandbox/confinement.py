@@ -13,6 +13,7 @@ landlock(7), seccomp(2), and the kernel's include/uapi/linux/{landlock,seccomp,f
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -118,7 +119,8 @@ def confine(
     libc.prctl(_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:  # it died before it could be waited for
         os._exit(1)
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    with contextlib.suppress(OSError):  # where /proc is read-only
+        Path("/proc/self/oom_score_adj").write_text("1000")
     libc.prctl(_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0)
     held = {"landlock": _landlock(libc, folder, readable), "seccomp": _seccomp(libc, processes)}
     return [name for name, done in held.items() if done]

@@ -1,0 +1,59 @@
+"""Uploads that are slow, or too many at a time."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import requests
+
+from service.application import application
+from tests.service.serving import opened, served
+
+HEAD = b'--x\r\nContent-Disposition: form-data; name="model"; filename="m"\r\n\r\n'
+
+
+def begin(address: str) -> socket.socket:
+    """Begin an upload, and leave it at that."""
+    host, _, port = address.partition(":")
+    sending = socket.create_connection((host, int(port)), timeout=30)
+    sending.sendall(
+        b"POST /api/v1/models HTTP/1.1\r\nHost: " + address.encode() + b"\r\nContent-Length: 1000\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + HEAD
+    )
+    return sending
+
+
+def answer(sending: socket.socket) -> bytes:
+    """The first line of what is answered."""
+    return sending.makefile("rb").readline()
+
+
+def upload(address: str) -> requests.Response:
+    """An upload that lacks the model."""
+    return requests.post(f"http://{address}/api/v1/models", files={"name": (None, "x")}, timeout=30)
+
+
+def test_an_upload_must_arrive_in_time(tmp_path: Path) -> None:
+    with opened(tmp_path, upload_seconds=0.5) as parts, served(application(parts)) as address:
+        with begin(address) as sending:
+            assert b" 408 " in answer(sending)
+        # Its place is free again.
+        for _ in range(2 * parts.settings.uploads):
+            refused = requests.post(
+                f"http://{address}/api/v1/models", files={"name": (None, "x")}, timeout=30
+            )
+            assert refused.status_code == 400
+
+
+def test_so_many_uploads_at_a_time(tmp_path: Path) -> None:
+    with opened(tmp_path, uploads=1, upload_seconds=30) as parts, served(application(parts)) as address:
+        with begin(address) as sending:
+            time.sleep(1)  # nobody else asks meanwhile: it has the one place
+            busy = upload(address)
+            assert busy.status_code == 503 and busy.headers["Retry-After"] == "1"
+            sending.sendall(b"\r\n--x--\r\n")
+            sending.shutdown(socket.SHUT_WR)
+            answer(sending)
+        assert upload(address).status_code == 400
