@@ -1,8 +1,9 @@
 // BN254's scalar field Fr and base field Fq, one element at a time.
 //
-// An element x is held as the 256-bit integer x * 2^260 mod p, fully reduced, in four little-endian words of 64 bits:
-// Montgomery's form with R = 2^260. That R is a whole number of 52-bit limbs, so the vector code (lanes.hpp) works on
-// the same bytes after shifts alone; here it costs one reduction step of four bits.
+// An element x is held as the 256-bit integer x * R mod p, fully reduced, in four little-endian words of 64 bits:
+// Montgomery's form. On the CPU R = 2^260, a whole number of 52-bit limbs, so that the vector code (lanes.hpp) works on
+// the same bytes after shifts alone; here it costs one reduction step of four bits. On a GPU, whose limbs have 32 bits
+// (VERINFER_LIMBS_32), R = 2^256.
 //
 // Free of the standard library, of exceptions and of intrinsics: a CUDA compiler reads this file as well.
 
@@ -18,7 +19,9 @@ using int64_t = long;
 #include <cstdint>
 #endif
 
-#if defined(__CUDACC__)
+#if defined(VERINFER_INLINE)  // given by who compiles it
+#define VERINFER_UNROLL
+#elif defined(__CUDACC__)
 #define VERINFER_INLINE __host__ __device__ __forceinline__
 #define VERINFER_INLINE_LAMBDA
 #define VERINFER_UNROLL _Pragma("unroll")
@@ -28,12 +31,23 @@ using int64_t = long;
 #define VERINFER_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+#if defined(VERINFER_LIMBS_32)
+#include "limbs32.hpp"
+#define VERINFER_ELEMENT alignas(16)  // GPUs load 16 bytes at once
+#else
+#define VERINFER_ELEMENT
+#endif
+
 namespace verinfer {
 
+#if defined(__CUDACC_RTC__)
+using Uint128 = unsigned __int128;
+#else
 __extension__ typedef unsigned __int128 Uint128;
+#endif
 
 // A 256-bit integer, little-endian words.
-struct Uint256 {
+struct VERINFER_ELEMENT Uint256 {
     std::uint64_t word[4];
 
     friend VERINFER_INLINE constexpr bool operator==(const Uint256 &a, const Uint256 &b) {
@@ -44,6 +58,16 @@ struct Uint256 {
 
 // a += b; returns the carry.
 VERINFER_INLINE constexpr std::uint64_t add_to(Uint256 &a, const Uint256 &b) {
+#if defined(__CUDA_ARCH__)
+    if (!__builtin_is_constant_evaluated()) {
+        std::uint64_t out;
+        asm("add.cc.u64 %0, %0, %5; addc.cc.u64 %1, %1, %6; addc.cc.u64 %2, %2, %7; addc.cc.u64 %3, %3, %8;"
+            "addc.u64 %4, 0, 0;"
+            : "+l"(a.word[0]), "+l"(a.word[1]), "+l"(a.word[2]), "+l"(a.word[3]), "=l"(out)
+            : "l"(b.word[0]), "l"(b.word[1]), "l"(b.word[2]), "l"(b.word[3]));
+        return out;
+    }
+#endif
     std::uint64_t carry = 0;
     VERINFER_UNROLL
     for (int i = 0; i < 4; ++i) {
@@ -56,6 +80,16 @@ VERINFER_INLINE constexpr std::uint64_t add_to(Uint256 &a, const Uint256 &b) {
 
 // a -= b; returns the borrow.
 VERINFER_INLINE constexpr std::uint64_t subtract_from(Uint256 &a, const Uint256 &b) {
+#if defined(__CUDA_ARCH__)
+    if (!__builtin_is_constant_evaluated()) {
+        std::uint64_t out;
+        asm("sub.cc.u64 %0, %0, %5; subc.cc.u64 %1, %1, %6; subc.cc.u64 %2, %2, %7; subc.cc.u64 %3, %3, %8;"
+            "subc.u64 %4, 0, 0;"
+            : "+l"(a.word[0]), "+l"(a.word[1]), "+l"(a.word[2]), "+l"(a.word[3]), "=l"(out)
+            : "l"(b.word[0]), "l"(b.word[1]), "l"(b.word[2]), "l"(b.word[3]));
+        return out & 1;
+    }
+#endif
     std::uint64_t borrow = 0;
     VERINFER_UNROLL
     for (int i = 0; i < 4; ++i) {
@@ -86,9 +120,13 @@ struct BaseModulus {
 
 template <class Modulus>
 struct Field {
+#if defined(VERINFER_LIMBS_32)
+    static constexpr int kMontgomeryBits = 256;
+#else
     static constexpr int kMontgomeryBits = 260;
+#endif
 
-    Uint256 value;  // x * 2^260 mod p
+    Uint256 value;  // x * 2^kMontgomeryBits mod p
 
     static VERINFER_INLINE constexpr Uint256 modulus() { return Modulus::value(); }
     static VERINFER_INLINE constexpr Field zero() { return {{{0, 0, 0, 0}}}; }
@@ -137,6 +175,25 @@ struct Field {
 
     friend VERINFER_INLINE constexpr Field operator-(const Field &a) { return zero() - a; }
 
+#if defined(VERINFER_LIMBS_32)
+    // Montgomery's product a * b / 2^256. b may be any integer below 2^256.
+    friend VERINFER_INLINE Field operator*(const Field &a, const Field &b) {
+        std::uint32_t x[8], y[8], p[8], product[8];
+        VERINFER_UNROLL
+        for (int i = 0; i < 8; ++i) {
+            x[i] = static_cast<std::uint32_t>(a.value.word[i / 2] >> (32 * (i % 2)));
+            y[i] = static_cast<std::uint32_t>(b.value.word[i / 2] >> (32 * (i % 2)));
+            p[i] = static_cast<std::uint32_t>(modulus().word[i / 2] >> (32 * (i % 2)));
+        }
+        limbs32::montgomery_product(product, x, y, p, static_cast<std::uint32_t>(negative_inverse()));
+        Uint256 result;
+        VERINFER_UNROLL
+        for (int i = 0; i < 4; ++i) {
+            result.word[i] = product[2 * i] | static_cast<std::uint64_t>(product[2 * i + 1]) << 32;
+        }
+        return {reduced_once(result)};
+    }
+#else
     // Montgomery's product a * b / 2^260: four steps of 64 bits (Koc, Acar, Kaliski 1996, "CIOS") and one of 4.
     friend VERINFER_INLINE Field operator*(const Field &a, const Field &b) {
         constexpr Uint256 p = modulus();
@@ -171,6 +228,7 @@ struct Field {
         }
         return {reduced_once(shifted_right(sum, 4, static_cast<std::uint64_t>(carry)))};
     }
+#endif
 
     VERINFER_INLINE Field squared() const { return *this * *this; }
     VERINFER_INLINE constexpr Field doubled() const { return *this + *this; }

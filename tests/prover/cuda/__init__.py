@@ -1,0 +1,1 @@
+"""The GPU code, run on a CPU."""
