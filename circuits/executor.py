@@ -8,6 +8,7 @@ use.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,8 +18,51 @@ from circuits.ops import op
 from circuits.tensor import IntArray
 
 
+class Processor(Protocol):
+    """Where a circuit's tensors are held, and its operations computed, with the same bits everywhere."""
+
+    def hold(self, array: IntArray) -> Any:
+        """A tensor, held there."""
+        ...
+
+    def constant(self, circuit: Circuit, node: int) -> Any:
+        """A constant of a circuit with a batch axis in front, held there."""
+        ...
+
+    def apply(self, node: Node, xs: Sequence[Any]) -> Any:
+        """An operation on tensors that are held there, in the type of its result."""
+        ...
+
+    def fetch(self, array: Any) -> IntArray:
+        """A tensor that is held there."""
+        ...
+
+
+class Cpu:
+    """NumPy's arrays."""
+
+    def hold(self, array: IntArray) -> IntArray:
+        return array
+
+    def constant(self, circuit: Circuit, node: int) -> IntArray:
+        return circuit.constants[node][None]
+
+    def apply(self, node: Node, xs: Sequence[IntArray]) -> IntArray:
+        value = op(node.op).execute(xs, node.attrs, node.shape, (node.lo, node.hi))
+        return value.astype(node.dtype, copy=False)
+
+    def fetch(self, array: IntArray) -> IntArray:
+        return array
+
+
+CPU = Cpu()
+
+
 def execute(
-    circuit: Circuit, inputs: Sequence[IntArray], observe: Callable[[int, IntArray], None] | None = None
+    circuit: Circuit,
+    inputs: Sequence[IntArray],
+    observe: Callable[[int, Any], None] | None = None,
+    processor: Processor = CPU,
 ) -> list[IntArray]:
     """The circuit's outputs.
 
@@ -27,7 +71,10 @@ def execute(
     inputs
         One integer array for each input port, of shape (batch, *port's shape).
     observe
-        Called with each tensor's number and value as soon as it is known, for a witness or a trace.
+        Called with each tensor's number and value as soon as it is known, for a witness or a trace. The value
+        is held by the processor.
+    processor
+        What computes.
 
     Raises
     ------
@@ -39,16 +86,14 @@ def execute(
     given = dict(zip((port.node for port in circuit.inputs), checked(circuit, inputs), strict=True))
     last = {x: i for i, node in enumerate(circuit.nodes) for x in (i, *node.inputs)}
     wanted = {port.node for port in circuit.outputs}
-    values: dict[int, IntArray] = {}
+    values: dict[int, Any] = {}
     for i, node in enumerate(circuit.nodes):
         if node.op == "input":
-            value = given[i]
+            value = processor.hold(given[i])
         elif node.op == "constant":
-            value = circuit.constants[i][None]
+            value = processor.constant(circuit, i)
         else:
-            xs = [values[x] for x in node.inputs]
-            bound = (node.lo, node.hi)
-            value = op(node.op).execute(xs, node.attrs, node.shape, bound).astype(node.dtype, copy=False)
+            value = processor.apply(node, [values[x] for x in node.inputs])
         values[i] = value
         if observe is not None:
             observe(i, value)
@@ -56,7 +101,8 @@ def execute(
             if last[x] == i and x not in wanted:
                 del values[x]
     batch = inputs[0].shape[0]
-    return [np.broadcast_to(values[p.node], (batch, *values[p.node].shape[1:])) for p in circuit.outputs]
+    outputs = [processor.fetch(values[port.node]) for port in circuit.outputs]
+    return [np.broadcast_to(value, (batch, *value.shape[1:])) for value in outputs]
 
 
 def checked(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:

@@ -15,21 +15,23 @@ BACKENDS = {
 DEFAULT = "sumcheck"
 
 
-def backend(name: str, threads: int | None = None) -> Backend:
+def backend(name: str, threads: int | None = None, device: str = "cpu") -> Backend:
     """The backend called `name`.
 
     Parameters
     ----------
     threads
         How many threads it may use; by default one for each processor.
+    device
+        What it computes on: "cpu"; "cuda" or "cuda:N", a GPU; or "auto", a GPU if there is one that it can use.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, it cannot use the device, or the device is not there.
     """
     if name not in BACKENDS:
         raise InputError(f"there is no backend {name!r}; known are: {', '.join(BACKENDS)}")
     module, made_by = BACKENDS[name]
-    made: Backend = getattr(import_module(module), made_by)(threads=threads)
+    made: Backend = getattr(import_module(module), made_by)(threads=threads, device=device)
     return made

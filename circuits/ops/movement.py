@@ -131,7 +131,8 @@ class Pad(_Movement):
     def execute(self, xs: Sequence[Array], attrs: Attrs, shape: Shape, bound: Bound) -> Array:
         x = xs[0]
         dtype = dtype_of(*bound) if x.dtype.kind == "i" else x.dtype
-        out = np.full((x.shape[0], *shape), attrs["value"], dtype=dtype)
+        out = np.zeros((x.shape[0], *shape), dtype=dtype, like=x)
+        out[...] = attrs["value"]
         inside = tuple(slice(b, b + n) for b, n in zip(attrs["before"], x.shape[1:], strict=True))
         out[(slice(None), *inside)] = x
         return out
@@ -181,7 +182,7 @@ class Gather(_Movement):
         batch, size = index.shape[0], x.shape[axis]
         rows = np.moveaxis(np.broadcast_to(x, (batch, *x.shape[1:])), axis, 1)
         table = rows.reshape(batch * size, *rows.shape[2:])
-        base = (np.arange(batch) * size).reshape(batch, *(1,) * (index.ndim - 1))
+        base = (np.arange(batch, like=index) * size).reshape(batch, *(1,) * (index.ndim - 1))
         taken = np.take(table, index + base, axis=0)
         before = axis - 1
         # taken: batch, index axes, axes before, axes behind -> the axes before move in front of the index

@@ -27,11 +27,13 @@ from prover.backend import (
     sample_by_sample,
 )
 from prover.collection import uncollected
+from prover.cuda.choice import chosen_driver
 from prover.memory import forget_peak, peak_rss_bytes, require
 from prover.progress import Progress
 from prover.sumcheck.argument import prove
 from prover.sumcheck.commitments import commit, polynomial_cells
 from prover.sumcheck.cost import UNIT, cost_of, estimate
+from prover.sumcheck.cuda import CudaDevice
 from prover.sumcheck.device import Device
 from prover.sumcheck.inputs import commit_inputs
 from prover.sumcheck.witness import Witness
@@ -57,6 +59,20 @@ MakeDevice = Callable[[bytes, int | None], Device]
 """Makes a device from the raw powers of tau and a number of threads."""
 
 
+def device_called(name: str) -> MakeDevice:
+    """What makes the device that a name stands for (`prover.cuda.choice.chosen_driver`).
+
+    Raises
+    ------
+    InputError
+        If the name stands for nothing, or for a GPU that is not there.
+    """
+    driver = None if name == "cpu" else chosen_driver(name)
+    if driver is None:
+        return _processor
+    return lambda points, threads: CudaDevice(points, driver)
+
+
 def _processor(points: bytes, threads: int | None) -> Device:
     from prover import _kernels
     from prover.sumcheck.cpu import CpuDevice
@@ -71,9 +87,11 @@ class SumcheckBackend:
     name = NAME
     unit = UNIT
 
-    def __init__(self, threads: int | None = None, make_device: MakeDevice = _processor) -> None:
-        """Use so many threads, by default one for each processor, of the processor or another device."""
-        self._threads, self._make_device = threads, make_device
+    def __init__(
+        self, threads: int | None = None, device: str = "cpu", make_device: MakeDevice | None = None
+    ) -> None:
+        """Use so many threads, by default one for each processor, of the processor, or another device."""
+        self._threads, self._make_device = threads, make_device or device_called(device)
 
     def check(self, circuit: Circuit) -> None:
         """See `Backend.check`."""
@@ -183,7 +201,8 @@ class SumcheckProver:
         self._structure, self._options = structure, options
         self._settle(make_plan(structure, options, 1))
         values = _parameters(circuit, self._plan)
-        self._parameters = [polynomial_cells(p, values) for p in self._plan.parameters.polynomials]
+        cells = [polynomial_cells(p, values) for p in self._plan.parameters.polynomials]
+        self._parameters = [device.hold(each) for each in cells]
 
     @uncollected()
     def prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes = ANYONE) -> Proven:
@@ -194,9 +213,9 @@ class SumcheckProver:
         if self._options.commit_inputs and inputs[0].shape[0] != 1:
             raise InputError(ONE_SAMPLE.format(inputs[0].shape[0]))
         plan = self._plan_for(inputs[0].shape[0])
-        require(self._needed_bytes, "this proof")
+        self._device.require(self._cost)
         progress("running the circuit")
-        witness = Witness(self._circuit, plan, inputs)
+        witness = Witness(self._circuit, plan, inputs, self._device)
         cells, outputs = (
             [array.reshape(-1).tolist() for array in arrays] for arrays in (inputs, witness.outputs)
         )
@@ -225,7 +244,7 @@ class SumcheckProver:
 
     def _settle(self, plan: Plan) -> None:
         """Prove by this plan from now on; what follows from it is found once for all proofs."""
-        self._plan, self._needed_bytes = plan, cost_of(self._circuit, plan).prove_bytes
+        self._plan, self._cost = plan, cost_of(self._circuit, plan)
 
 
 def _planned(structure: Structure, choices: Choices = DEFAULT_CHOICES) -> Plan:

@@ -21,7 +21,7 @@ def polynomial_cells(polynomial: Polynomial, values: Values) -> IntArray:
     arrays = [values(slot.tensor) for slot in polynomial.slots]
     lo, hi = min(int(array.min()) for array in arrays), max(int(array.max()) for array in arrays)
     # narrow cells make every later pass over them faster
-    cells: IntArray = np.zeros(1 << polynomial.bits, dtype=dtype_of(lo, hi))
+    cells: IntArray = np.zeros(1 << polynomial.bits, dtype=dtype_of(lo, hi), like=arrays[0])
     for slot, array in zip(polynomial.slots, arrays, strict=True):
         padded = cells[slot.offset : slot.offset + (1 << slot.bits)].reshape(
             [1 << bits_of(n) for n in slot.shape]

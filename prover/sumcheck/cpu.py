@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from circuits.executor import Cpu
 from circuits.tensor import IntArray
 from prover import _kernels
+from prover.memory import require
+from prover.sumcheck.cost import Cost
 from prover.sumcheck.device import Shape, Vector
 
 _BYTES = 32
 
 
-class CpuDevice:
+class CpuDevice(Cpu):
     """Vectors are arrays of shape (n, 4) of 64-bit words, as `prover._kernels` has them.
 
     Parameters
@@ -25,6 +28,9 @@ class CpuDevice:
 
     def __init__(self, points: bytes) -> None:
         self._bases = _kernels.Bases(points)
+
+    def require(self, cost: Cost) -> None:
+        require(cost.prove_bytes, "this proof")
 
     def vector(self, scalars: Sequence[int]) -> Vector:
         return _kernels.from_bytes(b"".join([scalar.to_bytes(_BYTES, "little") for scalar in scalars]))

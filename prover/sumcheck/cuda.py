@@ -6,7 +6,6 @@ too; those of the processor are copied.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from circuits.tensor import IntArray
 from prover.cuda.driver import THREADS, Array, Driver
+from prover.cuda.execution import Execution
 from prover.cuda.kernels import WORDS, Kernels, integer_name, words
 from prover.cuda.msm import Bases
 from prover.sumcheck.cuda_tree import CudaTree
@@ -28,7 +28,7 @@ _SHORTEST_PART = 64
 """A contraction's axis is not cut shorter than this to keep all threads busy."""
 
 
-class CudaDevice:
+class CudaDevice(Execution):
     """A `Device` on a GPU.
 
     Parameters
@@ -38,9 +38,10 @@ class CudaDevice:
     """
 
     def __init__(self, points: bytes, driver: Driver) -> None:
-        self.driver, self._kernels = driver, Kernels(driver)
-        self._xp, self._run = driver.xp, self._kernels.run
-        self._bases = Bases(self._kernels, points)
+        kernels = Kernels(driver)
+        super().__init__(kernels)
+        self._run = kernels.run
+        self._bases = Bases(kernels, points)
 
     def vector(self, scalars: Sequence[int]) -> Vector:
         return self._kernels.elements(scalars)
@@ -124,7 +125,7 @@ class CudaDevice:
         out = self._kernels.vectors(len(vector))
         threads = -(-len(vector) // _RUN)
         self._run("vectors", "inverse", threads, vector, len(vector), out, failed)
-        if int(self.driver.download(failed)[0]):
+        if int(self._driver.download(failed)[0]):
             raise ValueError("zero has no inverse")
         return out
 
@@ -134,7 +135,7 @@ class CudaDevice:
         rows, parts = len(weights) // axis, self._parts(cells.shape, len(weights))
         bits = 8 * cells.dtype.itemsize
         shifts = self._kernels.vectors(rows * parts)
-        self.driver.launch("contraction", "sum_weights", rows * parts, weights, axis, rows, parts, bits, shifts)
+        self._driver.launch("contraction", "sum_weights", rows * parts, weights, axis, rows, parts, bits, shifts)
         kernel = f"contract_{integer_name(cells.dtype)}"
         return self._contracted(kernel, (cells, weights, shifts), (outer, axis, inner), rows, parts)
 
@@ -146,7 +147,7 @@ class CudaDevice:
         """Into how many parts the axis is cut, so that there is work for all blocks."""
         outer, axis, inner = shape
         blocks = -(-outer * inner // THREADS) * (weights // axis)
-        return max(1, min(self.driver.most_blocks // blocks, axis // _SHORTEST_PART))
+        return max(1, min(self._driver.most_blocks // blocks, axis // _SHORTEST_PART))
 
     def _contracted(
         self, kernel: str, operands: Sequence[Array], shape: Shape, rows: int, parts: int
@@ -185,7 +186,7 @@ class CudaDevice:
     def fraction_tree(
         self, rows: Any, denominators: Vector, numerators: Sequence[tuple[int, Vector]]
     ) -> CudaTree:
-        on_device = self.driver.upload(rows) if isinstance(rows, np.ndarray) else rows
+        on_device = self._driver.upload(rows) if isinstance(rows, np.ndarray) else rows
         return CudaTree(self._kernels, on_device, denominators, numerators)
 
     def commit_integers(self, chunks: IntArray) -> bytes:
@@ -232,5 +233,5 @@ class CudaDevice:
 
     def _cells(self, values: Any) -> Array:
         """A tensor of integers on the device, row-major."""
-        cells = self.driver.upload(values) if isinstance(values, np.ndarray) else values
+        cells = self._driver.upload(values) if isinstance(values, np.ndarray) else values
         return self._xp.ascontiguousarray(cells)

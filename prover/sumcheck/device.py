@@ -1,7 +1,8 @@
 """What the prover needs of a device: vectors of elements of BN254's scalar field, and a few kernels on them.
 
 The protocol is written once against this. Vectors are opaque and stay on the device; scalars are Python
-integers, and tensors of small integers NumPy arrays.
+integers. Tensors of small integers are what the device holds them as (`circuits.executor.Processor`): NumPy's
+arrays, or some that NumPy's functions take as well (NEP 18, NEP 35).
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from circuits.executor import Processor
 from circuits.tensor import IntArray
+from prover.sumcheck.cost import Cost
 
 Vector = Any
 """A vector of elements of the scalar field, on the device."""
@@ -52,8 +55,12 @@ class FractionTree(Protocol):
         ...
 
 
-class Device(Protocol):
-    """A processor that holds vectors."""
+class Device(Processor, Protocol):
+    """A processor that holds vectors, too. NumPy's arrays serve wherever it takes tensors of integers."""
+
+    def require(self, cost: Cost) -> None:
+        """Refuse a proof that would not fit: InputError, which says what is needed and what there is."""
+        ...
 
     def vector(self, scalars: Sequence[int]) -> Vector:
         """A vector of scalars in [0, r)."""

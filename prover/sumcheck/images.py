@@ -66,9 +66,10 @@ def _(map: Window, x: IntArray) -> IntArray:
 
 def _taken(x: IntArray, axis: int, index: Any) -> IntArray:
     inside = (index >= 0) & (index < x.shape[axis])
-    taken = np.take(x, np.where(inside, index, 0), axis=axis)
+    taken = np.take(x, np.asarray(np.where(inside, index, 0), like=x), axis=axis)
     if not inside.all():
-        taken[(slice(None),) * axis + (~inside,)] = 0
+        outside = np.asarray(np.flatnonzero(~inside), like=x)
+        taken[(slice(None),) * axis + (outside,)] = 0
     return taken
 
 

@@ -18,7 +18,7 @@ from verifier.sumcheck.weights import Shape
 
 def padded_cells(x: IntArray, shape: Shape) -> IntArray:
     """An input of shape (1, *port's shape) with zeros behind it along each axis."""
-    padded: IntArray = np.zeros(shape, dtype=x.dtype)
+    padded: IntArray = np.zeros(shape, dtype=x.dtype, like=x)
     padded[tuple(slice(0, n) for n in x.shape)] = x
     return padded
 

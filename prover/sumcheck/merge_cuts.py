@@ -194,4 +194,4 @@ def combined(device: Device, parts: Sequence[tuple[int, Vector]], length: int) -
 def _true_cells(cells: IntArray, shape: Shape) -> IntArray:
     """The cells of a tensor without those that pad it."""
     padded = cells.reshape([1 << bits_of(n) for n in shape])
-    return np.ascontiguousarray(padded[tuple(slice(0, n) for n in shape)])
+    return np.ascontiguousarray(padded[tuple(slice(0, n) for n in shape)], like=cells)

@@ -57,7 +57,7 @@ class Operands:
             # padded while its cells are narrow
             return self._device.integers(_padded(integers.transpose(recipe.order), recipe.padded))
         first, *others = recipe.contractions
-        matrix = np.ascontiguousarray(integers.transpose(first.order)).reshape(first.lengths)
+        matrix = np.ascontiguousarray(integers.transpose(first.order), like=integers).reshape(first.lengths)
         vector = self._device.contract(matrix, first.weights)
         for each in others:
             permuted = tuple(each.shape[i] for i in each.order)
@@ -206,6 +206,6 @@ def _recipe(axes: tuple[Axis, ...], steps: Sequence[_Step], variables: Sequence[
 
 
 def _padded(x: IntArray, shape: Shape) -> IntArray:
-    out = np.zeros(shape, dtype=x.dtype)
+    out = np.zeros(shape, dtype=x.dtype, like=x)
     out[tuple(slice(0, n) for n in x.shape)] = x
     return out

@@ -27,7 +27,7 @@ def build_tree(device: Device, plan: Plan, witness: Witness, alpha: int, gamma: 
     numerators = []
     for slot in plan.tree.slots:
         if slot.is_table:
-            padded = np.zeros(1 << slot.bits, dtype=np.int64)
+            padded = np.zeros(1 << slot.bits, dtype=np.int64, like=witness.held)
             padded[: slot.shape[0]] = -witness.rows.multiplicities[slot.number]
             numerators.append((slot.offset, device.integers(padded)))
     return device.fraction_tree(witness.rows.rows, denominators, numerators)
@@ -49,7 +49,7 @@ def _denominators(device: Device, plan: Plan, witness: Witness, alpha: int, gamm
 
 def _columns(table: Table, witness: Witness) -> list[IntArray]:
     """The cells of a table, column by column."""
-    index: IntArray = np.arange(table.count)
+    index: IntArray = np.arange(table.count, like=witness.held)
     if isinstance(table, PairTable):
         return [index + table.lo, witness.value(table.values).reshape(-1)]
     if isinstance(table, ClampTable):

@@ -14,7 +14,7 @@ import numpy as np
 
 from circuits.circuit import Circuit
 from circuits.errors import CheckFailed
-from circuits.executor import execute
+from circuits.executor import CPU, Processor, execute
 from circuits.ops.narrowing import half_of
 from circuits.tensor import IntArray, Shape
 from prover.sumcheck.images import image, product_image
@@ -36,12 +36,19 @@ from verifier.sumcheck.system import (
 
 
 class Witness:
-    """Integer values of tensors, with the batch axis in front; computed when asked for, and kept."""
+    """Integer values of tensors, with the batch axis in front; computed when asked for, and kept.
 
-    def __init__(self, circuit: Circuit, plan: Plan, inputs: Sequence[IntArray]) -> None:
+    They are held by a processor; the outputs are NumPy's arrays.
+    """
+
+    def __init__(
+        self, circuit: Circuit, plan: Plan, inputs: Sequence[IntArray], processor: Processor = CPU
+    ) -> None:
         self.circuit, self.system = circuit, plan.system
         self._of_node: dict[int, IntArray] = {}
-        self.outputs = execute(circuit, inputs, self._of_node.__setitem__)
+        self.outputs = execute(circuit, inputs, self._of_node.__setitem__, processor)
+        self.held = processor.hold(np.zeros(0, dtype=np.int64))
+        """An array of the kind that holds the values, for NumPy's `like`."""
         self._node_of = {tensor: i for i, tensors in plan.system.node_tensors.items() for tensor in tensors}
         self._known: dict[int, IntArray] = {}
         self.rows = lookup_rows(plan.system, plan.tree, self)
@@ -60,7 +67,7 @@ class Witness:
             return self._of_node[self._node_of[i]]
         tensor = self.system.tensors[i]
         if isinstance(tensor, Parameter):
-            return self.circuit.constants[tensor.node][None]
+            return self._of_node[tensor.node]
         if isinstance(tensor, CommittedInput):
             return padded_cells(self._of_node[self.circuit.inputs[tensor.port].node], tensor.shape)
         if isinstance(tensor, Public):
@@ -74,7 +81,7 @@ class Witness:
             return ROLES[str(name)](self, tensor, *arguments)
         if len(tensor.terms) == 1 and tensor.terms[0].coefficient == 1 and not tensor.constant:
             return self._image(tensor.terms[0], tensor.shape)  # as narrow as it is
-        total = np.full(tensor.shape, tensor.constant, dtype=np.int64)
+        total = np.zeros(tensor.shape, dtype=np.int64, like=self.held) + tensor.constant
         for term in tensor.terms:
             part = self._image(term, tensor.shape)
             total += part if term.coefficient == 1 else np.multiply(part, term.coefficient, dtype=np.int64)
@@ -131,24 +138,19 @@ class Witness:
         """1 at the first of the greatest cells along some axes together."""
         x = np.moveaxis(self.value(tensor), axes, range(-len(axes), 0))
         flat = x.reshape(*x.shape[: x.ndim - len(axes)], -1)
-        hot = np.zeros(flat.shape, dtype=np.int8)
-        np.put_along_axis(hot, flat.argmax(axis=-1)[..., None], 1, axis=-1)
+        hot = _one_hot(flat.argmax(axis=-1), flat.shape[-1])
         return np.moveaxis(hot.reshape(x.shape), range(-len(axes), 0), axes)
 
     def top_k(self, advice: Advice, tensor: int, axis: int, k: int) -> IntArray:
         """The places of the k greatest cells along an axis, one-hot, an axis of size k in front of it."""
-        order = np.argsort(-self.value(tensor).astype(np.int64), axis=axis, kind="stable")
-        places = np.expand_dims(np.take(order, np.arange(k), axis=axis), axis + 1)
-        hot = np.zeros(advice.shape, dtype=np.int8)
-        np.put_along_axis(hot, places, 1, axis=axis + 1)
-        return hot
+        x = np.moveaxis(self.value(tensor), axis, -1)
+        order = np.argsort(-x.astype(np.int64), axis=-1, kind="stable")[..., :k]
+        return np.moveaxis(_one_hot(order, x.shape[-1]), (-2, -1), (axis, axis + 1))
 
     def index_one_hot(self, advice: Advice | PublicChoice, tensor: int) -> IntArray:
         """1 at the place that an index names, along a new last axis."""
-        hot = np.zeros(advice.shape, dtype=np.int8)
-        index = self.value(tensor).astype(np.int64).reshape(*advice.shape[:-1], 1)
-        np.put_along_axis(hot, index, 1, axis=-1)
-        return hot
+        index = self.value(tensor).astype(np.int64).reshape(advice.shape[:-1])
+        return _one_hot(index, advice.shape[-1])
 
     def positive(self, advice: Advice, tensor: int) -> IntArray:
         """1 where a cell is above 0."""
@@ -171,6 +173,12 @@ ROLES: Mapping[str, Callable[..., IntArray]] = {
         Witness.positive,
     )
 }
+
+
+def _one_hot(index: IntArray, size: int) -> IntArray:
+    """1 at the place that an index names, along a new last axis."""
+    hot: IntArray = (index[..., None] == np.arange(size, like=index)).astype(np.int8)
+    return hot
 
 
 def _wide(x: IntArray) -> IntArray:
@@ -201,14 +209,15 @@ def lookup_rows(system: System, tree: Tree, witness: Witness) -> LookupRows:
     first = [0]
     for table in system.tables:
         first.append(first[-1] + table.count)
-    rows = np.full(tree.leaves, first[-1], dtype=np.uint32)
+    rows = np.zeros(tree.leaves, dtype=np.uint32, like=witness.held)
+    rows[...] = first[-1]
     for slot in tree.slots:
         padded = rows[slot.offset : slot.offset + (1 << slot.bits)].reshape(
             [1 << (n - 1).bit_length() for n in slot.shape]
         )
         inside = padded[tuple(slice(0, n) for n in slot.shape)]
         if slot.is_table:
-            inside[...] = np.arange(slot.shape[0]) + first[slot.number]
+            inside[...] = np.arange(slot.shape[0], like=rows) + first[slot.number]
             continue
         lookup = system.lookups[slot.number]
         table = system.tables[lookup.table]

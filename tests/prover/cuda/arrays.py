@@ -29,6 +29,8 @@ class DeviceArray:
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         USED.add(function.__name__)
+        if function is np.asarray:  # a copy that was asked for
+            return DeviceArray(np.asarray(*arguments, **options).copy())
         return _wrapped(function(*_inside(arguments), **_inside(options)))
 
     def __getitem__(self, index: Any) -> Any:
@@ -44,6 +46,8 @@ class DeviceArray:
         return int(self.array)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # or NumPy finds the array within by its interface
+            raise AttributeError(name)
         found = getattr(self.array, name)
         if not callable(found):
             return _wrapped(found)
