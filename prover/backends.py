@@ -23,7 +23,7 @@ def backend(name: str, threads: int | None = None, device: str = "cpu") -> Backe
     threads
         How many threads it may use; by default one for each processor.
     device
-        What it computes on: "cpu"; "cuda" or "cuda:N", a GPU; or "auto", a GPU if there is one that it can use.
+        What it computes on: "cpu"; "cuda" or "cuda:N", a GPU; or "auto", a GPU if it can use one.
 
     Raises
     ------

@@ -93,6 +93,7 @@ def setup(
     threads: int | None = None,
     commit_inputs: bool = False,
     target: Target = "cpu",
+    device: str = "auto",
 ) -> VerifyingKey:
     """Make the verifying key of a circuit; a proving key, if the backend has one, stays in the cache.
 
@@ -106,6 +107,8 @@ def setup(
         Proofs name a commitment to their input instead of its values.
     target
         Where proofs are to be cheap: "cpu", to be made, or "evm", to be checked by a contract.
+    device
+        What computes: "cpu", "cuda" or "cuda:N", or "auto", a GPU if there is one that can be used.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def setup(
         If there is no reference string of the size that is needed.
     """
     choices = Choices(target, chunk_bits, commit_inputs)
-    return backend(backend_name, threads).setup(circuit, finder(srs), progress, choices).key
+    return backend(backend_name, threads, device).setup(circuit, finder(srs), progress, choices).key
 
 
 def prove(
@@ -127,22 +130,24 @@ def prove(
     progress: Progress = silent,
     threads: int | None = None,
     recipient: str | None = None,
+    device: str = "auto",
 ) -> Proof:
     """Prove what the circuit answers on one or more samples, in one proof.
 
     With `recipient`, an Ethereum address, the proof holds for that address only; ezkl cannot do that.
-    For one proof after another, load a prover once: `prover.backends.backend(key.backend).load(...)`.
+    `device` is what computes, as in `setup`; the proof is the same. For one proof after another, load a
+    prover once: `prover.backends.backend(key.backend).load(...)`.
 
     Raises
     ------
     InputError, BoundError
         If the inputs do not fit the circuit, there are more samples than the backend takes, it binds no
-        recipient, or the key is another circuit's.
+        recipient, the key is another circuit's, or the device is not there.
     """
     batch = integers(circuit, inputs, saturate)
     find = finder(srs, key.srs_id)
     address = ANYONE if recipient is None else read_address(recipient)
-    prover = backend(key.backend, threads).load(circuit, key, find, progress)
+    prover = backend(key.backend, threads, device).load(circuit, key, find, progress)
     return prover.prove(batch, progress, address).proof
 
 

@@ -48,7 +48,9 @@ def random_inputs(circuit: Circuit, seed: int = 0) -> list[IntArray]:
     return [rng.integers(node.lo, node.hi, (1, *node.shape), dtype=np.int64, endpoint=True) for node in nodes]
 
 
-def measure(job: Job, name: str, runs: int, threads: int | None, progress: Progress) -> dict[str, Any]:
+def measure(
+    job: Job, name: str, runs: int, threads: int | None, device: str, progress: Progress
+) -> dict[str, Any]:
     """One backend on one circuit: medians over the runs, or why there is nothing to measure.
 
     The setup is timed only where its keys are not in the cache yet; the time of a proof begins with the
@@ -60,18 +62,19 @@ def measure(job: Job, name: str, runs: int, threads: int | None, progress: Progr
         "parameters": job.circuit.parameters,
         "activations": total(job.circuit).witness,
     }
-    prover = backend(name, threads)
     try:
-        return row | _measured(job, prover, runs, progress)
+        return row | _measured(job, backend(name, threads, device), runs, progress)
     except InputError as error:
         return row | {"refused": str(error)}
 
 
-def measure_apart(job: Job, name: str, runs: int, threads: int | None, progress: Progress) -> dict[str, Any]:
+def measure_apart(
+    job: Job, name: str, runs: int, threads: int | None, device: str, progress: Progress
+) -> dict[str, Any]:
     """`measure` in a process of its own, which has nothing in memory but this circuit and this backend."""
     progress(f"measuring {name} on {job.label}")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, job, name, runs, threads, silent).result()
+        return pool.submit(measure, job, name, runs, threads, device, silent).result()
 
 
 def _measured(job: Job, prover: Backend, runs: int, progress: Progress) -> dict[str, Any]:

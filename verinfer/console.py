@@ -60,6 +60,14 @@ threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Use so many threads; default: one for each processor."
 )
 
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="[auto|cpu|cuda|cuda:N]",
+    help="Compute on the processor or on a GPU; auto takes the first GPU if CuPy and a GPU are there.",
+)
+
 
 def emit(as_json: bool, result: Mapping[str, Any], *renderings: RenderableType) -> None:
     """Print a command's result: the object for machines, or the renderings for people."""

@@ -17,8 +17,8 @@ def chosen_driver(name: str) -> Driver | None:
     Parameters
     ----------
     name
-        "cpu"; "cuda" or "cuda:N", the first GPU or that of the number; or "auto", the first GPU if there is one
-        that can be used, else the processor.
+        "cpu"; "cuda" or "cuda:N", the first GPU or that of the number; or "auto", the first GPU if CuPy and
+        one are there, else the processor.
 
     Raises
     ------

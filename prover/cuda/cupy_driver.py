@@ -24,13 +24,17 @@ class CupyDriver:
         cupy = _cupy()
         count = gpu_count()
         if number >= count:
-            raise InputError(f"there is no cuda:{number}: this machine has {count or 'no'} GPU that CUDA can use")
+            raise InputError(
+                f"there is no cuda:{number}: this machine has {count or 'no'} GPU that CUDA can use"
+            )
         self.xp: Any = cupy
         self._device = cupy.cuda.Device(number)
         self._device.use()
         properties = cupy.cuda.runtime.getDeviceProperties(number)
         if int(self._device.compute_capability) < _LEAST_CAPABILITY:
-            raise InputError(f"cuda:{number} is too old: its compute capability is below {_LEAST_CAPABILITY / 10}")
+            raise InputError(
+                f"cuda:{number} is too old: its compute capability is below {_LEAST_CAPABILITY / 10}"
+            )
         self.name = properties["name"].decode()
         self.most_blocks = _BLOCKS_OF_A_PROCESSOR * properties["multiProcessorCount"]
         self._modules: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """A circuit's operations on a GPU, exactly as `circuits.ops` defines them.
 
-Sums of products are a kernel (`prover/kernels/cuda/execution.cu`), exact in 64 bits where the circuit's bounds
-are. What NumPy's functions do on arrays of integers, they do on a GPU's arrays, too: those operations run as
+Sums of products are a kernel (`prover/kernels/cuda/execution.cu`), exact since the circuit's bounds fit 64
+bits. What NumPy's functions do on arrays of integers, they do on a GPU's arrays, too: those operations run as
 they are. The rest, rare and small, is done by the processor.
 """
 
@@ -21,8 +21,21 @@ from prover.cuda.driver import THREADS, Array
 from prover.cuda.kernels import Kernels
 
 _AS_THEY_ARE = frozenset(
-    "add sub mul reduce_sum reshape transpose slice concat pad broadcast gather rescale table floor_divide "
-    "max reduce_max max_pool greater where".split()
+    (
+        *(
+            "add",
+            "sub",
+            "mul",
+            "reduce_sum",
+            "floor_divide",
+            "rescale",
+            "table",
+            "max",
+            "reduce_max",
+            "max_pool",
+        ),
+        *("greater", "where", "reshape", "transpose", "slice", "concat", "pad", "broadcast", "gather"),
+    )
 )
 """Operations made of NumPy's functions alone."""
 _TILE = 64
@@ -54,9 +67,9 @@ class Execution:
     def apply(self, node: Node, xs: Sequence[Array]) -> Array:
         """See `Processor.apply`."""
         if node.op == "matmul":
-            return self._matmul(*xs, rank=len(node.shape)).astype(node.dtype, copy=False)
+            return self._matmul(xs[0], xs[1], len(node.shape)).astype(node.dtype, copy=False)
         if node.op == "conv" and len(xs[0].shape) <= _MOST_AXES:
-            return self._conv(*xs, attrs=node.attrs).astype(node.dtype, copy=False)
+            return self._conv(xs[0], xs[1], node.attrs).astype(node.dtype, copy=False)
         if node.op in _AS_THEY_ARE:
             return CPU.apply(node, xs)
         return self.hold(CPU.apply(node, [self.fetch(x) for x in xs]))

@@ -83,8 +83,18 @@ class EzklBackend:
     name = NAME
     unit = "rows"
 
-    def __init__(self, cache: KeyCache | None = None, threads: int | None = None) -> None:
-        """Keep proving keys in `cache`, by default this user's, and use so many threads, by default all."""
+    def __init__(
+        self, cache: KeyCache | None = None, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        """Keep proving keys in `cache`, by default this user's, and use so many threads, by default all.
+
+        Raises
+        ------
+        InputError
+            If it shall compute on anything but the processor.
+        """
+        if device not in ("cpu", "auto"):
+            raise InputError(f"the {NAME} backend has no device {device!r}: it computes on the cpu only")
         self.cache = cache or KeyCache(NAME)
         self.threads = threads
 

@@ -207,6 +207,14 @@ class SumcheckProver:
     @uncollected()
     def prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes = ANYONE) -> Proven:
         """See `Prover.prove`."""
+        try:
+            return self._prove(inputs, progress, recipient)
+        except MemoryError as error:
+            raise InputError(
+                f"this proof ran out of memory ({error}): use a smaller batch, or a device with more"
+            ) from error
+
+    def _prove(self, inputs: Sequence[IntArray], progress: Progress, recipient: bytes) -> Proven:
         began = time.monotonic()
         forget_peak()
         inputs = checked(self._circuit, inputs)

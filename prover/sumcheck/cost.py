@@ -80,6 +80,24 @@ BYTES = {"advice": 38, "parameters": 5, "leaves": 30, "products": 15, "full_scal
 FIXED_BYTES = 64_000_000
 """The interpreter with what it loads."""
 
+CUDA_BYTES = {"advice": 16, "parameters": 6, "leaves": 4}
+"""Of a GPU's memory, what stays in use from the witness on: for each committed number the values of tensors
+with their accumulators, and the cells; rows of leaves."""
+CUDA_STAGE_BYTES = {"leaves": 56, "products": 40, "full_scalars": 600}
+"""What a stage takes beside that. The stages follow one another, and the greediest decides."""
+CUDA_THRIFTY_LEAF_BYTES = 14
+"""Instead, of a leaf, if the tree is made in pieces."""
+CUDA_FIXED_BYTES, CUDA_PIECE_BYTES = 2_000_000_000, 4_000_000_000
+"""Commitments, which are made in pieces, and a piece of a tree."""
+
+
+def cuda_bytes(counts: Counts, thrifty: bool) -> int:
+    """The memory of a GPU that a proof takes: added up from what kernels are given, not measured."""
+    held: int = sum(each * getattr(counts, name) for name, each in CUDA_BYTES.items())
+    each_of = CUDA_STAGE_BYTES | ({"leaves": CUDA_THRIFTY_LEAF_BYTES} if thrifty else {})
+    stage: int = max(each * getattr(counts, name) for name, each in each_of.items())
+    return CUDA_FIXED_BYTES + held + stage + (CUDA_PIECE_BYTES if thrifty else 0)
+
 
 def cost_of(circuit: Circuit, plan: Plan) -> Cost:
     """The cost of a proof by a plan."""

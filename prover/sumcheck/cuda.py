@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from circuits.errors import InputError
 from circuits.tensor import IntArray
 from prover.cuda.driver import THREADS, Array, Driver
 from prover.cuda.execution import Execution
 from prover.cuda.kernels import WORDS, Kernels, integer_name, words
 from prover.cuda.msm import Bases
-from prover.sumcheck.cuda_tree import CudaTree
+from prover.sumcheck.cost import Cost, cuda_bytes
+from prover.sumcheck.cuda_tree import GENEROUS, THRIFTY, CudaTree
 from prover.sumcheck.device import Shape, Vector
 from verifier.bn254 import SCALAR_FIELD
 
@@ -42,6 +44,17 @@ class CudaDevice(Execution):
         super().__init__(kernels)
         self._run = kernels.run
         self._bases = Bases(kernels, points)
+        self._thrift = GENEROUS
+
+    def require(self, cost: Cost) -> None:
+        free = self._driver.free_bytes()
+        self._thrift = GENEROUS if cuda_bytes(cost.counts, thrifty=False) <= free else THRIFTY
+        needed = cuda_bytes(cost.counts, thrifty=self._thrift is THRIFTY)
+        if needed > free:
+            raise InputError(
+                f"this proof takes about {needed / 1e9:.1f} GB of the GPU's memory, and {free / 1e9:.1f} GB "
+                "are free: use a smaller batch, a GPU with more, or --device cpu"
+            )
 
     def vector(self, scalars: Sequence[int]) -> Vector:
         return self._kernels.elements(scalars)
@@ -135,7 +148,9 @@ class CudaDevice(Execution):
         rows, parts = len(weights) // axis, self._parts(cells.shape, len(weights))
         bits = 8 * cells.dtype.itemsize
         shifts = self._kernels.vectors(rows * parts)
-        self._driver.launch("contraction", "sum_weights", rows * parts, weights, axis, rows, parts, bits, shifts)
+        self._driver.launch(
+            "contraction", "sum_weights", rows * parts, weights, axis, rows, parts, bits, shifts
+        )
         kernel = f"contract_{integer_name(cells.dtype)}"
         return self._contracted(kernel, (cells, weights, shifts), (outer, axis, inner), rows, parts)
 
@@ -187,7 +202,7 @@ class CudaDevice(Execution):
         self, rows: Any, denominators: Vector, numerators: Sequence[tuple[int, Vector]]
     ) -> CudaTree:
         on_device = self._driver.upload(rows) if isinstance(rows, np.ndarray) else rows
-        return CudaTree(self._kernels, on_device, denominators, numerators)
+        return CudaTree(self._kernels, on_device, denominators, numerators, self._thrift)
 
     def commit_integers(self, chunks: IntArray) -> bytes:
         return self._bases.commit_integers(self._cells(chunks))

@@ -50,7 +50,7 @@ class Scene:
                 yield from ((method, path) for method in item.keys() & OPERATIONS)
 
     def filled(self, path: str) -> str:
-        """A path that names what is tenant one's. A KeyError: say in `scene` what the new name means."""
+        """A path that names what is tenant one's. A KeyError: say in `scene` what the new name is."""
         return re.sub(r"\{(\w+)\}", lambda found: self.owned[found[1]], path)
 
 

@@ -17,7 +17,7 @@ from prover.backends import BACKENDS
 from prover.progress import Display
 from verinfer.bench import Job, machine, measure_apart, random_inputs
 from verinfer.bench_plot import plot
-from verinfer.console import destination, emit, err, json_option, shown, threads_option
+from verinfer.console import destination, device_option, emit, err, json_option, shown, threads_option
 from verinfer.example_data import digits
 
 
@@ -45,6 +45,7 @@ from verinfer.example_data import digits
 )
 @click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Proofs for each row.")
 @threads_option
+@device_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Also write the JSON object to this file."
 )
@@ -61,6 +62,7 @@ def command(
     names: tuple[str, ...],
     runs: int,
     threads: int | None,
+    device: str,
     output: Path | None,
     picture: Path | None,
     as_json: bool,
@@ -74,11 +76,11 @@ def command(
     jobs = list(_jobs(circuits, inputs))
     with Display(err) as progress:
         rows = [
-            measure_apart(job, name, runs, threads, progress)
+            measure_apart(job, name, runs, threads, device, progress)
             for job in jobs
             for name in names or tuple(BACKENDS)
         ]
-    result = {"machine": machine() | {"threads": threads}, "runs": runs, "rows": rows}
+    result = {"machine": machine() | {"threads": threads, "device": device}, "runs": runs, "rows": rows}
     if output is not None:
         write_atomically(output, [(json.dumps(result, indent=1) + "\n").encode()])
     if picture is not None:

@@ -16,7 +16,7 @@ from prover.progress import Display
 from verifier.key import VerifyingKey
 from verifier.recipient import ANYONE, read_address, shown_recipient
 from verifier.statement import named_input
-from verinfer.console import beside, destination, emit, err, json_option, shown, threads_option
+from verinfer.console import beside, destination, device_option, emit, err, json_option, shown, threads_option
 from verinfer.srs_choice import INSECURE, finder
 
 
@@ -29,6 +29,7 @@ from verinfer.srs_choice import INSECURE, finder
     "--srs", type=click.Path(path_type=Path), help="The reference string of the key; default: from the store."
 )
 @threads_option
+@device_option
 @click.option(
     "--recipient",
     metavar="ADDRESS",
@@ -46,6 +47,7 @@ def command(
     key: Path | None,
     srs: Path | None,
     threads: int | None,
+    device: str,
     recipient: str | None,
     saturate: bool,
     output: Path | None,
@@ -64,7 +66,7 @@ def command(
         )
     with Display(err) as progress:
         find = finder(srs, verifying_key.srs_id)
-        prover = backend(verifying_key.backend, threads).load(loaded, verifying_key, find, progress)
+        prover = backend(verifying_key.backend, threads, device).load(loaded, verifying_key, find, progress)
         proven = prover.prove(inputs, progress, address)
     proven.proof.save(output)
     if proven.proof.insecure_srs:

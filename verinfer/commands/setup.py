@@ -14,7 +14,7 @@ from prover.backend import Choices, Target
 from prover.backends import BACKENDS, DEFAULT, backend
 from prover.progress import Display
 from verifier.key import VerifyingKey
-from verinfer.console import beside, destination, emit, err, json_option, shown, threads_option
+from verinfer.console import beside, destination, device_option, emit, err, json_option, shown, threads_option
 from verinfer.srs_choice import INSECURE, finder
 
 
@@ -44,6 +44,7 @@ from verinfer.srs_choice import INSECURE, finder
     help="Proofs name a commitment to their input instead of its values: for large inputs on a chain.",
 )
 @threads_option
+@device_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The verifying key; default: CIRCUIT with .vk."
 )
@@ -62,6 +63,7 @@ def command(
     target: Target,
     commit_inputs: bool,
     threads: int | None,
+    device: str,
     output: Path | None,
     check: Path | None,
     as_json: bool,
@@ -69,10 +71,10 @@ def command(
     """Make the verifying key of CIRCUIT; a proving key, if the backend has one, goes to the cache."""
     output = output or beside(circuit, ".vk")
     if check is not None:
-        compare(load(circuit), circuit, check, srs, threads, as_json)
+        compare(load(circuit), circuit, check, srs, threads, device, as_json)
         return
     destination(output, circuit, srs)
-    loaded, prover = load(circuit), backend(name, threads)
+    loaded, prover = load(circuit), backend(name, threads, device)
     with Display(err) as progress:
         done = prover.setup(loaded, finder(srs), progress, Choices(target, chunk_bits, commit_inputs))
     done.key.save(output)
@@ -103,7 +105,13 @@ def command(
 
 
 def compare(
-    loaded: Circuit, circuit: Path, check: Path, srs: Path | None, threads: int | None, as_json: bool
+    loaded: Circuit,
+    circuit: Path,
+    check: Path,
+    srs: Path | None,
+    threads: int | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Make a key anew and say whether it is the same.
 
@@ -115,7 +123,7 @@ def compare(
     theirs = VerifyingKey.load(check)
     with Display(err) as progress:
         find = finder(srs, theirs.srs_id)
-        ours = backend(theirs.backend, threads).remake(loaded, theirs, find, progress)
+        ours = backend(theirs.backend, threads, device).remake(loaded, theirs, find, progress)
     if theirs.digest != ours.digest:
         raise CheckFailed(f"{check} is not the key that this circuit and reference string give")
     emit(

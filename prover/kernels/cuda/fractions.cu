@@ -1,8 +1,7 @@
 // The tree that adds up fractions, and the sumchecks between its levels (`fraction_tree.hpp`, `fraction_layer.hpp`).
 //
-// Level 0 are the leaves: leaf i is numerator(i) / denominators[rows[i]]. Node i of a level is the sum of the nodes 2i
-// and 2i + 1 beneath it. Levels 0 and 1 are never stored: whoever needs a node of theirs makes it from the rows. What
-// lies beyond the last node is dead, 0/1.
+// Level 0 are the leaves: leaf i is numerator(i) / denominators[rows[i]], and is never stored. Node i of a level is the
+// sum of the nodes 2i and 2i + 1 beneath it. What lies beyond the last node is dead, 0/1.
 //
 // A layer's sumcheck is of sum_x eq(z, x) G(x), G = N0 D1 + N1 D0 + mix D0 D1, with Nc(x) = N(2x + c), Dc(x) = D(2x + c),
 // its least significant variable first. N1 is taken with mix * D1 added: then G = N0 D1 + N1 D0.
@@ -37,13 +36,6 @@ struct Leaves {
         const unsigned tile = place[i / 256];
         return {tile == kUnits ? Fr::one() : special[static_cast<Index>(tile) * 256 + i % 256], denominators[rows[i]]};
     }
-};
-
-// Level 1, made from the leaves.
-struct Sums {
-    Leaves below;
-
-    __device__ Node node(Index i) const { return sum_of(below.node(2 * i), below.node(2 * i + 1)); }
 };
 
 struct Stored {
@@ -115,14 +107,14 @@ __device__ inline void add_round(const Pair &a, const Pair &b, const Fr &eq, Fr 
     sums[1] += eq * ((b.n0 - a.n0) * (b.d1 - a.d1) + (b.n1 - a.n1) * (b.d0 - a.d0));
 }
 
-// The round over `pairs` pairs of x, which `variables` coordinates number.
+// The round over `pairs` pairs of x. `variables` coordinates of the point number all pairs, and `prefixes` are the eq of
+// their blocks of kThreads, from that of the first pair here on.
 template <class Values>
 __device__ inline void fraction_round(const Values &values, Index pairs, const Fr *point, int variables,
                                       const Fr *prefixes, Fr *partial, unsigned *done, Uint256 *out) {
     Fr sums[2] = {Fr::zero(), Fr::zero()};
-    const Index blocks = Index{1} << (variables < 8 ? 0 : variables - 8);
     for (Index i = first_index(); i < pairs; i += stride()) {
-        add_round(values.pair(2 * i), values.pair(2 * i + 1), prefixes[blocks + i / kThreads], sums);
+        add_round(values.pair(2 * i), values.pair(2 * i + 1), prefixes[i / kThreads], sums);
     }
     const Fr eq = eq_in_block(point, variables);
     VERINFER_UNROLL
@@ -136,7 +128,7 @@ __device__ inline void fraction_bind_round(const Values &values, Index size, con
                                            int variables, const Fr *prefixes, Fr *partial, unsigned *done,
                                            Uint256 *out) {
     Fr sums[2] = {Fr::zero(), Fr::zero()};
-    const Index blocks = Index{1} << (variables < 8 ? 0 : variables - 8), pairs = (size + 1) / 2;
+    const Index pairs = (size + 1) / 2;
     for (Index i = first_index(); i < pairs; i += stride()) {
         Pair half[2];
         VERINFER_UNROLL
@@ -149,7 +141,7 @@ __device__ inline void fraction_bind_round(const Values &values, Index size, con
                 half[c] = {Fr::zero(), values.mix, Fr::one(), Fr::one()};
             }
         }
-        add_round(half[0], half[1], prefixes[blocks + i / kThreads], sums);
+        add_round(half[0], half[1], prefixes[i / kThreads], sums);
     }
     const Fr eq = eq_in_block(point, variables);
     VERINFER_UNROLL
@@ -161,15 +153,6 @@ template <class Values>
 __device__ inline void fraction_bind(const Values &values, Index size, const Fr &r, Fr *to) {
     for (Index x = first_index(); x < size; x += stride()) {
         store(to, size, x, between(values.pair(2 * x), values.pair(2 * x + 1), r));
-    }
-}
-
-template <class Level>
-__device__ inline void fraction_nodes(const Level &level, Index nodes, Fr *n, Fr *d) {
-    for (Index i = first_index(); i < nodes; i += stride()) {
-        const Node node = level.node(i);
-        n[i] = node.n;
-        d[i] = node.d;
     }
 }
 
@@ -187,9 +170,6 @@ __device__ inline void fraction_sums(const Level &below, Index nodes, Fr *n, Fr 
 using namespace verinfer;
 
 #define VERINFER_LEVEL(NAME, LEVEL)                                                                                \
-    VERINFER_KERNEL fraction_nodes_##NAME(const Unbound<LEVEL> *values, Index count, Fr *n, Fr *d) {               \
-        fraction_nodes(values->level, count, n, d);                                                                \
-    }                                                                                                              \
     VERINFER_KERNEL fraction_sums_##NAME(const Unbound<LEVEL> *values, Index count, Fr *n, Fr *d) {                \
         fraction_sums(values->level, count, n, d);                                                                 \
     }                                                                                                              \
@@ -210,8 +190,22 @@ using namespace verinfer;
     }
 
 VERINFER_LEVEL(leaves, Leaves)
-VERINFER_LEVEL(first, Sums)
 VERINFER_LEVEL(stored, Stored)
+
+VERINFER_KERNEL fraction_nodes(const Unbound<Leaves> *values, Index count, Fr *n, Fr *d) {
+    for (Index i = first_index(); i < count; i += stride()) {
+        const Node node = values->level.node(i);
+        n[i] = node.n;
+        d[i] = node.d;
+    }
+}
+
+VERINFER_KERNEL fraction_round_bound(const Fr *factors, Index before, Word m0, Word m1, Word m2, Word m3, Index pairs,
+                                     const Fr *point, Index variables, const Fr *prefixes, Fr *partial,
+                                     unsigned *done, Uint256 *out) {
+    fraction_round(Bound{element(m0, m1, m2, m3), factors, before}, pairs, point, static_cast<int>(variables),
+                   prefixes, partial, done, out);
+}
 
 VERINFER_KERNEL fraction_bind_round_bound(const Fr *factors, Index before, Word m0, Word m1, Word m2, Word m3,
                                           Index size, Word r0, Word r1, Word r2, Word r3, Fr *to, const Fr *point,

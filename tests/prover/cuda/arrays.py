@@ -63,7 +63,22 @@ def _operator(name: str) -> Any:
     return apply
 
 
-for _name in ("add", "sub", "mul", "rshift", "lshift", "and_", "or_", "lt", "le", "gt", "ge", "eq", "ne", "neg"):
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "rshift",
+    "lshift",
+    "and_",
+    "or_",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "eq",
+    "ne",
+    "neg",
+):
     setattr(DeviceArray, f"__{_name.rstrip('_')}__", _operator(_name))
 for _name in ("iadd", "isub", "imul", "irshift", "iand"):
     setattr(DeviceArray, f"__{_name}__", _operator(_name))

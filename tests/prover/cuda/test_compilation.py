@@ -1,0 +1,33 @@
+"""Every kernel compiles for the GPUs that are meant, without a GPU: NVRTC, and what ptxas says of its result."""
+
+from __future__ import annotations
+
+import pytest
+
+from prover.cuda.source import UNITS
+from tests.prover.cuda.nvrtc import compiled, library
+
+ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
+SLOW = ("fractions", "msm")
+"""Half a minute each: all but one architecture are for `make test-long`."""
+CASES = [
+    pytest.param(
+        unit,
+        architecture,
+        marks=[pytest.mark.long] if unit in SLOW and architecture != "sm_90" else [],
+        id=f"{unit}-{architecture}",
+    )
+    for unit in UNITS
+    for architecture in ARCHITECTURES
+]
+
+
+@pytest.mark.skipif(library() is None, reason="no NVRTC: it comes with the extra `dev` on Linux")
+@pytest.mark.parametrize(("unit", "architecture"), CASES)
+def test_kernels_compile_and_keep_to_their_registers(unit: str, architecture: str) -> None:
+    uses = compiled(unit, architecture)
+    assert uses
+    for kernel, use in uses.items():
+        print(f"{architecture} {unit}.{kernel}: {use.registers} registers, {use.spilled_bytes} bytes spilled")
+        assert use.spilled_bytes <= 64, kernel
+        assert use.stack_bytes <= 512, kernel
