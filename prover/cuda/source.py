@@ -20,11 +20,15 @@ _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 def unit_source(unit: str) -> str:
     """The text of one of UNITS."""
-    return _expanded(KERNELS / f"{unit}.cu", set())
+    return expanded(KERNELS / f"{unit}.cu")
+
+
+def expanded(path: Path) -> str:
+    """A file with its includes in place, each once."""
+    return _expanded(path, set())
 
 
 def _expanded(path: Path, seen: set[Path]) -> str:
-    """A file with its includes in place, each once."""
     path = path.resolve()
     if path in seen:
         return ""

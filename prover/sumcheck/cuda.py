@@ -44,12 +44,13 @@ class CudaDevice(Execution):
         super().__init__(kernels)
         self._run = kernels.run
         self._bases = Bases(kernels, points)
-        self._thrift = GENEROUS
+        self.thrift = GENEROUS
+        """How a fraction tree is kept; `require` chooses it for each proof."""
 
     def require(self, cost: Cost) -> None:
         free = self._driver.free_bytes()
-        self._thrift = GENEROUS if cuda_bytes(cost.counts, thrifty=False) <= free else THRIFTY
-        needed = cuda_bytes(cost.counts, thrifty=self._thrift is THRIFTY)
+        self.thrift = GENEROUS if cuda_bytes(cost.counts, thrifty=False) <= free else THRIFTY
+        needed = cuda_bytes(cost.counts, thrifty=self.thrift is THRIFTY)
         if needed > free:
             raise InputError(
                 f"this proof takes about {needed / 1e9:.1f} GB of the GPU's memory, and {free / 1e9:.1f} GB "
@@ -202,7 +203,7 @@ class CudaDevice(Execution):
         self, rows: Any, denominators: Vector, numerators: Sequence[tuple[int, Vector]]
     ) -> CudaTree:
         on_device = self._driver.upload(rows) if isinstance(rows, np.ndarray) else rows
-        return CudaTree(self._kernels, on_device, denominators, numerators, self._thrift)
+        return CudaTree(self._kernels, on_device, denominators, numerators, self.thrift)
 
     def commit_integers(self, chunks: IntArray) -> bytes:
         return self._bases.commit_integers(self._cells(chunks))

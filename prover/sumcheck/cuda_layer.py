@@ -26,7 +26,7 @@ class Eq:
         kernels.run("vectors", "eq_prefixes", size, self._z, size, self._prefixes)
 
     def arguments(self, variables: int, first_pair: int) -> tuple[Array, int, Array]:
-        """What a round takes over pairs that so many coordinates number, from the first pair of a block on."""
+        """What a round takes over pairs that so many coordinates number, from a block's first pair on."""
         begin = (1 << max(0, variables - _BLOCK_BITS)) + first_pair // THREADS
         return self._z, variables, self._prefixes[begin:]
 

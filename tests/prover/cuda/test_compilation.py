@@ -1,4 +1,4 @@
-"""Every kernel compiles for the GPUs that are meant, without a GPU: NVRTC, and what ptxas says of its result."""
+"""Every kernel compiles for the GPUs that are meant, without a GPU, and keeps to its registers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from prover.sumcheck.cuda import CudaDevice
 from prover.sumcheck.witness import Witness
 from tests.budget import examples
 from tests.circuits.random_circuits import circuits
-from tests.prover.circuits_to_prove import BUILDS, build
+from tests.prover.circuits_to_prove import BUILDS
 from tests.prover.cuda.emulator import Emulator
 from tests.prover.sumcheck.corner_circuits import CORNERS
 from tests.prover.sumcheck.test_operations import circuit_called
@@ -111,7 +111,7 @@ def test_convolutions_at_the_widest_values(driver: Driver, bits: int, groups: in
 
 
 def test_a_backend_with_a_gpu_makes_the_same_files(driver: Driver, srs: Callable[[int], StoredSrs]) -> None:
-    circuit = build("cnn")
+    circuit = circuit_called("attention")
     inputs = random_inputs(circuit, 2, seed=1)
     made = []
     for backend in (
@@ -125,7 +125,7 @@ def test_a_backend_with_a_gpu_makes_the_same_files(driver: Driver, srs: Callable
 
 
 def test_a_proof_that_does_not_fit_is_refused(srs: Callable[[int], StoredSrs]) -> None:
-    circuit = build("cnn")
+    circuit = circuit_called("attention")
     small = Emulator(free_bytes=1 << 20)
     backend = SumcheckBackend(make_device=lambda points, threads: CudaDevice(points, small))
     prover = backend.load(circuit, backend.setup(circuit, srs, silent).key, srs, silent)
