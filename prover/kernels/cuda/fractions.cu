@@ -131,7 +131,7 @@ __device__ inline void fraction_bind_round(const Values &values, Index size, con
     const Index pairs = (size + 1) / 2;
     for (Index i = first_index(); i < pairs; i += stride()) {
         Pair half[2];
-        VERINFER_UNROLL
+        // not unrolled: with both in registers at a time, half as many threads would fit a processor
         for (int c = 0; c < 2; ++c) {
             const Index x = 2 * i + c;
             if (x < size) {
