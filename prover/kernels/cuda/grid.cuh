@@ -38,6 +38,12 @@ __device__ inline void sum_block(Value (&value)[kCount]) {
     }
 }
 
+// An element that another block wrote: not from this processor's cache.
+__device__ inline Fr written(const Fr *x) {
+    const volatile Word *word = x->value.word;
+    return element(word[0], word[1], word[2], word[3]);
+}
+
 // The sums over all threads of the grid, canonical, in `out`, by the block that comes last. `partial` has room for
 // kCount elements of each block; `*done` is zero before and after.
 template <int kCount>
@@ -56,7 +62,7 @@ __device__ inline void sum_grid(Fr (&value)[kCount], Fr *partial, unsigned *done
     VERINFER_UNROLL
     for (int k = 0; k < kCount; ++k) {
         value[k] = Fr::zero();
-        for (unsigned i = threadIdx.x; i < gridDim.x; i += kThreads) value[k] += partial[i * kCount + k];
+        for (unsigned i = threadIdx.x; i < gridDim.x; i += kThreads) value[k] += written(&partial[i * kCount + k]);
     }
     sum_block(value);
     if (threadIdx.x == 0) {

@@ -1,7 +1,8 @@
 // CUDA's words for a C++ compiler: kernels run on a CPU, one thread of a block after another.
 //
 // Each thread of a block is a coroutine with a stack of its own. It runs until it meets __syncthreads() or ends; when
-// all have, they go on. Blocks run one after another, so what is shared between them needs no care.
+// all have, they go on. Blocks run one after another, so what is shared between them needs no care. Every second launch
+// goes through blocks and threads from the last to the first: what hangs on their order shows.
 
 #pragma once
 
@@ -74,13 +75,16 @@ static __attribute__((noinline)) void resume(unsigned thread) {
 }
 
 static void run_grid(unsigned blocks) {
+    static bool backwards = false;
+    backwards = !backwards;
     gridDim.x = blocks;
     for (unsigned block = 0; block < blocks; ++block) {
-        blockIdx.x = block;
+        blockIdx.x = backwards ? blocks - 1 - block : block;
         for (Fiber &fiber : fibers) fiber.is_done = false;
         for (bool any = true; any;) {
             any = false;
-            for (unsigned thread = 0; thread < kThreadsOfBlock; ++thread) {
+            for (unsigned i = 0; i < kThreadsOfBlock; ++i) {
+                const unsigned thread = backwards ? kThreadsOfBlock - 1 - i : i;
                 if (fibers[thread].is_done) continue;
                 resume(thread);
                 any = true;
