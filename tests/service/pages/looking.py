@@ -10,10 +10,11 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page
 
 STROKES = (
-    (0.32, 0.3), (0.38, 0.2), (0.5, 0.15), (0.62, 0.2), (0.67, 0.32), (0.62, 0.46), (0.5, 0.6), (0.38, 0.72),
-    (0.3, 0.82), (0.5, 0.82), (0.72, 0.82),
-)  # fmt: skip
-"""A 2 in one stroke, as parts of the canvas's sides."""
+    *((0.5 - 0.19 * math.cos(k * math.pi / 10), 0.34 - 0.19 * math.sin(k * math.pi / 10)) for k in range(12)),
+    *((0.66 - 0.36 * k / 8, 0.44 + 0.38 * k / 8) for k in range(1, 9)),
+    *((0.3 + 0.42 * k / 6, 0.82) for k in range(1, 7)),
+)
+"""A 2 in one stroke, as parts of the canvas's sides: an arch, down to the left, and along the bottom."""
 AUDIT = """() => {
   const found = [];
   const visible = (e) => e.checkVisibility({ visibilityProperty: true });

@@ -22,7 +22,7 @@ from verifier.srs import SrsStore
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "images"
 NAMES = ("service-model.png", "service-answer.png", "service-proof.png")
-SIZE = {"width": 1120, "height": 800}
+SIZE = {"width": 1120, "height": 860}
 LONG = 180_000
 
 
@@ -55,6 +55,7 @@ def take(browser: Browser, house: House, folder: Path) -> None:
     page.wait_for_url(re.compile("/proofs/"))
     page.get_by_role("button", name="Verify now").click()
     page.locator("#verdict").wait_for(timeout=LONG)
+    page.set_viewport_size({**SIZE, "height": 1000})
     _shoot(page, folder / NAMES[2])
     context.close()
 

@@ -13,6 +13,7 @@ from tests.service.pages.conftest import House, housed
 from tests.service.pages.looking import draw_two, inspect, window
 from tests.service.pages.pictures import FOLDER, NAMES
 from tests.service.pages.test_journeys import LONG, press, prove_and_verify
+from verifier.srs import SrsStore
 
 CARD = """---
 license: apache-2.0
@@ -51,6 +52,26 @@ def test_from_a_fresh_service_to_a_verified_proof(fresh: House, browser: Browser
         expect(page.locator(".drawing img")).to_have_js_property("complete", True)
         assert page.locator(".drawing img").evaluate("e => e.naturalWidth") > 100
         inspect(page)
+
+
+def test_a_machine_without_a_reference_string_gets_one(
+    tmp_path: Path, digits: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERINFER_HOME", str(tmp_path / "home"))
+    with housed(tmp_path / "data", digits) as house, window(browser) as page:
+        page.goto(house.url)
+        inspect(page)
+        press(page, "Make one for trying out")
+        expect(page.get_by_text("This machine has one.")).to_be_visible()
+        [made] = SrsStore().info()
+        assert made.insecure and made.path.is_relative_to(tmp_path)
+        inspect(page)
+
+
+def test_strings_of_a_service_with_keys_are_its_operators(keyed: House) -> None:
+    visitor = keyed.visitor(keyed.tenant("one")[1])
+    assert "reference string" not in visitor.get("/").text
+    assert visitor.post("/reference-string", {"csrf": visitor.get("/settings").csrf}).status == 404
 
 
 def add(page: Page, house: House, source: Path, **fields: str) -> None:
