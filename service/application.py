@@ -80,7 +80,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
-    add_pages(app, parts, submit, streams, example)
+    add_pages(app, parts, submit, streams, quotes, example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)
     app.add_middleware(Origins, local=settings.access == "local")

@@ -24,12 +24,23 @@ from service.models import Served
 from service.pages import charts
 from service.pages.site import MAX_FORM_BYTES, Site, text, upload
 from service.pages.values import Shown, Tensor, canvas, example, read_values, show, tensors_of
+from service.quotes import Quotes
 from service.receipt_check import Receipt
 from service.receipts import samples_of
 from service.submitting import Settlement, Submitter, Tier
 
+MOST_NODES = 2000
+"""Of larger circuits it takes long to say how long a proof takes."""
 MOST_SHOWN = 20
 """How many answers of a batch are shown."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A way in which an answer can be proved, and about how many seconds that takes, if that is known."""
+
+    tier: str
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Answer:
     """The inputs as JSON, from which the proof is made."""
 
 
-def asking_pages(site: Site, submit: Submitter) -> APIRouter:
+def asking_pages(site: Site, submit: Submitter, quotes: Quotes) -> APIRouter:
     """The pages."""
     router = APIRouter(include_in_schema=False)
     parts = site.parts
@@ -54,10 +65,15 @@ def asking_pages(site: Site, submit: Submitter) -> APIRouter:
 
     @router.get("/models/{name}/try")
     def form(request: Request, name: str, version: str | None = None, caller: Caller = asker) -> Response:
-        return _page(request, parts.models.find(caller.tenant, name, version), "", None, None)
+        return _page(request, parts.models.find(caller.tenant, name, version), "")
 
     def _page(
-        request: Request, model: Served, given: str, answer: Answer | None, problem: str | None
+        request: Request,
+        model: Served,
+        given: str,
+        answer: Answer | None = None,
+        offers: Sequence[Offer] = (),
+        problem: str | None = None,
     ) -> Response:
         return site.render(
             request,
@@ -69,7 +85,7 @@ def asking_pages(site: Site, submit: Submitter) -> APIRouter:
             given=given or example(model.circuit),
             answer=answer,
             problem=problem,
-            backends=list(BACKENDS),
+            offers=offers,
             bar=charts.bar,
             may_prove=Scope.JOBS in request.state.visitor.caller.scopes,
         )
@@ -83,11 +99,12 @@ def asking_pages(site: Site, submit: Submitter) -> APIRouter:
         model = parts.models.find(caller.tenant, name, text(data, "version") or None)
         given, suffix = text(data, "values"), "input.json"
         file = upload(data, "file")
-        answer, problem = None, None
+        answer, problem, offers = None, None, list[Offer]()
         try:
             if file is not None:
                 given, suffix = _text_of(file.file.read()), file.filename or ""
             answer = _answer(model, given, suffix)
+            offers = _offers(caller.tenant, model, answer.count)
         except InputError as error:
             problem = str(error)
         if "HX-Request" in request.headers:
@@ -97,11 +114,24 @@ def asking_pages(site: Site, submit: Submitter) -> APIRouter:
                 model=model,
                 answer=answer,
                 problem=problem,
-                backends=list(BACKENDS),
+                offers=offers,
                 bar=charts.bar,
                 may_prove=Scope.JOBS in caller.scopes,
             )
-        return _page(request, model, "" if suffix.endswith(".csv") else given, answer, problem)
+        return _page(request, model, "" if suffix.endswith(".csv") else given, answer, offers, problem)
+
+    def _offers(tenant: str, model: Served, samples: int) -> list[Offer]:
+        """The ways in which an answer can be proved."""
+        if len(model.circuit.nodes) > MOST_NODES:
+            return [Offer(name, None) for name in BACKENDS]
+        found = []
+        for name in BACKENDS:
+            try:
+                quote = quotes.quote(tenant, model, name, samples)
+            except InputError:  # not this circuit, not so many samples, or there is no key
+                continue
+            found.append(Offer(name, quote.wait.likely + quote.seconds.likely))
+        return found
 
     def _answer(model: Served, given: str, suffix: str) -> Answer:
         circuit = model.circuit

@@ -20,13 +20,19 @@ from service.pages.settings import settings_pages
 from service.pages.site import Site
 from service.pages.usage import usage_pages
 from service.parts import Parts
+from service.quotes import Quotes
 from service.submitting import Submitter
 
 FOREVER = "public, max-age=31536000, immutable"
 
 
 def add_pages(
-    app: FastAPI, parts: Parts, submit: Submitter, streams: Streams, example: Path | None = None
+    app: FastAPI,
+    parts: Parts,
+    submit: Submitter,
+    streams: Streams,
+    quotes: Quotes,
+    example: Path | None = None,
 ) -> None:
     """Have an application show pages, and errors as pages to browsers.
 
@@ -37,16 +43,18 @@ def add_pages(
     """
     site = Site(parts)
     app.state.problem_page = site.problem
-    for router in routers(site, submit, streams, example):
+    for router in routers(site, submit, streams, quotes, example):
         app.include_router(router)
 
 
-def routers(site: Site, submit: Submitter, streams: Streams, example: Path | None) -> list[APIRouter]:
+def routers(
+    site: Site, submit: Submitter, streams: Streams, quotes: Quotes, example: Path | None
+) -> list[APIRouter]:
     """Those of all pages."""
     return [
         home_pages(site, example),
         model_pages(site, Descriptions(site.parts, compile_limits(site.parts.settings)), example),
-        asking_pages(site, submit),
+        asking_pages(site, submit, quotes),
         job_pages(site, streams),
         proof_pages(site),
         usage_pages(site),

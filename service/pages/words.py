@@ -50,6 +50,14 @@ def seconds(value: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def roughly(value: float) -> str:
+    """A length of time that is not known well: 2 s, 3 min, 2 h."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if value >= length:
+            return f"{round(value / length)} {unit}"
+    return f"{max(1, round(value))} s"
+
+
 def ago(at: datetime, now: datetime | None = None) -> str:
     """How long ago a time was."""
     passed = ((now or datetime.now(UTC)) - at).total_seconds()
@@ -95,6 +103,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "shortened": shortened,
     "size": size,
     "seconds": seconds,
+    "roughly": roughly,
     "ago": ago,
     "when": when,
     "machine": machine,

@@ -23,6 +23,7 @@ from service.pages.routes import routers
 from service.pages.security import DRAWING_POLICY, HEADERS
 from service.pages.site import MAX_FORM_BYTES, Site
 from service.parts import Parts
+from service.quotes import Quotes
 from service.submitting import Submitter
 from tests.service.pages.conftest import House, housed
 from tests.service.pages.visiting import Visitor
@@ -94,9 +95,8 @@ def test_errors_of_ours_are_pages_too_and_carry_the_headers(
 
 def posts(parts: Parts) -> Iterator[str]:
     """The paths of all forms."""
-    for router in routers(
-        Site(parts), Submitter(parts), Streams(parts, EventFeed(parts.database), 1, 1), None
-    ):
+    streams, quotes = Streams(parts, EventFeed(parts.database), 1, 1), Quotes(parts.database, 0, "")
+    for router in routers(Site(parts), Submitter(parts), streams, quotes, None):
         for route in router.routes:
             if isinstance(route, APIRoute) and "POST" in route.methods:
                 yield route.path
