@@ -119,9 +119,11 @@ __device__ inline void contract_integers(const Integer *values, const Fr *weight
                 for (int i = 0; i < 8; ++i) limbs[threadIdx.x][i] = weight[i];
             }
             if (extent.inner == 1) {  // neighbours along the axis lie side by side, so the block reads it together
-                for (Index i = threadIdx.x; i < kThreads * count; i += kThreads) {
-                    const Index o = i / count, a = i % count;
-                    if (first + o < extent.outputs()) tile[o][a] = values[(first + o) * extent.axis + at + a];
+                const unsigned a = threadIdx.x % kStep;
+                for (unsigned o = threadIdx.x / kStep; o < kThreads; o += kThreads / kStep) {
+                    if (a < count && first + o < extent.outputs()) {
+                        tile[o][a] = values[(first + o) * extent.axis + at + a];
+                    }
                 }
             }
             __syncthreads();

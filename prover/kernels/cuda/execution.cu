@@ -49,34 +49,45 @@ __device__ inline void convolve(const X *x, const W *w, const Convolution &c, In
     const Index row_tiles = (places + kTile - 1) / kTile, column_tiles = (group_outputs + kTile - 1) / kTile;
     const Index tiles = row_tiles * column_tiles * c.groups * c.images;
     const unsigned at_row = threadIdx.x / (kTile / kPart) * kPart, at_column = threadIdx.x % (kTile / kPart) * kPart;
+    // What a thread loads: one tap of each kDepth, of kLoads windows and as many weights. Divisions are slow, so a window
+    // is found once, and a tap once for all of them.
+    constexpr int kLoads = kTile * kDepth / kThreads;
+    const unsigned load_tap = threadIdx.x % kDepth, load_first = threadIdx.x / kDepth;
+    const unsigned width = static_cast<unsigned>(c.kernel_width), taps = static_cast<unsigned>(c.taps);
     for (Index tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const Index first_output = tile % column_tiles * kTile, first_place = tile / column_tiles % row_tiles * kTile;
         const Index group = tile / (column_tiles * row_tiles) % c.groups;
         const Index image = tile / (column_tiles * row_tiles * c.groups);
-        const W *image_weights = w + image * c.image_weights;
+        const X *image_cells = x + image * c.height * c.width * c.channels + group * c.taps;
+        const W *group_weights = w + image * c.image_weights + group * group_outputs * depth;
+        Int64 tops[kLoads], lefts[kLoads];
+        for (int i = 0; i < kLoads; ++i) {
+            const Index place = first_place + load_first + i * (kThreads / kDepth);
+            // a window behind the last lies below the image
+            tops[i] = place < places ? static_cast<Int64>(place / c.columns) * c.stride_y - c.before_y
+                                     : static_cast<Int64>(c.height);
+            lefts[i] = static_cast<Int64>(place % c.columns) * c.stride_x - c.before_x;
+        }
         Int64 sums[kPart][kPart] = {};
         for (Index at = 0; at < depth; at += kDepth) {
+            const unsigned tap = static_cast<unsigned>(at) + load_tap, q = tap / taps;
+            const Int64 down = static_cast<Int64>(q / width) * c.dilation_y;
+            const Int64 right = static_cast<Int64>(q % width) * c.dilation_x;
             __syncthreads();
-            for (unsigned i = threadIdx.x; i < kTile * kDepth; i += kThreads) {
-                const unsigned k = i % kDepth, j = i / kDepth;
-                const Index tap = at + k, place = first_place + j, output = first_output + j;
+            for (int i = 0; i < kLoads; ++i) {
+                const unsigned j = load_first + i * (kThreads / kDepth);
+                const Int64 y = tops[i] + down, z = lefts[i] + right;
+                const Index output = first_output + j;
                 Cell cell = 0, weight = 0;
-                if (tap < depth && place < places) {
-                    const Index q = tap / c.taps;
-                    const Int64 y = static_cast<Int64>(place / c.columns) * c.stride_y +
-                                    static_cast<Int64>(q / c.kernel_width) * c.dilation_y - c.before_y;
-                    const Int64 z = static_cast<Int64>(place % c.columns) * c.stride_x +
-                                    static_cast<Int64>(q % c.kernel_width) * c.dilation_x - c.before_x;
+                if (tap < depth) {
                     if (y >= 0 && z >= 0 && y < static_cast<Int64>(c.height) && z < static_cast<Int64>(c.width)) {
-                        cell = x[((image * c.height + static_cast<Index>(y)) * c.width + static_cast<Index>(z)) *
-                                     c.channels + group * c.taps + tap % c.taps];
+                        cell = image_cells[(static_cast<Index>(y) * c.width + static_cast<Index>(z)) * c.channels +
+                                           tap % taps];
                     }
+                    if (output < group_outputs) weight = group_weights[output * depth + tap];
                 }
-                if (tap < depth && output < group_outputs) {
-                    weight = image_weights[(group * group_outputs + output) * depth + tap];
-                }
-                windows[k][j] = cell;
-                weights[k][j] = weight;
+                windows[load_tap][j] = cell;
+                weights[load_tap][j] = weight;
             }
             __syncthreads();
             for (int k = 0; k < kDepth; ++k) {

@@ -35,7 +35,11 @@ VERINFER_KERNEL add_scaled(const Fr *x, Index n, Fr *y, Word f0, Word f1, Word f
 
 // a[i] * b[j] at i * columns + j.
 VERINFER_KERNEL kron(const Fr *a, const Fr *b, Index n, Index columns, Fr *out) {
-    for (Index i = first_index(); i < n; i += stride()) out[i] = a[i / columns] * b[i % columns];
+    const unsigned width = static_cast<unsigned>(columns);  // vectors have fewer than 2^32 elements
+    for (Index i = first_index(); i < n; i += stride()) {
+        const unsigned place = static_cast<unsigned>(i);
+        out[i] = a[place / width] * b[place % width];
+    }
 }
 
 // out[j] = (1 - x) f[2j] + x f[2j + 1]
