@@ -16,6 +16,10 @@ ADVISORY_KEY = 0x766572696E666572
 """Names the lock in a PostgreSQL database: "verinfer"."""
 
 
+class InUse(InputError):
+    """Another process has the database."""
+
+
 class Lock(Protocol):
     """A lock that its process holds until it ends, however it ends."""
 
@@ -37,8 +41,10 @@ class FileLock:
 
     Raises
     ------
+    InUse
+        If another process holds it.
     InputError
-        If another process holds it, or the file cannot be made.
+        If the file cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +56,7 @@ class FileLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._handle)
-            raise InputError(
+            raise InUse(
                 f"another watcher uses this database: it holds {path}. Stop it, or give this one "
                 "its own database"
             ) from None
@@ -68,7 +74,7 @@ class AdvisoryLock:
 
     Raises
     ------
-    InputError
+    InUse
         If another process holds it.
     """
 
@@ -77,7 +83,7 @@ class AdvisoryLock:
         held = self._connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_KEY})
         if not held:
             self._connection.close()
-            raise InputError(
+            raise InUse(
                 "another watcher uses this database: it holds its lock. Stop it, or give this one "
                 "its own database"
             )

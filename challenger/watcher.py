@@ -51,7 +51,7 @@ class Habits:
     Attributes
     ----------
     sample
-        The share of claims that are recomputed, in (0, 1].
+        The share of claims that are recomputed, in [0, 1]; with 0, those of others are left alone.
     start
         The first block of interest.
     confirmations
@@ -69,14 +69,20 @@ class Habits:
     withdraw_over: int | None = 10**16
 
     def __post_init__(self) -> None:
-        if not 0 < self.sample <= 1:
-            raise InputError(f"the share of claims to recompute is above 0 and at most 1, not {self.sample}")
+        if not 0 <= self.sample <= 1:
+            raise InputError(f"the share of claims to recompute is between 0 and 1, not {self.sample}")
         if self.start < 0 or self.confirmations < 0 or self.poll <= 0:
             raise InputError("first block and confirmations are at least 0, the time between looks above")
 
 
 class Watcher:
-    """Watches one tier for one account. `run` does until it is stopped."""
+    """Watches one tier for one account. `run` does until it is stopped.
+
+    Attributes
+    ----------
+    tier, sender
+        What it watches, and what it sends with: nothing else may send from that account.
+    """
 
     def __init__(
         self,
@@ -90,9 +96,9 @@ class Watcher:
     ) -> None:
         self._endpoints = endpoints
         self._chain: Chain = tier.chain
-        self._tier = tier
+        self.tier = tier
         self._store = store
-        self._sender = sender
+        self.sender = sender
         self._judge = judge
         self._metrics = metrics
         self._habits = habits
@@ -156,12 +162,18 @@ class Watcher:
         followed = self._follower.follow(head)
         if followed.fork is not None:
             self._metrics.reorganisations.inc()
-        self._sender.tend()
+        self.sender.tend()
         self._make_moves(head)
         self._withdraw()
         waiting = self._judge_next(head)
         self._measure(head, followed.block, waiting)
         return waiting > 0
+
+    def standing(self, claim_id: bytes) -> Standing | None:
+        """What has become of a claim, by events that lie deep enough; None if none tells of it."""
+        with self._store.begin() as session:
+            row = session.get(ClaimRow, claim_id)
+            return None if row is None else Standing(row.standing)
 
     # ---- Moves
 
@@ -182,7 +194,7 @@ class Watcher:
                 self._log.exception("a claim's moves failed", claim=row.claim_id)
 
     def _withdraw(self) -> None:
-        credit = self._tier.credit(self._sender.account)
+        credit = self.tier.credit(self.sender.account)
         self._metrics.credit.set(credit)
         intent = self._duties.withdrawal(credit)
         if intent is not None:
@@ -191,7 +203,7 @@ class Watcher:
     def _want(self, intent: Intent, duty: Duty | None) -> None:
         """Make a move. A refusal is no error: somebody else was first, or it is not time yet."""
         try:
-            self._sender.want(intent)
+            self.sender.want(intent)
         except ContractRefused as error:
             self._say(intent.purpose, f"refused: {error}", serious=False)
         except Underfunded as error:
@@ -248,14 +260,14 @@ class Watcher:
     def _unjudged(self, head: Head) -> list[ClaimRow]:
         """Claims of others without a final verdict that can be challenged, or that an own game is about."""
         played = select(GameRow.claim_id).where(
-            GameRow.challenger == self._sender.account, GameRow.closed_block.is_(None)
+            GameRow.challenger == self.sender.account, GameRow.closed_block.is_(None)
         )
         with self._store.begin() as session:
             found = session.scalars(
                 select(ClaimRow)
                 .where(
                     ClaimRow.standing == Standing.PROVISIONAL,
-                    ClaimRow.asserter != self._sender.account,
+                    ClaimRow.asserter != self.sender.account,
                     or_(ClaimRow.verdict.is_(None), ClaimRow.verdict == Verdict.INPUT_UNAVAILABLE),
                     or_(
                         ClaimRow.posted_at + ClaimRow.window > head.timestamp,
@@ -278,7 +290,7 @@ class Watcher:
             return found
         if claim.source == ZERO_ADDRESS:
             return None
-        topics = [HexBytes(self._tier.topic("InputPosted")), HexBytes(claim.input)]
+        topics = [HexBytes(self.tier.topic("InputPosted")), HexBytes(claim.input)]
         with self._chain.errors():
             logs = self._chain.web3.eth.get_logs(
                 {"address": claim.source, "topics": topics, "fromBlock": BlockNumber(self._habits.start)}
@@ -296,7 +308,7 @@ class Watcher:
     def _posted(self, log: LogReceipt) -> bytes | None:
         """The data in an event of another contract; None if it is none."""
         try:
-            event = self._tier.decode({**log, "address": self._tier.address})
+            event = self.tier.decode({**log, "address": self.tier.address})
         except (Web3Exception, DecodingError, ValueError):
             return None
         return event.data if isinstance(event, InputPosted) else None
@@ -304,7 +316,7 @@ class Watcher:
     # ---- Metrics
 
     def _measure(self, head: Head, followed: int, waiting: int) -> None:
-        metrics, me = self._metrics, self._sender.account
+        metrics, me = self._metrics, self.sender.account
         with self._store.begin() as session:
             verdicts = dict(
                 session.execute(select(ClaimRow.verdict, func.count()).group_by(ClaimRow.verdict)).all()
@@ -322,10 +334,10 @@ class Watcher:
         metrics.head.set(head.number)
         metrics.lag.set(max(0, head.number - followed))
         metrics.healthy.set(self._endpoints.healthy)
-        metrics.pending.set(self._sender.unsettled())
+        metrics.pending.set(self.sender.unsettled())
         metrics.waiting.set(waiting)
         dues = self._duties.dues
         metrics.deadline.set(min(dues) - head.timestamp if dues else -1)
-        metrics.capped.set(self._sender.capped)
+        metrics.capped.set(self.sender.capped)
         with self._chain.errors():
             metrics.balance.set(self._chain.web3.eth.get_balance(me))

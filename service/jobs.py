@@ -16,7 +16,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.database import Database, Job, JobEvent, Kind, Model, Status, Tenant, Version, now
+from service.database import Database, Job, JobEvent, JobStage, Kind, Model, Status, Tenant, Version, now
 from service.errors import Conflict, NotFound, QuotaExceeded
 
 MOVES = {
@@ -29,6 +29,8 @@ MOVES = {
 }
 """Where each status may go. Back to QUEUED: a lease was lost, or the tenant asked to try again."""
 OPEN = {Status.QUEUED, Status.RUNNING}
+CLAIM = "claim"
+"""The stage after which a job cannot be cancelled: what it claims will be posted to a chain."""
 FINISHED = "finished"
 """The last event of a job, unless it is tried again."""
 PAGE = 100
@@ -149,10 +151,14 @@ class Jobs:
         ------
         NotFound
             If the tenant has no such job.
+        Conflict
+            If it has done what cannot be taken back.
         """
         with self._database.write() as session:
             job = _owned(session, tenant_id, job_id, lock=True)
             if job.finished_at is None and not job.cancel_requested:
+                if session.get(JobStage, (job.id, CLAIM)) is not None:
+                    raise Conflict("the job has posted a claim, with a bond, which cannot be taken back")
                 job.cancel_requested = True
                 if job.lease_owner is None:
                     end(session, job, Status.CANCELLED)

@@ -199,6 +199,18 @@ class Leases:
             job.attempts -= 1
             _queue(session, job, timedelta(0), "the worker stops")
 
+    def postpone(self, lease: Lease, delay: timedelta) -> None:
+        """Let go of a job that waits for something, until after a while. It runs on, in nobody's hands.
+
+        Raises LeaseLost.
+        """
+        with self._database.write() as session:
+            job = _held(session, lease)
+            # It has got somewhere: what failed before does not count any more.
+            job.attempts = 0
+            job.lease_owner = job.lease_until = None
+            job.not_before = now(session) + delay
+
     def _recover(self) -> None:
         """Put back the jobs whose workers were lost."""
         with self._database.read() as session:
@@ -239,7 +251,10 @@ class Leases:
         job.lease_owner, job.lease_until = f"{worker} {new_id()}", at + self.length
         job.attempts += 1
         job.started_at = job.started_at or at
-        move(session, job, "execution" if job.execution is Status.QUEUED else "proof", Status.RUNNING)
+        for which in ("execution", "proof"):
+            if getattr(job, which) is Status.QUEUED:
+                move(session, job, which, Status.RUNNING)
+                break
         stages = session.scalars(select(JobStage).where(JobStage.job_id == job.id))
         return Lease(
             job.id,

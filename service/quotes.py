@@ -23,9 +23,9 @@ from circuits.circuit import Circuit
 from prover.backend import Estimate
 from prover.backends import backend
 from service.database import Database, Job, JobStage, Kind, Status, now
-from service.handlers.prove import PROVE, require_key
+from service.handlers.prove import PROVE
 from service.models import Served
-from service.version_keys import find_subject
+from service.version_keys import find_subject, require_key
 from service.worker import POLL_SECONDS
 
 MEASURED_JOBS, ENOUGH_JOBS = 50, 3

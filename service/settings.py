@@ -23,6 +23,8 @@ from circuits.errors import InputError
 PREFIX = "VERINFER_SERVICE_"
 FILE = f"{PREFIX}CONFIG"
 MAX_FILE_BYTES = 1 << 20
+DATABASES = ("database", "chain_database")
+"""The secrets that are shown but for their passwords."""
 
 
 class Settings(BaseSettings):
@@ -65,6 +67,27 @@ class Settings(BaseSettings):
     verify_bytes: int = Field(2 << 30, ge=256 << 20, description="the most memory for checking a proof")
     verify_seconds: int = Field(120, ge=1, description="the longest that checking a proof may take")
     verifications: int = Field(2, ge=1, le=64, description="how many proofs are checked at a time on request")
+    chain_rpc: SecretStr | None = Field(
+        None, description="the JSON-RPC endpoint of the chain that claims are posted to"
+    )
+    chain_tier: str | None = Field(None, description="the address of the DisputeTier there")
+    chain_key: SecretStr | None = Field(
+        None, description="the private key of an account that nothing else uses; by the environment only"
+    )
+    chain_database: SecretStr | None = Field(
+        None,
+        description="what was sent, by file or postgresql://...; by default claims.db in the data folder",
+    )
+    chain_window: int | None = Field(
+        None, ge=1, description="for how many seconds a claim can be disputed; by default the least"
+    )
+    chain_confirmations: int = Field(
+        2, ge=0, description="how many blocks must stand on one before what it says is acted upon"
+    )
+    chain_from_block: int = Field(0, ge=0, description="the first block of interest")
+    chain_poll_seconds: float = Field(
+        20.0, gt=0, le=600, description="how often a posted claim is looked after"
+    )
     threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
     max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
@@ -85,6 +108,34 @@ class Settings(BaseSettings):
                 "address only: set access to keys, or host to 127.0.0.1",
             )
         return self
+
+    @model_validator(mode="after")
+    def _chain_is_whole(self) -> Self:
+        given = [self.chain_rpc, self.chain_tier, self.chain_key]
+        if any(given) and not all(given):
+            raise PydanticCustomError(
+                "chain", "chain_rpc, chain_tier and chain_key come together, or not at all"
+            )
+        shared = self.database is not None and "://" in self.database.get_secret_value()
+        if all(given) and shared and self.chain_database is None:
+            raise PydanticCustomError(
+                "chain",
+                "where several machines share a database, they share that of what was sent as well: "
+                "set chain_database",
+            )
+        return self
+
+    @property
+    def has_chain(self) -> bool:
+        """Whether claims can be posted."""
+        return self.chain_rpc is not None
+
+    @property
+    def chain_database_url(self) -> str:
+        """The path or URL of the database of what was sent."""
+        if self.chain_database is None:
+            return str(self.data / "claims.db")
+        return self.chain_database.get_secret_value()
 
     @property
     def database_url(self) -> str:
@@ -125,6 +176,10 @@ class Settings(BaseSettings):
             if name.upper() not in known:
                 raise InputError(f"the environment sets {name}, but there is no such setting")
         in_environment = {name.upper().removeprefix(PREFIX) for name, value in os.environ.items() if value}
+        if "chain_key" in read:
+            raise InputError(
+                f"{named} has chain_key: keep it out of files, and set {PREFIX}CHAIN_KEY instead"
+            )
         read = {name: value for name, value in read.items() if name.upper() not in in_environment}
         try:
             return cls(**read | given)
@@ -137,6 +192,8 @@ class Settings(BaseSettings):
         lines = []
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = _shown_url(value.get_secret_value()) if name in DATABASES else "hidden"
             shown = "" if value is None else f"{name} = {_toml(value)}"
             lines += [f"# {field.description}", shown or f"# {name} is not set"]
         return "\n".join(lines) + "\n"
@@ -166,8 +223,6 @@ def _mistakes(error: ValidationError) -> str:
 
 
 def _toml(value: object) -> str:
-    if isinstance(value, SecretStr):
-        value = _shown_url(value.get_secret_value())
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -11,11 +11,10 @@ from enum import StrEnum
 from circuits.errors import InputError
 from circuits.tensor import IntArray
 from service.database import Kind
-from service.handlers.prove import require_key
 from service.jobs import Order
 from service.models import Served
 from service.parts import Parts
-from service.version_keys import find_subject
+from service.version_keys import find_subject, require_key
 
 INPUT_TYPE = "application/json"
 
@@ -27,6 +26,10 @@ class Tier(StrEnum):
     SUMCHECK = "sumcheck"
     EZKL = "ezkl"
     OPTIMISTIC = "optimistic"
+
+
+ONE_SAMPLE = {Tier.EZKL, Tier.OPTIMISTIC}
+"""The tiers that settle a single answer at a time."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,17 @@ class Submitter:
         if tier is Tier.NONE:
             raise InputError("the tier 'none' settles nothing: it is for answers without a job")
         if tier is Tier.OPTIMISTIC:
-            raise InputError("this service has no chain to post claims to, so it has no tier 'optimistic'")
-        require_key(tier, find_subject(self._parts.database, version, tier).verifying_key)
+            if not self._parts.settings.has_chain:
+                raise InputError(
+                    "this service has no chain to post claims to, so it has no tier 'optimistic'"
+                )
+        else:
+            require_key(tier, find_subject(self._parts.database, version, tier).verifying_key)
+        samples = settlement.inputs[0].shape[0]
+        if tier in ONE_SAMPLE and samples != 1:
+            raise InputError(
+                f"there are {samples} samples, and the tier {tier.value!r} settles one at a time"
+            )
         request = {"input": self._keep_input(settlement)} | ({"alone": True} if settlement.alone else {})
         order = Order(Kind.PROVE, tier, request, version)
         return self._parts.jobs.submit(settlement.tenant, order, settlement.idempotency_key).id

@@ -8,8 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from circuits.errors import InputError
 from service.database import Database, Model, Version, VersionKey
 from service.errors import NotFound
+
+WITHOUT_SETUP = {"sumcheck"}
+"""The backends whose keys are made on the way to a first proof."""
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,9 @@ def keep_key(subject: Subject, database: Database, verifying_key: str, proving_k
             version_id=subject.version_id, backend=subject.backend
         )
         return session.scalars(found).one()
+
+
+def require_key(backend: str, verifying_key: str | None) -> None:
+    """Raise InputError if a proof would lack a key that takes too long to be made on the way."""
+    if verifying_key is None and backend not in WITHOUT_SETUP:
+        raise InputError(f"the model's version has no key for {backend}: set it up first")

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -46,6 +47,14 @@ class _Stopping(Interrupted):
     """The worker was asked to stop."""
 
 
+class Postponed(Interrupted):
+    """The job waits for something, and may be looked at again after a while."""
+
+    def __init__(self, delay: timedelta) -> None:
+        super().__init__(f"postponed by {delay}")
+        self.delay = delay
+
+
 class Context:
     """What a handler is given: the job, and how to say what was done."""
 
@@ -70,6 +79,11 @@ class Context:
     def cancelled(self) -> bool:
         """Whether the work is in vain: the tenant cancelled the job, or another worker has it."""
         return self._cancelled.is_set() or self._lost.is_set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._stopping.is_set()
 
     def stage(self, name: str, work: Callable[[], Result]) -> Result:
         """The result of a stage: of an earlier attempt, or of `work`, called now.
@@ -168,6 +182,8 @@ class Context:
             self._leases.cancel(lease)
         except _Stopping:
             self._leases.give_back(lease)
+        except Postponed as wait:
+            self._leases.postpone(lease, wait.delay)
         except LeaseLost:
             raise
         except InputError as error:
@@ -198,6 +214,11 @@ class Context:
             raise LeaseLost(f"job {self.lease.job_id} is not this worker's any more")
         if self._cancelled.is_set():
             raise _Cancelled
+
+    def check_now(self) -> None:
+        """The same as `check`, by the database's latest word."""
+        self._beat()
+        self.check()
 
     def _beat(self) -> None:
         """Send a heartbeat."""

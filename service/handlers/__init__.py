@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from service.database import Kind
+from service.handlers.claim import ClaimHandler
 from service.handlers.compile import CompileHandler
 from service.handlers.prove import ProveHandler
 from service.handlers.setup import SetupHandler
 from service.handlers.verify import VerifyHandler
 from service.parts import Parts
-from service.worker import Handler
+from service.submitting import Tier
+from service.worker import Context, Handler, Result
+
+
+def settling(parts: Parts) -> Handler:
+    """The handler of `prove` jobs: by a proof, or by a claim where the settings have a chain."""
+    prove, claim = ProveHandler(parts.database, parts.artifacts), ClaimHandler(parts)
+
+    def handle(context: Context) -> Result:
+        by_claim = context.lease.tier == Tier.OPTIMISTIC and parts.settings.has_chain
+        return (claim if by_claim else prove)(context)
+
+    return handle
 
 
 def handlers(parts: Parts) -> dict[Kind, Handler]:
@@ -16,6 +29,6 @@ def handlers(parts: Parts) -> dict[Kind, Handler]:
     return {
         Kind.COMPILE: CompileHandler(parts),
         Kind.SETUP: SetupHandler(parts),
-        Kind.PROVE: ProveHandler(parts.database, parts.artifacts),
+        Kind.PROVE: settling(parts),
         Kind.VERIFY: VerifyHandler(parts),
     }

@@ -38,7 +38,7 @@ from service.database import Database
 from service.errors import LeaseLost
 from service.leases import EXECUTE
 from service.reference_strings import finder
-from service.version_keys import find_subject, keep_key
+from service.version_keys import WITHOUT_SETUP, find_subject, keep_key, require_key
 from service.worker import Context, Interrupted, Result
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
@@ -47,8 +47,6 @@ from verifier.verify import verify
 
 OUTPUT_TYPE, PROOF_TYPE = "application/json", "application/vnd.verinfer.proof"
 KEY_TYPE = "application/vnd.verinfer.verifying-key"
-WITHOUT_SETUP = {"sumcheck"}
-"""The backends whose keys are made on the way to a first proof."""
 MAX_TOGETHER = 32
 """The most samples that are proved together."""
 WORTH_IT = 0.8
@@ -122,12 +120,6 @@ def _most_together(tier: str, circuit: Circuit) -> int:
             return most
         most //= 2
     return 1
-
-
-def require_key(backend: str, verifying_key: str | None) -> None:
-    """Raise InputError if a proof would lack a key that takes too long to be made on the way."""
-    if verifying_key is None and backend not in WITHOUT_SETUP:
-        raise InputError(f"the model's version has no key for {backend}: set it up first")
 
 
 def without_folder(error: InputError, folder: Path) -> InputError:

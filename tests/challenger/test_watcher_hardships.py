@@ -229,7 +229,7 @@ def test_a_setup_that_cannot_work_is_refused(scene: Scene, change: dict[str, Any
     assert not (scene.folder / "watcher.db").exists()
 
 
-@pytest.mark.parametrize("habits", [{"sample": 0.0}, {"sample": 1.5}, {"poll": 0.0}, {"confirmations": -1}])
+@pytest.mark.parametrize("habits", [{"sample": -0.5}, {"sample": 1.5}, {"poll": 0.0}, {"confirmations": -1}])
 def test_habits_that_make_no_sense_are_refused(habits: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         Habits(**habits)
