@@ -30,7 +30,7 @@ def test_random_inputs_reach_the_bounds_and_not_beyond() -> None:
 def test_a_row_has_every_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VERINFER_HOME", str(tmp_path))
     circuit = build("a layer")
-    row = measure(Job("a layer", circuit, random_inputs(circuit)), "sumcheck", 2, 1, silent)
+    row = measure(Job("a layer", circuit, random_inputs(circuit)), "sumcheck", 2, 1, "cpu", silent)
     assert row["circuit"] == "a layer" and row["proving_key_bytes"] == 0
     for name in ("setup_seconds", "prove_seconds", "verify_seconds", "proof_bytes", "key_bytes"):
         assert row[name] > 0, name
@@ -40,7 +40,7 @@ def test_what_refuses_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("VERINFER_HOME", str(tmp_path))
     monkeypatch.setattr("prover.memory.available_bytes", lambda: 0)
     circuit = build("a layer")
-    row = measure(Job("a layer", circuit, random_inputs(circuit)), "sumcheck", 1, None, silent)
+    row = measure(Job("a layer", circuit, random_inputs(circuit)), "sumcheck", 1, None, "cpu", silent)
     assert "of memory" in row["refused"]
 
 
