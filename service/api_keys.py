@@ -38,6 +38,7 @@ class Scope(StrEnum):
     INFER = "infer"
     JOBS = "jobs"
     MODELS = "models"
+    ACCOUNT = "account"
 
 
 class Unauthenticated(InputError):

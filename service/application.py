@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from service.api.access import Access
+from service.api.bodies import Bodies
 from service.api.direct import DirectInfer
 from service.api.document import describe_errors
 from service.api.events import Streams, events_router
@@ -23,14 +24,21 @@ from service.api.proofs import proofs_router
 from service.api.quotes import quotes_router
 from service.api.request_ids import RequestIds
 from service.api.uploads import Uploads
+from service.api.usage import usage_router
 from service.api.verify import UPLOAD_SECONDS, verify_router
+from service.api.webhooks import webhooks_router
 from service.api_keys import Scope
+from service.deliveries import Deliverer
+from service.destinations import Destinations
 from service.event_feed import EventFeed
+from service.housekeeping import Housekeeping
+from service.ledger import Meter
 from service.pages.routes import add_pages
 from service.pages.security import SecurityHeaders
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
+from service.webhooks import Webhooks
 
 
 def application(parts: Parts, example: Path | None = None) -> FastAPI:
@@ -51,14 +59,26 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
         max_waiting=settings.max_waiting,
         max_samples=settings.max_samples,
     )
+    meter = Meter(parts.database)
+    destinations = Destinations(settings.webhook_networks, settings.webhook_http)
+    webhooks = Webhooks(parts.database, destinations, settings.limits)
+    deliverer = Deliverer(parts.database, destinations)
+    housekeeping = Housekeeping(parts.database, parts.artifacts, settings)
     access = Access(parts, inference)
+    bodies = Bodies(settings.max_held_bytes, settings.max_body_bytes, settings.body_seconds)
     streams = Streams(parts, EventFeed(parts.database), settings.max_streams, settings.max_streams_of_tenant)
     jobs = access.tenant(Scope.JOBS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        meter.start()
+        deliverer.start()
+        housekeeping.start()
         yield
         await asyncio.to_thread(inference.close)
+        await asyncio.to_thread(meter.stop)
+        await asyncio.to_thread(deliverer.stop)
+        await asyncio.to_thread(housekeeping.stop)
 
     app = FastAPI(
         title="Verinfer",
@@ -70,9 +90,9 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.state.streams = streams
     add_handlers(app)
     who = access.tenant(Scope.INFER)
-    infer = InferEndpoint(inference, who, settings.max_body_bytes)
+    infer = InferEndpoint(inference, who, bodies, meter)
     app.include_router(inference_router(inference, infer, who, version("verinfer")))
-    app.include_router(jobs_router(parts, submit, jobs, settings.max_body_bytes, settings.max_samples))
+    app.include_router(jobs_router(parts, submit, jobs, bodies, settings.max_samples))
     app.include_router(events_router(parts, streams, jobs))
     uploads = Uploads(settings.uploads, settings.upload_seconds)
     app.include_router(models_router(parts, access, uploads))
@@ -80,6 +100,8 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
+    app.include_router(usage_router(parts, access))
+    app.include_router(webhooks_router(webhooks, access))
     add_pages(app, parts, submit, streams, quotes, example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)

@@ -19,16 +19,27 @@ from typing import Any, Protocol
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from circuits.atomic_write import write_atomically
 from circuits.errors import InputError
-from service.database import Artifact, ArtifactOwner, Database, SharedProof, Version, VersionKey, now
-from service.errors import DamagedArtifact, NotFound, TooLarge
+from service.database import (
+    Artifact,
+    ArtifactOwner,
+    Database,
+    SharedProof,
+    Tenant,
+    Version,
+    VersionKey,
+    now,
+)
+from service.errors import DamagedArtifact, NotFound, QuotaExceeded, TooLarge
 from service.identifiers import new_id
+from service.ledger import What, record
+from service.limits import DEFAULTS, Limits
 
 CHUNK_BYTES = 1 << 20
 ABANDONED = timedelta(days=1)
@@ -54,6 +65,8 @@ class Artifacts:
         A folder, or fsspec's URL of one: `s3://bucket/folder`.
     largest
         How many bytes one artifact may have.
+    defaults
+        The limits of tenants that have none of their own.
 
     Raises
     ------
@@ -61,9 +74,10 @@ class Artifacts:
         If fsspec cannot open the URL, or does not know its kind.
     """
 
-    def __init__(self, database: Database, url: str, largest: int) -> None:
+    def __init__(self, database: Database, url: str, largest: int, defaults: Limits = DEFAULTS) -> None:
         self._database = database
         self._largest = largest
+        self._defaults = defaults
         try:
             found, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError, OSError) as error:
@@ -89,6 +103,8 @@ class Artifacts:
         ------
         TooLarge
             If there are more. Nothing is kept.
+        QuotaExceeded
+            If the tenant would have more bytes than it may. Nothing is kept.
         """
         limit = self._largest if largest is None else min(largest, self._largest)
         incoming = f"{self._root}/incoming/{new_id()}"
@@ -99,10 +115,16 @@ class Artifacts:
                 _lock_row(session, digest, size, media_type)
             with self._database.write() as session:
                 _lock_row(session, digest, size, media_type)
+                owner = session.get(ArtifactOwner, (digest, tenant_id), with_for_update=True)
+                if owner is None:
+                    self._check_quota(session, tenant_id, size)
                 if not self._files.exists(self._path(digest)):
                     self._move(incoming, self._path(digest))
-                if session.get(ArtifactOwner, (digest, tenant_id)) is None:
-                    session.add(ArtifactOwner(digest=digest, tenant_id=tenant_id))
+                if owner is None:
+                    owner = ArtifactOwner(digest=digest, tenant_id=tenant_id)
+                    record(session, tenant_id, What.BYTES_STORED, size)
+                owner.put_at = now(session)
+                session.add(owner)
         finally:
             if self._files.exists(incoming):
                 self._files.rm_file(incoming)
@@ -142,7 +164,34 @@ class Artifacts:
             if locked is None or session.get(ArtifactOwner, (digest, owner_id)) is None:
                 raise NotFound(f"there is no artifact {digest}")
             if session.get(ArtifactOwner, (digest, tenant_id)) is None:
-                session.add(ArtifactOwner(digest=digest, tenant_id=tenant_id))
+                session.add(ArtifactOwner(digest=digest, tenant_id=tenant_id, put_at=now(session)))
+
+    def bytes_of(self, digest: str, size: int) -> Iterator[bytes]:
+        """The bytes of anybody's artifact, as `read` gives them; for backups. Raises DamagedArtifact."""
+        return self._read(digest, size)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is kept, not even what no row names."""
+        return not self._files.exists(self._root) or not self._files.find(self._root)
+
+    def restore(self, digest: str, source: Source) -> None:
+        """Put bytes back where artifacts have none, before their rows are there; for restoring a backup.
+
+        Raises
+        ------
+        DamagedArtifact
+            If they are not those that the digest names. Nothing is kept.
+        """
+        incoming = f"{self._root}/incoming/{new_id()}"
+        try:
+            found, _ = self._write(incoming, source, self._largest)
+            if found != digest:
+                raise DamagedArtifact(f"the bytes of artifact {digest} are not those that were put there")
+            self._move(incoming, self._path(digest))
+        finally:
+            if self._files.exists(incoming):
+                self._files.rm_file(incoming)
 
     def release(self, tenant_id: str, digest: str) -> None:
         """Keep an artifact no longer for a tenant. Raises NotFound if the tenant has no such artifact."""
@@ -174,6 +223,16 @@ class Artifacts:
                 deleted += 1
         self._delete_abandoned(datetime.now(UTC) - older_than)
         return deleted
+
+    def _check_quota(self, session: Session, tenant_id: str, size: int) -> None:
+        tenant = session.get_one(Tenant, tenant_id)
+        most = self._defaults.overlaid(tenant.limits).stored_bytes
+        if most is None:
+            return
+        # The tenant's row is locked: of two artifacts at a time, one sees the other.
+        session.get_one(Tenant, tenant_id, with_for_update={"key_share": True})
+        if stored_bytes(session, tenant_id) + size > most:
+            raise QuotaExceeded(f"the tenant may have {most} bytes stored, and this would be more")
 
     def _delete_abandoned(self, before: datetime) -> None:
         incoming = f"{self._root}/incoming"
@@ -233,6 +292,12 @@ class Artifacts:
         if hashed.hexdigest() != digest:
             raise DamagedArtifact(f"the bytes of artifact {digest} are not those that were put there")
         yield held
+
+
+def stored_bytes(session: Session, tenant_id: str) -> int:
+    """How many bytes are kept for a tenant."""
+    owned = select(func.coalesce(func.sum(Artifact.size), 0)).join(ArtifactOwner)
+    return int(session.scalars(owned.where(ArtifactOwner.tenant_id == tenant_id)).one())
 
 
 def _lock_row(session: Session, digest: str, size: int, media_type: str) -> None:

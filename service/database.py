@@ -110,8 +110,8 @@ class Base(DeclarativeBase):
 
 
 class Tenant(Base):
-    """Who uses the service. `limits` has what `service.jobs` and `service.fair` read; `served_at` is when a
-    worker last began a job of the tenant's.
+    """Who uses the service. `limits` are those of its own (`service.limits`); `served_at` is when a worker
+    last began a job of the tenant's.
     """
 
     __tablename__ = "tenants"
@@ -161,12 +161,13 @@ class Artifact(Base):
 
 
 class ArtifactOwner(Base):
-    """A tenant that may read an artifact, and for which it is kept."""
+    """A tenant that may read an artifact, and for which it is kept; `put_at` is when it last put it."""
 
     __tablename__ = "artifact_owners"
 
     digest: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True, index=True)
+    put_at: Mapped[datetime]
 
 
 class Model(Base):
@@ -299,7 +300,9 @@ class SharedProof(Base):
 
 
 class Webhook(Base):
-    """Where a tenant is told of events."""
+    """Where a tenant is told of events. An old secret signs, too, until its time has come; `failing_since` is
+    when the first message of those that failed in a row was sent.
+    """
 
     __tablename__ = "webhooks"
 
@@ -307,25 +310,32 @@ class Webhook(Base):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
     url: Mapped[str]
     secret: Mapped[str]
+    old_secret: Mapped[str | None]
+    old_secret_until: Mapped[datetime | None]
     events: Mapped[list[str]]
     created_at: Mapped[datetime]
+    failing_since: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    disabled_why: Mapped[str | None]
 
 
 class Delivery(Base):
     """One message to a webhook; `next_attempt` is empty when it needs no more."""
 
     __tablename__ = "deliveries"
+    __table_args__ = (Index("ix_deliveries_listed", "webhook_id", "id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id"), index=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id"))
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
     event: Mapped[str]
     body: Mapped[bytes]
+    created_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt: Mapped[datetime | None] = mapped_column(index=True)
     delivered_at: Mapped[datetime | None]
     response_status: Mapped[int | None]
+    error: Mapped[str | None]
 
 
 class LedgerEntry(Base):

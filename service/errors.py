@@ -17,6 +17,15 @@ class QuotaExceeded(InputError):
     """The tenant has as much as its limits allow."""
 
 
+class RateLimited(VerinferError):
+    """Too many requests in too short a time. Nothing was done."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        """When to come back."""
+
+
 class TooLarge(InputError):
     """More bytes than the service takes."""
 

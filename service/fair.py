@@ -21,9 +21,9 @@ class Candidate:
     running
         How many of its jobs run.
     weight
-        How many it may have for each one of another's: `limits["weight"]`, by default 1.
+        How many it may have for each one of a tenant of weight 1: the limit `weight`.
     most_running
-        How many may run at a time: `limits["running_jobs"]`, by default any number.
+        How many may run at a time: the limit `running_jobs`.
     served_at
         When one of its jobs last began.
     """

@@ -18,6 +18,9 @@ from sqlalchemy.orm import Session
 
 from service.database import Database, Job, JobEvent, JobStage, Kind, Model, Status, Tenant, Version, now
 from service.errors import Conflict, NotFound, QuotaExceeded
+from service.ledger import record_success
+from service.limits import DEFAULTS, Limits
+from service.webhooks import announce
 
 MOVES = {
     Status.NONE: set[Status](),
@@ -69,24 +72,32 @@ Quota = Callable[[Session, str, Order], None]
 """Called in the transaction that adds a tenant's job; raises QuotaExceeded to refuse it."""
 
 
-def open_jobs_quota(session: Session, tenant_id: str, order: Order) -> None:
-    """Refuse a job over `limits["open_jobs"]`, the most of a tenant's that may wait or run at a time."""
-    # The tenant's row is locked: of two orders at a time, one sees the other.
-    tenant = session.get_one(Tenant, tenant_id, with_for_update={"key_share": True}, populate_existing=True)
-    most = tenant.limits.get("open_jobs")
-    if most is None:
-        return
-    unfinished = select(func.count()).where(Job.tenant_id == tenant_id, Job.finished_at.is_(None))
-    if session.scalars(unfinished).one() >= most:
-        raise QuotaExceeded(f"{most} jobs wait or run already, which is this tenant's limit: wait for one")
+def open_jobs_quota(defaults: Limits = DEFAULTS) -> Quota:
+    """What refuses a job over the limit `open_jobs`."""
+
+    def check(session: Session, tenant_id: str, order: Order) -> None:
+        # The tenant's row is locked: of two orders at a time, one sees the other.
+        tenant = session.get_one(
+            Tenant, tenant_id, with_for_update={"key_share": True}, populate_existing=True
+        )
+        most = defaults.overlaid(tenant.limits).open_jobs
+        if most is None:
+            return
+        unfinished = select(func.count()).where(Job.tenant_id == tenant_id, Job.finished_at.is_(None))
+        if session.scalars(unfinished).one() >= most:
+            raise QuotaExceeded(
+                f"{most} jobs wait or run already, which is this tenant's limit: wait for one"
+            )
+
+    return check
 
 
 class Jobs:
     """The jobs of all tenants. Each call names the tenant, and another's job looks like none."""
 
-    def __init__(self, database: Database, quota: Quota = open_jobs_quota) -> None:
+    def __init__(self, database: Database, quota: Quota | None = None) -> None:
         self._database = database
-        self._quota = quota
+        self._quota = quota or open_jobs_quota()
 
     def submit(self, tenant_id: str, order: Order, idempotency_key: str | None = None) -> Job:
         """Accept a job. It is never lost from here on.
@@ -250,6 +261,9 @@ def end(session: Session, job: Job, how: Status, error: str | None = None) -> No
             move(session, job, which, Status.CANCELLED if which == "proof" and failed_early else how)
     job.lease_owner = job.lease_until = job.stage = None
     job.error, job.finished_at = error, now(session)
+    if how is Status.SUCCEEDED:
+        record_success(session, job)
+    announce(session, job)
     add_event(session, job, FINISHED, {"status": how} | ({} if error is None else {"error": error}))
 
 

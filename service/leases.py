@@ -20,6 +20,8 @@ from service.errors import LeaseLost
 from service.fair import Candidate, in_turn
 from service.identifiers import new_id
 from service.jobs import add_event, end, lock, move
+from service.ledger import What, record
+from service.limits import DEFAULTS, Limits
 
 EXECUTE = "execute"
 """The stage that ends the execution of a job that has a proof."""
@@ -66,6 +68,8 @@ class Leases:
         How often a job is begun before it is given up.
     backoff
         How long a job waits after its first failed attempt; after each further one, twice as long.
+    defaults
+        The limits of tenants that have none of their own.
     """
 
     def __init__(
@@ -74,18 +78,20 @@ class Leases:
         length: timedelta = timedelta(seconds=30),
         most_attempts: int = 5,
         backoff: timedelta = timedelta(seconds=1),
+        defaults: Limits = DEFAULTS,
     ) -> None:
         self._database = database
         self.length = length
         self._most_attempts = most_attempts
         self._backoff = backoff
+        self._defaults = defaults
 
     def claim(self, worker: str, kinds: Collection[Kind]) -> Lease | None:
         """Take the job that is next, of some kinds; None if none can begin now."""
         self._recover()
         while True:
             with self._database.read() as session:
-                candidates = in_turn(_candidates(session, kinds))
+                candidates = in_turn(_candidates(session, kinds, self._defaults))
             try:
                 for candidate in candidates:
                     # A transaction for each: who held two tenants' rows could wait for who holds them too.
@@ -105,7 +111,7 @@ class Leases:
         """
         with self._database.write() as session:
             tenant = session.get_one(Tenant, lease.tenant_id, with_for_update={"key_share": True})
-            cap = tenant.limits.get("running_jobs")
+            cap = self._defaults.overlaid(tenant.limits).running_jobs
             if cap is not None:
                 leased = select(func.count()).where(Job.tenant_id == tenant.id, Job.lease_owner.is_not(None))
                 most = min(most, cap - session.scalars(leased).one())
@@ -154,12 +160,13 @@ class Leases:
             job.stage = stage
             add_event(session, job, "stage", {"stage": stage, "status": Status.RUNNING})
 
-    def finish_stage(self, lease: Lease, stage: str, result: dict[str, Any]) -> None:
-        """Keep a stage's result: no attempt does the stage again. Raises LeaseLost."""
+    def finish_stage(self, lease: Lease, stage: str, result: dict[str, Any], seconds: float = 0.0) -> None:
+        """Keep a stage's result, and what it took: no attempt does the stage again. Raises LeaseLost."""
         with self._database.write() as session:
             job = _held(session, lease)
             at = now(session)
             session.add(JobStage(job_id=job.id, stage=stage, result=result, finished_at=at))
+            record(session, job.tenant_id, What.SECONDS, seconds, job.id)
             add_event(session, job, "stage", {"stage": stage, "status": Status.SUCCEEDED})
             if stage == EXECUTE and job.proof is Status.QUEUED:
                 move(session, job, "execution", Status.SUCCEEDED)
@@ -293,22 +300,18 @@ def _held(session: Session, lease: Lease) -> Job:
     return job
 
 
-def _candidates(session: Session, kinds: Collection[Kind]) -> list[Candidate]:
+def _candidates(session: Session, kinds: Collection[Kind], defaults: Limits) -> list[Candidate]:
     waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds)).exists()
     # The tenants come first: a claim made in between changes `served_at` after it was read, and is noticed.
     tenants = session.scalars(select(Tenant).where(waits)).all()
     leased = select(Job.tenant_id, func.count()).where(Job.lease_owner.is_not(None)).group_by(Job.tenant_id)
     running = {row[0]: row[1] for row in session.execute(leased)}
-    return [
-        Candidate(
-            tenant.id,
-            running.get(tenant.id, 0),
-            tenant.limits.get("weight", 1),
-            tenant.limits.get("running_jobs"),
-            tenant.served_at,
-        )
-        for tenant in tenants
-    ]
+    candidates = []
+    for tenant in tenants:
+        limits = defaults.overlaid(tenant.limits)
+        count = running.get(tenant.id, 0)
+        candidates.append(Candidate(tenant.id, count, limits.weight, limits.running_jobs, tenant.served_at))
+    return candidates
 
 
 def _waiting(at: Any, kinds: Collection[Kind]) -> ColumnElement[bool]:

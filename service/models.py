@@ -24,6 +24,7 @@ from service.artifacts import Artifacts
 from service.batching import Batcher
 from service.database import Database, Model, Tenant, Version
 from service.errors import NotFound
+from service.limits import DEFAULTS, Limits
 from service.registry import Addition, Registry, check_name
 from service.summary import summary_of
 
@@ -74,6 +75,8 @@ class Models:
     ----------
     max_loaded_bytes
         How many bytes of circuit files may be ready at a time.
+    defaults
+        The limits of tenants that have none of their own.
     """
 
     def __init__(
@@ -82,10 +85,11 @@ class Models:
         artifacts: Artifacts,
         max_loaded_bytes: int = MAX_LOADED_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        defaults: Limits = DEFAULTS,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
-        self._registry = Registry(database)
+        self._registry = Registry(database, defaults)
         self._max_loaded_bytes = max_loaded_bytes
         self._clock = clock
         self._lock = threading.Lock()
@@ -140,6 +144,8 @@ class Models:
         ------
         InputError
             If that is no name for a model, or the file is no circuit.
+        QuotaExceeded
+            If it would be a model more than the tenant may have.
         """
         check_name(name)
         loaded = load(circuit)

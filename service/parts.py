@@ -8,10 +8,11 @@ from typing import Self
 
 from sqlalchemy import select
 
+from challenger.connection import parse_url
 from circuits.errors import InputError
 from service.artifacts import Artifacts
 from service.database import Database, Tenant, now
-from service.jobs import Jobs
+from service.jobs import Jobs, open_jobs_quota
 from service.leases import Leases
 from service.migrations import upgrade
 from service.models import Models
@@ -45,18 +46,16 @@ class Parts:
         InputError
             If one of them can be neither used nor made.
         """
-        _make_folder(settings.data)
-        upgrade(settings.database_url)
-        database = Database(settings.database_url)
-        artifacts = Artifacts(database, settings.artifacts_url, settings.max_artifact_bytes)
+        database = open_database(settings, make=True)
+        artifacts = Artifacts(database, settings.artifacts_url, settings.max_artifact_bytes, settings.limits)
         return cls(
             settings,
             database,
             artifacts,
-            Registry(database),
-            Models(database, artifacts),
-            Jobs(database),
-            Leases(database),
+            Registry(database, settings.limits),
+            Models(database, artifacts, defaults=settings.limits),
+            Jobs(database, open_jobs_quota(settings.limits)),
+            Leases(database, defaults=settings.limits),
             _signer(settings.receipt_key_path),
         )
 
@@ -79,6 +78,34 @@ class Parts:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def open_database(settings: Settings, make: bool) -> Database:
+    """A service's database, with the tables of this program.
+
+    Parameters
+    ----------
+    make
+        Whether it may be made, with the folder for the service's data, if it is not there.
+
+    Raises
+    ------
+    InputError
+        If it can be neither opened nor made.
+    """
+    if make:
+        _make_folder(settings.data)
+    else:
+        check_there(settings)
+    upgrade(settings.database_url)
+    return Database(settings.database_url)
+
+
+def check_there(settings: Settings) -> None:
+    """Raise InputError if the database is a file that does not exist: opening it would make it."""
+    url = parse_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise InputError(f"there is no service here: the database {url.database} does not exist")
 
 
 def _make_folder(path: Path) -> None:

@@ -30,6 +30,7 @@ from service.database import (
     now,
 )
 from service.errors import Conflict, NotFound, QuotaExceeded
+from service.limits import DEFAULTS, Limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 PAGE = 50
@@ -106,10 +107,17 @@ def check_name(name: str) -> None:
 
 
 class Registry:
-    """The models of all tenants."""
+    """The models of all tenants.
 
-    def __init__(self, database: Database) -> None:
+    Parameters
+    ----------
+    defaults
+        The limits of tenants that have none of their own.
+    """
+
+    def __init__(self, database: Database, defaults: Limits = DEFAULTS) -> None:
         self._database = database
+        self._defaults = defaults
 
     def add(self, tenant: str, name: str, new: Addition) -> tuple[str, str]:
         """Add a version to a tenant's model, which is made if there is none.
@@ -138,7 +146,7 @@ class Registry:
                     return made.id, str(made.number)
             model = session.scalar(select(Model).where(Model.tenant_id == tenant, Model.name == name))
             if model is None:
-                check_room_for_model(session, owner)
+                self._check_room(session, owner)
                 model = Model(tenant_id=tenant, name=name, created_at=now(session))
                 session.add(model)
                 session.flush()
@@ -153,7 +161,14 @@ class Registry:
         with self._database.read() as session:
             has = select(Model.id).where(Model.tenant_id == tenant, Model.name == name)
             if session.scalar(has) is None:
-                check_room_for_model(session, session.get_one(Tenant, tenant))
+                self._check_room(session, session.get_one(Tenant, tenant))
+
+    def _check_room(self, session: Session, tenant: Tenant) -> None:
+        most = self._defaults.overlaid(tenant.limits).models
+        if most is None:
+            return
+        if session.scalars(select(func.count()).where(Model.tenant_id == tenant.id)).one() >= most:
+            raise QuotaExceeded(f"there are {most} models, which is this tenant's limit: delete one")
 
     def find(self, viewer: str | None, name: str, number: str | None = None) -> tuple[ModelView, VersionView]:
         """A model, and one of its versions, by default the newest.
@@ -295,15 +310,6 @@ class Registry:
         """Keep artifacts no longer for a tenant, but for those that its versions or open jobs need."""
         with self._database.write() as session:
             _release(session, tenant, digests)
-
-
-def check_room_for_model(session: Session, tenant: Tenant) -> None:
-    """Refuse a model over `limits["models"]`."""
-    most = tenant.limits.get("models")
-    if most is None:
-        return
-    if session.scalars(select(func.count()).where(Model.tenant_id == tenant.id)).one() >= most:
-        raise QuotaExceeded(f"there are {most} models, which is this tenant's limit: delete one")
 
 
 def _next(session: Session, model: Model, new: Addition) -> Version:

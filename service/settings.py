@@ -19,6 +19,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from circuits.errors import InputError
+from service.destinations import Network
+from service.limits import DEFAULTS, Limits
 
 PREFIX = "VERINFER_SERVICE_"
 FILE = f"{PREFIX}CONFIG"
@@ -91,6 +93,10 @@ class Settings(BaseSettings):
     threads: int = Field(8, ge=1, le=1024, description="how many requests are worked on at a time")
     max_waiting: int = Field(1024, ge=1, description="how many more may wait; others are told to come back")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="the largest request")
+    max_held_bytes: int = Field(
+        256 << 20, ge=1024, description="how many bytes of requests are held in memory at a time"
+    )
+    body_seconds: float = Field(60, gt=0, description="how long a request may take to arrive")
     price_per_second: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="what a second of a job costs, for quotes"
     )
@@ -98,6 +104,27 @@ class Settings(BaseSettings):
     max_streams: int = Field(4096, ge=1, description="how many may follow jobs at a time")
     max_streams_of_tenant: int = Field(1024, ge=1, description="how many of one tenant's may")
     max_samples: int = Field(256, ge=1, le=4096, description="the largest batch in a request")
+    visitor_requests_per_second: float = Field(
+        20, gt=0, description="how often an address may ask for what needs no account, in the long run"
+    )
+    visitor_burst: int = Field(100, ge=1, description="how often it may do so at once, after a pause")
+    webhook_http: bool = Field(False, description="whether webhooks may be reached without TLS")
+    webhook_networks: tuple[Network, ...] = Field(
+        (), description="networks in which webhooks may be, besides public addresses: ['10.1.0.0/16']"
+    )
+    keep_progress_days: int = Field(
+        30, ge=1, le=10_000, description="for how long an ended job's progress is kept; its result stays"
+    )
+    keep_messages_days: int = Field(
+        30, ge=1, le=10_000, description="for how long the messages to webhooks are kept"
+    )
+    keep_inputs_days: int | None = Field(
+        None, ge=1, le=10_000, description="for how long an ended proof's input is kept; by default for good"
+    )
+    housekeeping_seconds: float = Field(
+        3600, ge=1, le=1e6, description="how often is looked for what need not be kept"
+    )
+    limits: Limits = Field(DEFAULTS, description="the limits of tenants that have none of their own")
 
     @model_validator(mode="after")
     def _not_open_to_all(self) -> Self:
@@ -223,6 +250,13 @@ def _mistakes(error: ValidationError) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, Limits):
+        limits = value.model_dump(exclude_none=True).items()
+        return "{ " + ", ".join(f"{name} = {_toml(limit)}" for name, limit in limits) + " }"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')

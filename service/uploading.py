@@ -45,7 +45,7 @@ class Upload:
 def upload_limit(parts: Parts, tenant: str) -> int:
     """How many bytes a tenant may send at a time."""
     with parts.database.read() as session:
-        own = session.get_one(Tenant, tenant).limits.get("max_upload_bytes")
+        own = parts.settings.limits.overlaid(session.get_one(Tenant, tenant).limits).max_upload_bytes
     return parts.settings.max_upload_bytes if own is None else min(own, parts.settings.max_upload_bytes)
 
 

@@ -72,6 +72,7 @@ class Context:
         self._telling = threading.Lock()
         self._told_at = -PROGRESS_SECONDS
         self._untold: str | None = None
+        self._begun = 0.0
         self.ended = False
         """Whether the job is out of this worker's hands."""
 
@@ -107,12 +108,20 @@ class Context:
         if self._stopping.is_set():
             raise _Stopping
         self._leases.begin_stage(self.lease, name)
+        self._begun = time.monotonic()
 
-    def finish(self, name: str, result: Result) -> None:
-        """Keep the result of a stage that was begun."""
+    def finish(self, name: str, result: Result, seconds: float | None = None) -> None:
+        """Keep the result of a stage that was begun.
+
+        Parameters
+        ----------
+        seconds
+            What it took of a worker's time; by default the time since the stage began.
+        """
+        taken = time.monotonic() - self._begun if seconds is None else seconds
         self.check()
         self.tell_last()
-        self._leases.finish_stage(self.lease, name, result)
+        self._leases.finish_stage(self.lease, name, result, taken)
         self._done[name] = result
 
     def progress(self, text: str) -> None:

@@ -1,14 +1,25 @@
-"""What is read of a request by hand: its body, as much of it as may be, and the name that makes it one."""
+"""What is read of a request by hand: the name that makes it one, and its body.
+
+Bodies are in memory: no more bytes at a time than the process may hold, nor for longer than told.
+Room for a body is taken before any of it is read, so those that are let in are read to their end. One tenant
+gets a part of the room at most: others' requests still fit while it sends its own slowly.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import Request
 
 from circuits.errors import InputError
-from service.api.problems import Unsupported
+from service.api.problems import Busy, TooSlow, Unsupported
 from service.errors import TooLarge
 
 MAX_IDEMPOTENCY_KEY = 255
+SHARE = 4
+"""One part in so many of the room is what a tenant may take."""
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -19,18 +30,17 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-async def read_json(request: Request, limit: int) -> bytes:
-    """A body that says it is JSON. Raises as `read_body`, and Unsupported if it says otherwise.
+def require_json(request: Request) -> None:
+    """Raise Unsupported unless a request says that its body is JSON.
 
     Pages of other sites can have a browser send what it calls text, but not what it calls JSON.
     """
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise Unsupported("the body must be JSON, and say so: Content-Type: application/json")
-    return await read_body(request, limit)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """All of a request's body.
+    """All of a small body: nobody asks how many are held at a time.
 
     Raises
     ------
@@ -39,16 +49,89 @@ async def read_body(request: Request, limit: int) -> bytes:
     Unsupported
         If it is compressed.
     """
+    if _length(request, limit) > limit:
+        raise TooLarge(f"the request has over {limit} bytes")
+    return await _read(request, limit)
+
+
+class Bodies:
+    """The room of one process, to be used in its event loop.
+
+    Parameters
+    ----------
+    room
+        How many bytes of bodies may be held.
+    largest
+        How many bytes one body may have.
+    seconds
+        How long a body may take to arrive.
+    """
+
+    def __init__(self, room: int, largest: int, seconds: float) -> None:
+        self._left = room
+        self._largest = largest
+        self._seconds = seconds
+        self._share = max(largest, room // SHARE)
+        self._taken: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def read(self, request: Request, tenant: str) -> AsyncIterator[bytes]:
+        """All of a request's body. It counts as held for as long as the block lasts.
+
+        Raises
+        ------
+        TooLarge
+            If it has more bytes than it may.
+        Busy
+            If there is no room for it now.
+        TooSlow
+            If it does not arrive in time.
+        Unsupported
+            If it is compressed.
+        """
+        wanted = _length(request, self._largest)
+        if wanted > self._largest:
+            raise TooLarge(f"the request has over {self._largest} bytes")
+        self._take(tenant, wanted)
+        try:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    body = await _read(request, wanted)
+            except TimeoutError:
+                raise TooSlow(f"the request's body took longer than {self._seconds:g} seconds") from None
+            self._give_back(tenant, wanted - len(body))  # it may have been in chunks
+            wanted = len(body)
+            yield body
+        finally:
+            self._give_back(tenant, wanted)
+
+    def _take(self, tenant: str, size: int) -> None:
+        taken = self._taken.get(tenant, 0) + size
+        if size > self._left or taken > self._share:
+            raise Busy("too many bytes of requests are being read: come back in a moment")
+        self._left -= size
+        self._taken[tenant] = taken
+
+    def _give_back(self, tenant: str, size: int) -> None:
+        self._left += size
+        taken = self._taken.pop(tenant, 0) - size
+        if taken:
+            self._taken[tenant] = taken
+
+
+def _length(request: Request, unknown: int) -> int:
+    """How many bytes a body says it has. Raises Unsupported if it is compressed."""
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise Unsupported("the body is compressed: send it as it is")
-    length = request.headers.get("Content-Length", "0")
-    too_large = TooLarge(f"the request has over {limit} bytes")
-    if length.isascii() and length.isdigit() and int(length[:20]) > limit:
-        raise too_large
+    length = request.headers.get("Content-Length", "")
+    return int(length[:20]) if length.isascii() and length.isdigit() else unknown
+
+
+async def _read(request: Request, limit: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > limit:
-            raise too_large
+        if size > limit:  # even if the body says its length: one in chunks may say anything
+            raise TooLarge(f"the request has over {limit} bytes")
         parts.append(part)
     return b"".join(parts)

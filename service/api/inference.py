@@ -21,9 +21,10 @@ from pydantic_core import to_json
 
 from circuits.errors import InputError
 from service.api.answers import Answer, Answers, Outcome, Question, Unsettled
-from service.api.bodies import idempotency_key, read_body
+from service.api.bodies import Bodies, idempotency_key
 from service.api.problems import Busy
 from service.api.tensors import InferRequest, metadata
+from service.ledger import Meter, What
 from service.models import Models, Served
 from service.receipts import ReceiptSigner
 from service.submitting import Settlement
@@ -166,16 +167,19 @@ class InferEndpoint:
     ----------
     who
         Gives the id of the tenant that asks, or raises.
-    max_body_bytes
-        The largest request.
+    bodies
+        What requests are read with.
+    meter
+        What counts those that were answered.
     """
 
     def __init__(
-        self, inference: Inference, who: Callable[[Request], Awaitable[str]], max_body_bytes: int
+        self, inference: Inference, who: Callable[[Request], Awaitable[str]], bodies: Bodies, meter: Meter
     ) -> None:
         self._inference = inference
         self._who = who
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
+        self._meter = meter
 
     async def __call__(self, request: Request, name: str, number: str | None) -> Response:
         """Answer by a version of a model, by default the newest."""
@@ -183,8 +187,15 @@ class InferEndpoint:
         json_bytes = _json_bytes(request)
         key = idempotency_key(request)
         model = await self._inference.find(tenant, name, number)
-        body = await read_body(request, self._max_body_bytes)
-        answer = await self._inference.ask(Question(tenant, model, body, json_bytes, key))
+        async with self._bodies.read(request, tenant) as body:
+            answer = await self._inference.ask(Question(tenant, model, body, json_bytes, key))
+        counted = {
+            What.REQUESTS: 1,
+            What.SAMPLES: answer.samples,
+            What.BYTES_IN: len(body),
+            What.BYTES_OUT: len(answer.json) + len(answer.binary),
+        }
+        self._meter.count(tenant, counted)
         if not answer.binary:
             return Response(answer.json, media_type="application/json")
         headers = {JSON_BYTES: str(len(answer.json))}

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from circuits.data import inputs_of
 from circuits.errors import InputError
 from circuits.executor import checked
-from service.api.bodies import idempotency_key, read_json
+from service.api.bodies import Bodies, idempotency_key, require_json
 from service.api.downloads import download
 from service.database import Kind, Status
 from service.errors import Conflict, NotFound
@@ -118,7 +118,7 @@ class JobResult(BaseModel):
 
 
 def jobs_router(
-    parts: Parts, submit: Submitter, who: Callable[..., Any], max_body_bytes: int, max_samples: int
+    parts: Parts, submit: Submitter, who: Callable[..., Any], bodies: Bodies, max_samples: int
 ) -> APIRouter:
     """The endpoints.
 
@@ -126,8 +126,10 @@ def jobs_router(
     ----------
     who
         A FastAPI dependency that gives the id of the tenant that asks, or raises.
-    max_body_bytes, max_samples
-        The largest request, and the largest batch in it.
+    bodies
+        What requests are read with.
+    max_samples
+        The largest batch in a request.
     """
     router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
     database = parts.database
@@ -164,8 +166,9 @@ def jobs_router(
     async def submit_job(request: Request, response: Response, tenant: str = Depends(who)) -> JobView:
         """Have an answer proved. The job is there for good once this has answered."""
         key = idempotency_key(request)
-        body = await read_json(request, max_body_bytes)
-        view = await run_in_threadpool(accept, tenant, body, key)
+        require_json(request)
+        async with bodies.read(request, tenant) as body:
+            view = await run_in_threadpool(accept, tenant, body, key)
         response.headers["Location"] = view.links.self
         return view
 

@@ -9,6 +9,7 @@ A mistake of the caller's is told as it is. A mistake of our own is logged, and 
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
@@ -24,7 +25,7 @@ from starlette.requests import ClientDisconnect
 from circuits.errors import InputError, VerinferError
 from service.api.request_ids import request_id
 from service.api_keys import Forbidden, Unauthenticated
-from service.errors import Conflict, NotFound, QuotaExceeded, TooLarge
+from service.errors import Conflict, NotFound, QuotaExceeded, RateLimited, TooLarge
 
 PROTOCOL_PATH = "/v2"
 DATA_PATHS = (PROTOCOL_PATH, "/api", "/metrics", "/static", "/openapi.json")
@@ -46,6 +47,10 @@ _log = structlog.get_logger(__name__)
 
 class Unsupported(InputError):
     """The body is encoded in a way that the service does not read."""
+
+
+class TooSlow(InputError):
+    """The body did not arrive in time."""
 
 
 class Busy(VerinferError):
@@ -100,6 +105,13 @@ def _refused(request: Request, error: Exception) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, Busy):
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "1"})
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(math.ceil(error.seconds))
+        return problem(request, HTTPStatus.TOO_MANY_REQUESTS, str(error), headers)
+    if isinstance(error, TooSlow):
+        # What is left of the body would be taken for the next request.
+        headers["Connection"] = "close"
+        return problem(request, HTTPStatus.REQUEST_TIMEOUT, str(error), headers)
     if isinstance(error, Unsupported):
         return problem(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error))
     for kind, status in STATUSES:

@@ -165,7 +165,9 @@ class _Member:
     def finish_proof(self) -> None:
         """Keep where the proof is, if that is not done."""
         if self.context.done(PROVE) is None:
-            self.context.finish(PROVE, self.place)
+            # A proof of several jobs is paid for by the sample.
+            share = self.place["samples"] / self.place["proof_samples"]
+            self.context.finish(PROVE, self.place, self.place["seconds"] * share)
 
     def check(self, proof: Proof) -> Result:
         """Check that the job's samples of a proof that holds are its own. Raises RuntimeError if not."""

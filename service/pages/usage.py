@@ -8,14 +8,14 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 
 from fastapi import APIRouter, Depends, Request
-from sqlalchemy import func, select
 from starlette.responses import Response
 
 from service.api_keys import Caller
-from service.database import Database, LedgerEntry
+from service.database import Database
 from service.pages.charts import Column, columns
 from service.pages.site import Site
 from service.pages.words import number
+from service.usage import usage
 
 DAYS = 30
 CHARTED = "proof"
@@ -60,17 +60,9 @@ def usage_pages(site: Site) -> APIRouter:
 
 def daily(database: Database, tenant: str, first: date) -> dict[tuple[str, str], dict[date, float]]:
     """How much of what, and in which unit, a tenant has used on each day (UTC) since the first one."""
-    day = func.date(LedgerEntry.at)
-    rows = (
-        select(LedgerEntry.what, LedgerEntry.unit, day, func.sum(LedgerEntry.quantity))
-        .where(
-            LedgerEntry.tenant_id == tenant,
-            LedgerEntry.at >= datetime(first.year, first.month, first.day, tzinfo=UTC),
-        )
-        .group_by(LedgerEntry.what, LedgerEntry.unit, day)
-    )
+    begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
     found: dict[tuple[str, str], dict[date, float]] = defaultdict(dict)
-    with database.read() as session:
-        for what, unit, at, quantity in session.execute(rows):
-            found[what, unit][date.fromisoformat(str(at))] = quantity
+    for item in usage(database, tenant, begin, datetime.now(UTC) + timedelta(days=1), by_day=True):
+        assert item.day is not None
+        found[item.what, item.unit][item.day] = item.quantity
     return found

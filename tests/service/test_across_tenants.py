@@ -31,6 +31,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v2/models/{name}/infer"): {"inputs": [TENSOR]},
     ("post", "/v2/models/{name}/versions/{number}/infer"): {"inputs": [TENSOR]},
     ("patch", "/api/v1/models/{name}"): {"public": True},
+    ("patch", "/api/v1/webhooks/{webhook}"): {"enabled": False},
     ("put", "/api/v1/models/{name}/versions/{number}/card"): b"---\nlicense: mit\n---\nText\n",
 }
 """What is sent so that nothing but the owner can be wrong."""
@@ -70,7 +71,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Sc
         assert ended(parts.jobs, one.tenant, job).error is None
         worker.stop()
         proof = one("GET", f"/{job}/result").json["result"]["proof"]
+        hook = ask_as(one, "post", "/api/v1/webhooks", {"url": "https://hooks.invalid/"}).json["id"]
+        message = ask_as(one, "post", f"/api/v1/webhooks/{hook}/test").json["id"]
         owned = {"name": "digits", "number": "1", "backend": "sumcheck", "job_id": job, "digest": proof}
+        owned |= {"webhook": hook, "delivery": message}
         yield Scene(where, one, two, owned)
 
 

@@ -19,7 +19,17 @@ from circuits.circuit import Circuit
 from circuits.errors import InputError
 from circuits.tensor import IntArray
 from prover.backend import Progress, Proven, Prover
-from service.database import Database, Job, JobEvent, Kind, Status, Tenant, now
+from service.database import (
+    Database,
+    Job,
+    JobEvent,
+    JobStage,
+    Kind,
+    LedgerEntry,
+    Status,
+    Tenant,
+    now,
+)
 from service.handlers import prove
 from service.handlers.prove import ProveHandler
 from service.jobs import Order, lock
@@ -133,7 +143,14 @@ def test_waiting_jobs_share_a_proof_within_their_tenant(
     assert len(proof.inputs) == len(INPUT) and sorted(proofs) == [1, 1, 4]
     with database.read() as session:
         finished = session.scalars(select(JobEvent.job_id).where(JobEvent.event == "finished")).all()
+        entries = session.scalars(select(LedgerEntry).where(LedgerEntry.job_id.is_not(None))).all()
+        stages = {job.id: session.get_one(JobStage, (job.id, prove.PROVE)).result for job in shared}
     assert Counter(finished) == dict.fromkeys((job for _, job in ids), 1)
+    # Each has one proof to its account, and its share of what the one proof took.
+    assert Counter(entry.job_id for entry in entries if entry.what == "proofs") == Counter(finished)
+    for job in shared:
+        share = stages[job.id]["seconds"] * len(samples[job.id]) / 4
+        assert any(entry.quantity == pytest.approx(share) for entry in entries if entry.job_id == job.id)
 
 
 def test_each_ends_by_itself(scene: Scene, proofs: list[int]) -> None:

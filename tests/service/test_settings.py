@@ -42,7 +42,7 @@ def test_what_is_shown_can_be_read_back_but_for_secrets(tmp_path: Path) -> None:
     read = tomllib.loads(shown)
     assert read["database"] == "postgresql://verinfer:***@db/name?sslpassword=hidden"
     assert read["data"] == 'a "b" \\c' and read["port"] == 8480
-    unset = {"artifacts", "receipt_key"}
+    unset = {"artifacts", "receipt_key", "keep_inputs_days"}
     unset |= {f"chain_{name}" for name in ("rpc", "tier", "key", "database", "window")}
     assert set(read) == set(Settings.model_fields) - unset
     assert "database" not in tomllib.loads(Settings.load().effective())
