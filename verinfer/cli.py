@@ -24,6 +24,9 @@ COMMANDS = {
     "watch": "Watch claims, dispute false ones, defend one's own.",
     "dispute": "Look at claims and disputes, check claims, collect what is due.",
     "serve": "Serve models over HTTP, with receipts, jobs and pages.",
+    "tenant": "Tenants of a service: their keys, limits and usage.",
+    "backup": "Back a service up while it runs.",
+    "restore": "Restore a service from its backup.",
     "demo": "The main job on a real model, start to end.",
     "bench": "Backends side by side in one run.",
 }

@@ -12,6 +12,9 @@ config_option = click.option(
     help="The settings, in TOML; default: what $VERINFER_SERVICE_CONFIG names. The environment goes before "
     "the file.",
 )
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), help="The service's folder; default verinfer-data."
+)
 show_config_option = click.option(
     "--show-config", is_flag=True, help="Print the settings as they are, without secrets, and do nothing."
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -27,22 +29,61 @@ def upgrade(url: str) -> None:
     InputError
         If it cannot be opened, a newer program made it, or it is another program's.
     """
+    with _changing(url) as (connection, config, shown):
+        found = revision_of(connection)
+        if found is None and inspect(connection).get_table_names():
+            raise InputError(f"{shown} is another program's database: give the service one of its own")
+        if found is not None:
+            _check_known(ScriptDirectory.from_config(config), found, shown)
+        command.upgrade(config, "head")
+
+
+def fill(url: str, revision: str, rows: Callable[[Connection], None]) -> None:
+    """Make the tables of a revision in an empty database, fill them, and bring them to this program's; all of
+    it or nothing.
+
+    Parameters
+    ----------
+    revision
+        What `revision_of` said of the database that the rows are from.
+    rows
+        What adds the rows.
+
+    Raises
+    ------
+    InputError
+        If the database cannot be opened or is not empty, or a newer program made the rows.
+    """
+    with _changing(url) as (connection, config, shown):
+        if inspect(connection).get_table_names():
+            raise InputError(f"the database {shown} is not empty: name one that is")
+        _check_known(ScriptDirectory.from_config(config), revision, "the backup")
+        command.upgrade(config, revision)
+        rows(connection)
+        command.upgrade(config, "head")
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of a database's tables; None if the service did not make them."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _changing(url: str) -> Iterator[tuple[Connection, Config, str]]:
+    """A transaction that changes tables, what runs revisions in it, and the database's name.
+
+    One transaction for all: a crash leaves the old tables, and a second process waits for the first.
+    """
     database = Database(url)
     shown = database.engine.url.render_as_string(hide_password=True)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     try:
-        # One transaction for all: a crash leaves the old tables, and a second process waits for the first.
         with _connected(database) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
-            found = MigrationContext.configure(connection).get_current_revision()
-            if found is None and inspect(connection).get_table_names():
-                raise InputError(f"{shown} is another program's database: give the service one of its own")
-            if found is not None:
-                _check_known(ScriptDirectory.from_config(config), found, shown)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            yield connection, config, shown
             if (
                 connection.dialect.name == "sqlite"
                 and connection.execute(text("PRAGMA foreign_key_check")).all()

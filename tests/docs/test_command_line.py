@@ -11,6 +11,7 @@ import click
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from web3.types import RPCEndpoint
 
 from challenger.history import posted_claims
@@ -133,6 +134,25 @@ def test_json_fields_are_the_real_ones(program: Program) -> None:
     assert program.fields("prove", "m.circuit", "x.npy") == expected["verinfer prove"]
     checked = program.fields("verify", "x.proof", "--key", "m.vk")
     assert checked == expected["verinfer verify"] - {"gas", "model_id", "call"}
+
+
+def test_json_fields_of_the_services_commands(program: Program) -> None:
+    def check(name: str, *arguments: object) -> None:
+        fields = program.fields(*name.split(), *arguments)
+        assert fields == documented_fields(f"verinfer {name}"), name
+
+    check("tenant create", "acme")
+    check("tenant list")
+    check("tenant show", "acme")
+    check("tenant limits", "acme", "--set", "models=2")
+    check("tenant key create", "acme", "laptop")
+    check("tenant key list", "acme")
+    arguments = ("tenant", "key", "create", "acme", "old", "--json")
+    key = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    check("tenant key revoke", "acme", json.loads(key.stdout)["id"])
+    check("tenant usage", "acme")
+    check("backup", "kept")
+    check("restore", "kept", "--data", "elsewhere")
 
 
 @pytest.mark.long
