@@ -33,7 +33,7 @@ from service.destinations import Destinations
 from service.event_feed import EventFeed
 from service.housekeeping import Housekeeping
 from service.ledger import Meter
-from service.pages.routes import add_pages
+from service.pages.routes import Tools, add_pages
 from service.pages.security import SecurityHeaders
 from service.parts import Parts
 from service.quotes import Quotes
@@ -102,7 +102,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
     app.include_router(usage_router(parts, access))
     app.include_router(webhooks_router(webhooks, access))
-    add_pages(app, parts, submit, streams, quotes, example)
+    add_pages(app, parts, access, Tools(submit, streams, quotes, meter, webhooks), example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)
     app.add_middleware(Origins, local=settings.access == "local")

@@ -87,11 +87,15 @@ class Access:
         It raises Unauthenticated, if the key is none, and RateLimited.
         """
         if self._keys is not None and "Authorization" not in request.headers:
-            _refuse(self._addresses.take(address_of(request), self._rate, self._burst))
+            self.count_visitor(request)
             return None
         tenant = (await self.caller(request)).tenant
         await self.admit(tenant)
         return tenant
+
+    def count_visitor(self, request: Request, tokens: int = 1) -> None:
+        """Count a request of somebody without a key, as several if it costs more. Raises RateLimited."""
+        _refuse(self._addresses.take(address_of(request), self._rate, self._burst, tokens))
 
     def tenant(self, scope: Scope) -> Callable[[Request], Awaitable[str]]:
         """A FastAPI dependency: the id of the tenant that asks, if its key has a scope.

@@ -20,6 +20,7 @@ from prover.backends import BACKENDS
 from service.api.answers import executed
 from service.api.bodies import MAX_IDEMPOTENCY_KEY
 from service.api_keys import Caller, Scope
+from service.ledger import Meter, What
 from service.models import Served
 from service.pages import charts
 from service.pages.site import MAX_FORM_BYTES, Site, text, upload
@@ -57,7 +58,7 @@ class Answer:
     """The inputs as JSON, from which the proof is made."""
 
 
-def asking_pages(site: Site, submit: Submitter, quotes: Quotes) -> APIRouter:
+def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) -> APIRouter:
     """The pages."""
     router = APIRouter(include_in_schema=False)
     parts = site.parts
@@ -92,6 +93,7 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes) -> APIRouter:
 
     @router.post("/models/{name}/try")
     async def ask(request: Request, name: str, caller: Caller = asker) -> Response:
+        await site.access.admit(caller.tenant)
         data = await site.form(request, MAX_FORM_BYTES)
         return await asyncio.to_thread(_answered, request, name, caller, data)
 
@@ -104,6 +106,7 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes) -> APIRouter:
             if file is not None:
                 given, suffix = _text_of(file.file.read()), file.filename or ""
             answer = _answer(model, given, suffix)
+            meter.count(caller.tenant, {What.REQUESTS: 1, What.SAMPLES: answer.count})
             offers = _offers(caller.tenant, model, answer.count)
         except InputError as error:
             problem = str(error)
@@ -131,6 +134,8 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes) -> APIRouter:
             except InputError:  # not this circuit, not so many samples, or there is no key
                 continue
             found.append(Offer(name, quote.wait.likely + quote.seconds.likely))
+        if parts.settings.has_chain and samples == 1:
+            found.append(Offer(Tier.OPTIMISTIC, None))
         return found
 
     def _answer(model: Served, given: str, suffix: str) -> Answer:
@@ -169,8 +174,8 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes) -> APIRouter:
     def _submit(name: str, caller: Caller, data: FormData) -> str:
         model = parts.models.find(caller.tenant, name, text(data, "version") or None)
         tier = text(data, "tier")
-        if tier not in BACKENDS:
-            raise InputError(f"there is no backend {tier!r:.40}")
+        if tier not in set(Tier) - {Tier.NONE}:
+            raise InputError(f"there is no tier {tier!r:.40}")
         inputs = read_values(model.circuit, text(data, "integers"))
         # Who presses the button twice gets one proof. It shows nobody else's samples: it may be shared.
         key = text(data, "once")[:MAX_IDEMPOTENCY_KEY] or None

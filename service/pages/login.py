@@ -11,6 +11,9 @@ from service.api_keys import KeyCheck, Unauthenticated
 from service.errors import NotFound
 from service.pages.site import Site, cookie_name, give_cookie, local_path, text
 
+ATTEMPT = 10
+"""As how many requests of a visitor an attempt to sign in counts."""
+
 
 def login_pages(site: Site) -> APIRouter:
     """The pages. Where there are no keys, there are none of these."""
@@ -28,6 +31,7 @@ def login_pages(site: Site) -> APIRouter:
         await asyncio.to_thread(site.visitor, request)
         if site.local:
             raise NotFound("there is nothing to sign in to: this service needs no keys")
+        site.access.count_visitor(request, ATTEMPT)
         form = await site.form(request)
         following = local_path(text(form, "next"))
         try:

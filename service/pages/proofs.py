@@ -35,6 +35,8 @@ MAX_UPLOAD_BYTES = 8 << 20
 """The largest proof and key together that are checked without an account."""
 
 
+CHECK = 10
+"""As how many requests of a visitor a check counts."""
 Timed = tuple[Checked, float]
 """What a check has found, and the seconds it took."""
 
@@ -131,6 +133,7 @@ def proof_pages(site: Site) -> APIRouter:
 
     @router.post("/proofs/{digest}/verify")
     async def check(request: Request, digest: str) -> Response:
+        site.access.count_visitor(request, CHECK)
         kept = await asyncio.to_thread(_find, request, digest)
         await site.form(request)
         return _page(request, kept, await _check(None, io.BytesIO(kept.data), io.BytesIO(kept.key.encode())))
@@ -188,6 +191,7 @@ def proof_pages(site: Site) -> APIRouter:
 
     @router.post("/verify")
     async def check_any(request: Request) -> Response:
+        site.access.count_visitor(request, CHECK)
         visitor = await asyncio.to_thread(site.visitor, request)
         form = await site.form(request, MAX_UPLOAD_BYTES)
         proof_file, key_file = upload(form, "proof"), upload(form, "key")

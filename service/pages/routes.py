@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
+from service.api.access import Access
 from service.api.events import Streams
+from service.claims import Claims
 from service.descriptions import Descriptions
 from service.handlers.compile import compile_limits
+from service.ledger import Meter
 from service.pages.asking import asking_pages
+from service.pages.claims import claim_pages
 from service.pages.home import home_pages
 from service.pages.jobs import job_pages
 from service.pages.login import login_pages
@@ -22,16 +27,27 @@ from service.pages.usage import usage_pages
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
+from service.webhooks import Webhooks
 
 FOREVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What pages have in common with the API."""
+
+    submit: Submitter
+    streams: Streams
+    quotes: Quotes
+    meter: Meter
+    webhooks: Webhooks
 
 
 def add_pages(
     app: FastAPI,
     parts: Parts,
-    submit: Submitter,
-    streams: Streams,
-    quotes: Quotes,
+    access: Access,
+    tools: Tools,
     example: Path | None = None,
 ) -> None:
     """Have an application show pages, and errors as pages to browsers.
@@ -41,24 +57,23 @@ def add_pages(
     example
         The folder of a model that a newcomer can add by one button: `cnn.onnx` and `calibration.npz`.
     """
-    site = Site(parts)
+    site = Site(parts, access)
     app.state.problem_page = site.problem
-    for router in routers(site, submit, streams, quotes, example):
+    for router in routers(site, tools, example):
         app.include_router(router)
 
 
-def routers(
-    site: Site, submit: Submitter, streams: Streams, quotes: Quotes, example: Path | None
-) -> list[APIRouter]:
+def routers(site: Site, tools: Tools, example: Path | None) -> list[APIRouter]:
     """Those of all pages."""
     return [
         home_pages(site, example),
         model_pages(site, Descriptions(site.parts, compile_limits(site.parts.settings)), example),
-        asking_pages(site, submit, quotes),
-        job_pages(site, streams),
+        asking_pages(site, tools.submit, tools.quotes, tools.meter),
+        job_pages(site, tools.streams),
         proof_pages(site),
+        claim_pages(site, Claims(site.parts)),
         usage_pages(site),
-        settings_pages(site),
+        settings_pages(site, tools.webhooks),
         login_pages(site),
         _static(site),
     ]

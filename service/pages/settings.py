@@ -1,8 +1,9 @@
-"""The page about a tenant's API keys."""
+"""The pages about a tenant's API keys and webhooks."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, Request
@@ -14,40 +15,58 @@ from service.api_keys import Caller, Forbidden, Scope, create_key, revoke_key
 from service.database import ApiKey, Database, Tenant
 from service.errors import NotFound
 from service.pages.site import Site, text
+from service.webhooks import Event, Webhooks
 
+MOST_DELIVERIES = 50
 SCOPES = {
     Scope.INFER: "ask models",
     Scope.JOBS: "submit and see jobs",
     Scope.MODELS: "add models, see and make their keys",
+    Scope.ACCOUNT: "see usage, manage webhooks",
 }
 
 
-def settings_pages(site: Site) -> APIRouter:
+@dataclass(frozen=True)
+class Told:
+    """What a page tells once: a new secret, or why there is none."""
+
+    key: str | None = None
+    problem: str | None = None
+    webhook: str | None = None
+    webhook_problem: str | None = None
+
+
+NOTHING = Told()
+
+
+def settings_pages(site: Site, webhooks: Webhooks) -> APIRouter:
     """The page."""
     router = APIRouter(include_in_schema=False)
     parts = site.parts
-    member = Depends(site.member())
+    member, account = Depends(site.member()), Depends(site.member(Scope.ACCOUNT))
 
-    def _page(request: Request, caller: Caller, secret: str | None, problem: str | None) -> Response:
+    def _page(request: Request, caller: Caller, told: Told = NOTHING) -> Response:
         with parts.database.read() as session:
             tenant = session.get_one(Tenant, caller.tenant).name
         return site.render(
             request,
             "settings.html",
-            200 if problem is None else 400,
+            200 if told.problem is None else 400,
             tenant=tenant,
             keys=[] if site.local else _keys(parts.database, caller.tenant),
             this_key=caller.key,
             may_manage=may_manage(caller),
             scopes=SCOPES,
-            secret=secret,
-            problem=problem,
+            told=told,
+            webhooks=webhooks.list(caller.tenant) if Scope.ACCOUNT in caller.scopes else [],
+            may_webhooks=Scope.ACCOUNT in caller.scopes,
+            events=list(Event),
             key_id=parts.signer.key_id,
         )
 
     @router.get("/settings")
     def shown(request: Request, caller: Caller = member) -> Response:
-        return _page(request, caller, None, None)
+        return _page(request, caller)
 
     @router.post("/settings/keys")
     async def create(request: Request, caller: Caller = member) -> Response:
@@ -59,8 +78,8 @@ def settings_pages(site: Site) -> APIRouter:
                 create_key, parts.database, caller.tenant, text(form, "name").strip(), scopes
             )
         except InputError as error:
-            return await asyncio.to_thread(_page, request, caller, None, str(error))
-        return await asyncio.to_thread(_page, request, caller, secret, None)
+            return await asyncio.to_thread(_page, request, caller, Told(problem=str(error)))
+        return await asyncio.to_thread(_page, request, caller, Told(key=secret))
 
     @router.post("/settings/keys/{key_id}/revoke")
     async def revoke(request: Request, key_id: str, caller: Caller = member) -> Response:
@@ -68,6 +87,38 @@ def settings_pages(site: Site) -> APIRouter:
         _require(site, caller)
         await asyncio.to_thread(revoke_key, parts.database, caller.tenant, key_id)
         return RedirectResponse("/settings", 303)
+
+    @router.post("/settings/webhooks")
+    async def add(request: Request, caller: Caller = account) -> Response:
+        form = await site.form(request)
+        events = [str(event) for event in form.getlist("event")]
+        try:
+            made = await asyncio.to_thread(webhooks.add, caller.tenant, text(form, "url").strip(), events)
+        except InputError as error:
+            told = Told(webhook_problem=str(error))
+            return await asyncio.to_thread(_page, request, caller, told)
+        return await asyncio.to_thread(_page, request, caller, Told(webhook=made.secret))
+
+    @router.post("/settings/webhooks/{webhook_id}/test")
+    async def test(request: Request, webhook_id: str, caller: Caller = account) -> Response:
+        await site.form(request)
+        await asyncio.to_thread(webhooks.test, caller.tenant, webhook_id)
+        return RedirectResponse(f"/settings/webhooks/{webhook_id}", 303)
+
+    @router.post("/settings/webhooks/{webhook_id}/delete")
+    async def delete(request: Request, webhook_id: str, caller: Caller = account) -> Response:
+        await site.form(request)
+        await asyncio.to_thread(webhooks.delete, caller.tenant, webhook_id)
+        return RedirectResponse("/settings", 303)
+
+    @router.get("/settings/webhooks/{webhook_id}")
+    def one(request: Request, webhook_id: str, caller: Caller = account) -> Response:
+        return site.render(
+            request,
+            "webhook.html",
+            webhook=webhooks.get(caller.tenant, webhook_id),
+            deliveries=webhooks.deliveries(caller.tenant, webhook_id, limit=MOST_DELIVERIES),
+        )
 
     return router
 

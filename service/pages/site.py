@@ -16,6 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from circuits.errors import InputError
+from service.api.access import Access
 from service.api.request_ids import request_id
 from service.api_keys import Caller, Forbidden, Scope, Unauthenticated
 from service.errors import TooLarge
@@ -58,8 +59,9 @@ class Visitor:
 class Site:
     """The pages of a service. Its templates and files are read once."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, access: Access) -> None:
         self.parts = parts
+        self.access = access
         self.local = parts.settings.access == "local"
         self.sessions = Sessions(parts.database)
         self.files = StaticFiles.read()
@@ -74,7 +76,9 @@ class Site:
             lstrip_blocks=True,
         )
         self._templates.filters.update(FILTERS)
-        self._templates.globals.update(static=self.files.url, local=self.local)
+        self._templates.globals.update(
+            static=self.files.url, local=self.local, has_chain=parts.settings.has_chain
+        )
 
     def visitor(self, request: Request) -> Visitor:
         """Who visits. A FastAPI dependency; it reads the database."""

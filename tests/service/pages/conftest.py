@@ -97,7 +97,8 @@ def local(tmp_path_factory: pytest.TempPathFactory, home: Path, circuit: Circuit
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[House]:
     """A service with API keys."""
-    with housed(tmp_path_factory.mktemp("keyed"), access="keys") as house:
+    often = {"visitor_requests_per_second": 1e6, "visitor_burst": 10**6}
+    with housed(tmp_path_factory.mktemp("keyed"), access="keys", **often) as house:
         yield house
 
 

@@ -13,18 +13,23 @@ import pytest
 from fastapi.routing import APIRoute
 
 from circuits.circuit import Circuit
+from service.api.access import Access
 from service.api.events import Streams
+from service.api.inference import Inference
 from service.api_keys import Scope
 from service.application import application
 from service.database import Job, Kind, Status
+from service.destinations import Destinations
 from service.event_feed import EventFeed
 from service.jobs import Order
-from service.pages.routes import routers
+from service.ledger import Meter
+from service.pages.routes import Tools, routers
 from service.pages.security import DRAWING_POLICY, HEADERS
 from service.pages.site import MAX_FORM_BYTES, Site
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
+from service.webhooks import Webhooks
 from tests.service.pages.conftest import House, housed
 from tests.service.pages.visiting import Visitor
 from tests.service.serving import add_model, opened
@@ -95,8 +100,12 @@ def test_errors_of_ours_are_pages_too_and_carry_the_headers(
 
 def posts(parts: Parts) -> Iterator[str]:
     """The paths of all forms."""
-    streams, quotes = Streams(parts, EventFeed(parts.database), 1, 1), Quotes(parts.database, 0, "")
-    for router in routers(Site(parts), Submitter(parts), streams, quotes, None):
+    submit, quotes = Submitter(parts), Quotes(parts.database, 0, "")
+    inference = Inference(parts.models, parts.signer, submit)
+    webhooks = Webhooks(parts.database, Destinations((), False))
+    streams = Streams(parts, EventFeed(parts.database), 1, 1)
+    tools = Tools(submit, streams, quotes, Meter(parts.database), webhooks)
+    for router in routers(Site(parts, Access(parts, inference)), tools, None):
         for route in router.routes:
             if isinstance(route, APIRoute) and "POST" in route.methods:
                 yield route.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -11,7 +12,7 @@ from service.api_keys import KeyCheck, Scope, create_key, key_id_of, revoke_key
 from service.database import ApiKey, Database, PageSession
 from service.pages.sessions import LENGTH, Sessions
 from service.pages.site import local_path
-from tests.service.pages.conftest import House
+from tests.service.pages.conftest import House, housed
 from tests.service.pages.visiting import Visitor
 
 
@@ -93,6 +94,15 @@ def test_a_wrong_key_is_refused(keyed: House, key: str) -> None:
     page = visitor.sign_in(key)
     assert page.status == 401 and "not valid" in page.text
     assert "<script>" not in page.text and visitor.get("/models").status == 303
+
+
+def test_guessing_keys_is_slow(tmp_path: Path) -> None:
+    with housed(tmp_path, works=False, access="keys", visitor_burst=30) as house:
+        _, key = house.tenant("one")
+        visitor = Visitor(house.address)
+        statuses = [visitor.sign_in("vk_wrong").status for _ in range(5)]
+        assert statuses[:3] == [401] * 3 and 429 in statuses
+        assert visitor.sign_in(key).status == 429
 
 
 def test_signing_in_needs_a_form_of_ours(keyed: House) -> None:
