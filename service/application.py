@@ -29,8 +29,10 @@ from service.api.verify import UPLOAD_SECONDS, verify_router
 from service.api.webhooks import webhooks_router
 from service.api_keys import Scope
 from service.deliveries import Deliverer
+from service.descriptions import Descriptions
 from service.destinations import Destinations
 from service.event_feed import EventFeed
+from service.handlers.compile import compile_limits
 from service.housekeeping import Housekeeping
 from service.ledger import Meter
 from service.pages.routes import Tools, add_pages
@@ -38,6 +40,7 @@ from service.pages.security import SecurityHeaders
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
+from service.verification import Verification
 from service.webhooks import Webhooks
 
 
@@ -95,14 +98,19 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(jobs_router(parts, submit, jobs, bodies, settings.max_samples))
     app.include_router(events_router(parts, streams, jobs))
     uploads = Uploads(settings.uploads, settings.upload_seconds)
-    app.include_router(models_router(parts, access, uploads))
-    app.include_router(verify_router(parts, access, Uploads(settings.uploads, UPLOAD_SECONDS)))
+    # One of each for API and pages: they bound what is done at a time.
+    descriptions = Descriptions(parts, compile_limits(settings))
+    verification = Verification(parts, settings.verifications)
+    proofs = Uploads(settings.uploads, UPLOAD_SECONDS)
+    app.include_router(models_router(parts, access, uploads, descriptions))
+    app.include_router(verify_router(parts, access, proofs, verification))
     app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
     app.include_router(usage_router(parts, access))
     app.include_router(webhooks_router(webhooks, access))
-    add_pages(app, parts, access, Tools(submit, streams, quotes, meter, webhooks), example)
+    tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification)
+    add_pages(app, parts, access, tools, example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)
     app.add_middleware(Origins, local=settings.access == "local")

@@ -23,7 +23,7 @@ from service.cards import MAX_CARD_BYTES, Metadata, read_card
 from service.database import Kind
 from service.descriptions import DRAWING_TYPE, Descriptions
 from service.errors import NotFound
-from service.handlers.compile import Options, compile_limits
+from service.handlers.compile import Options
 from service.handlers.prove import KEY_TYPE
 from service.handlers.setup import check_backend
 from service.jobs import Order
@@ -144,10 +144,10 @@ class LayersOut(_Out):
     fidelity: Fidelity | None
 
 
-def models_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
+def models_router(parts: Parts, access: Access, uploads: Uploads, descriptions: Descriptions) -> APIRouter:
     """The endpoints."""
     router = APIRouter(prefix="/api/v1/models", tags=["models"])
-    registry, descriptions = parts.registry, Descriptions(parts, compile_limits(parts.settings))
+    registry = parts.registry
     visitor, owner = access.visitor, access.tenant(Scope.MODELS)
 
     def begun(tenant: str, order: Order, key: str | None) -> JobOut:

@@ -88,10 +88,9 @@ class ReceiptOut(_Out):
     samples: list[SampleOut] = Field(default_factory=list)
 
 
-def verify_router(parts: Parts, access: Access, uploads: Uploads) -> APIRouter:
+def verify_router(parts: Parts, access: Access, uploads: Uploads, verification: Verification) -> APIRouter:
     """The endpoints."""
     router = APIRouter(prefix="/api/v1", tags=["verification"])
-    verification = Verification(parts, parts.settings.verifications)
     keyring = Keyring([parts.signer.public_key])
 
     @router.post("/verify", openapi_extra=form_schema({}, FILES, ["proof"]))

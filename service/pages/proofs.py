@@ -57,11 +57,10 @@ class Kept:
     public: bool
 
 
-def proof_pages(site: Site) -> APIRouter:
+def proof_pages(site: Site, verification: Verification) -> APIRouter:
     """The pages."""
     router = APIRouter(include_in_schema=False)
     parts = site.parts
-    verification = Verification(parts, parts.settings.verifications)
 
     async def _check(viewer: str | None, proof: BinaryIO, key: BinaryIO | None) -> Timed:
         begun = time.perf_counter()

@@ -12,7 +12,6 @@ from service.api.access import Access
 from service.api.events import Streams
 from service.claims import Claims
 from service.descriptions import Descriptions
-from service.handlers.compile import compile_limits
 from service.ledger import Meter
 from service.pages.asking import asking_pages
 from service.pages.claims import claim_pages
@@ -27,6 +26,7 @@ from service.pages.usage import usage_pages
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
+from service.verification import Verification
 from service.webhooks import Webhooks
 
 FOREVER = "public, max-age=31536000, immutable"
@@ -41,6 +41,8 @@ class Tools:
     quotes: Quotes
     meter: Meter
     webhooks: Webhooks
+    descriptions: Descriptions
+    verification: Verification
 
 
 def add_pages(
@@ -67,10 +69,10 @@ def routers(site: Site, tools: Tools, example: Path | None) -> list[APIRouter]:
     """Those of all pages."""
     return [
         home_pages(site, example),
-        model_pages(site, Descriptions(site.parts, compile_limits(site.parts.settings)), example),
+        model_pages(site, tools.descriptions, example),
         asking_pages(site, tools.submit, tools.quotes, tools.meter),
         job_pages(site, tools.streams),
-        proof_pages(site),
+        proof_pages(site, tools.verification),
         claim_pages(site, Claims(site.parts)),
         usage_pages(site),
         settings_pages(site, tools.webhooks),

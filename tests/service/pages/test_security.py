@@ -19,8 +19,10 @@ from service.api.inference import Inference
 from service.api_keys import Scope
 from service.application import application
 from service.database import Job, Kind, Status
+from service.descriptions import Descriptions
 from service.destinations import Destinations
 from service.event_feed import EventFeed
+from service.handlers.compile import compile_limits
 from service.jobs import Order
 from service.ledger import Meter
 from service.pages.routes import Tools, routers
@@ -29,6 +31,7 @@ from service.pages.site import MAX_FORM_BYTES, Site
 from service.parts import Parts
 from service.quotes import Quotes
 from service.submitting import Submitter
+from service.verification import Verification
 from service.webhooks import Webhooks
 from tests.service.pages.conftest import House, housed
 from tests.service.pages.visiting import Visitor
@@ -104,7 +107,9 @@ def posts(parts: Parts) -> Iterator[str]:
     inference = Inference(parts.models, parts.signer, submit)
     webhooks = Webhooks(parts.database, Destinations((), False))
     streams = Streams(parts, EventFeed(parts.database), 1, 1)
-    tools = Tools(submit, streams, quotes, Meter(parts.database), webhooks)
+    descriptions = Descriptions(parts, compile_limits(parts.settings))
+    verification = Verification(parts, 1)
+    tools = Tools(submit, streams, quotes, Meter(parts.database), webhooks, descriptions, verification)
     for router in routers(Site(parts, Access(parts, inference)), tools, None):
         for route in router.routes:
             if isinstance(route, APIRoute) and "POST" in route.methods:
