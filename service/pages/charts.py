@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH = 640
+NARROW = 400
 LEFT, RIGHT, FOOT = 56, 16, 34
 ROW = 34
 MOST_TICKS = 5
@@ -92,20 +93,22 @@ def columns(found: Sequence[Column], axis: str) -> Markup:
     axis
         What the axis measures, with its unit.
     """
-    height, head = 220, 24
+    width, height, head = NARROW, 200, 26
     step = _step(max((column.value for column in found), default=0.0))
+    if all(float(column.value).is_integer() for column in found):
+        step = max(step, 1.0)
     top = step * max(1, math.ceil(max((column.value for column in found), default=0.0) / step))
-    bottom, inner = height - FOOT, WIDTH - LEFT - RIGHT
-    parts = [_open(height, axis), _text(0, 12, axis)]
+    bottom, inner = height - FOOT + 8, width - LEFT - RIGHT
+    parts = [_open(height, axis, width), _text(0, 12, axis)]
     for tick in range(round(top / step) + 1):
         y = bottom - (bottom - head) * tick * step / top
         line = "axis" if tick == 0 else "grid"
         parts += [
-            f'<line class="{line}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
+            f'<line class="{line}" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
             _text(LEFT - 8, y + 4, f"{tick * step:,.6g}", "end"),
         ]
     each = inner / max(1, len(found))
-    every = max(1, math.ceil(len(found) / 8))
+    every = max(1, math.ceil(len(found) / 5))
     for number, column in enumerate(found):
         x, tall = LEFT + each * number, (bottom - head) * column.value / top
         if column.value > 0:
@@ -152,8 +155,8 @@ def _step(largest: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
 
 
-def _open(height: float, title: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>'
+def _open(height: float, title: str, width: int = WIDTH) -> str:
+    return f'<svg class="chart" viewBox="0 0 {width} {height}" role="img"><title>{escape(title)}</title>'
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from circuits.errors import InputError
 from service.api.access import Access
 from service.api.request_ids import request_id
 from service.api_keys import Caller, Forbidden, Scope, Unauthenticated
-from service.errors import TooLarge
+from service.errors import NotFound, TooLarge
 from service.pages.files import StaticFiles
 from service.pages.sessions import Sessions, new_token
 from service.pages.words import FILTERS
@@ -82,6 +82,7 @@ class Site:
 
     def visitor(self, request: Request) -> Visitor:
         """Who visits. A FastAPI dependency; it reads the database."""
+        _check_words((*request.path_params.values(), *request.query_params.values()))
         token = request.cookies.get(cookie_name(request), "")
         new = _TOKEN.fullmatch(token) is None
         token = new_token() if new else token
@@ -142,6 +143,7 @@ class Site:
         if int(length[:20]) > largest:
             raise TooLarge(f"this is too large: at most {largest:,} bytes are taken")
         data = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES)
+        _check_words(value for value in data.values() if isinstance(value, str))
         visitor: Visitor = request.state.visitor
         if not hmac.compare_digest(text(data, CSRF).encode(), visitor.csrf.encode()):
             raise Forbidden("this form is out of date, or not from here: go back, reload the page, try again")
@@ -177,6 +179,13 @@ def give_cookie(request: Request, response: Response, token: str) -> None:
     """Give a visitor a token, until the browser is closed."""
     https = request.url.scheme == "https"
     response.set_cookie(cookie_name(request), token, httponly=True, samesite="lax", secure=https)
+
+
+def _check_words(texts: Iterable[str]) -> None:
+    """Raise NotFound if one of some texts is none that databases take: there can be nothing of that name."""
+    for one in texts:
+        if "\0" in one or one.encode(errors="ignore").decode() != one:
+            raise NotFound("there can be nothing of that name")
 
 
 def text(form: FormData, name: str) -> str:

@@ -9,12 +9,15 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api_keys import Caller, Scope
+from service.ledger import What
 from service.pages.charts import Column, columns
 from service.pages.site import Site
-from service.pages.words import number
+from service.pages.words import number, seconds, size
 from service.usage import usage, usage_csv
 
 DAYS = 30
+ORDER = {what.value: place for place, what in enumerate(What)}
+"""The order in which they are shown."""
 
 
 def usage_pages(site: Site) -> APIRouter:
@@ -32,7 +35,7 @@ def usage_pages(site: Site) -> APIRouter:
             assert one.day is not None
             found[one.what, one.unit][one.day] = one.quantity
         charts = []
-        for (what, unit), by_day in sorted(found.items()):
+        for (what, unit), by_day in sorted(found.items(), key=_place):
             bars = [
                 Column(
                     f"{day:%b} {day.day}",
@@ -42,7 +45,7 @@ def usage_pages(site: Site) -> APIRouter:
                 for day in days
             ]
             charts.append(
-                (what.replace("_", " "), unit, sum(by_day.values()), columns(bars, f"{unit}s a day"))
+                (what.replace("_", " "), _whole(sum(by_day.values()), unit), columns(bars, f"{unit}s a day"))
             )
         return site.render(request, "usage.html", charts=charts, days=DAYS)
 
@@ -54,3 +57,16 @@ def usage_pages(site: Site) -> APIRouter:
         return StreamingResponse(rows, 200, headers, "text/csv; charset=utf-8")
 
     return router
+
+
+def _whole(quantity: float, unit: str) -> str:
+    """A sum over the days, with its unit."""
+    if unit == What.SECONDS.unit:
+        return seconds(quantity)
+    if unit == What.BYTES_STORED.unit:
+        return size(int(quantity))
+    return f"{number(quantity)} {unit}{'' if quantity == 1 else 's'}"
+
+
+def _place(item: tuple[tuple[str, str], object]) -> int:
+    return ORDER.get(item[0][0], len(ORDER))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from circuits.cost import shortened
 from service.database import Kind, Status
@@ -98,8 +99,14 @@ def percent(value: float) -> str:
     return f"{shown} %"
 
 
+def segment(value: str) -> str:
+    """A name as a part of a URL's path."""
+    return quote(value, safe="@")
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
+    "segment": segment,
     "shortened": shortened,
     "size": size,
     "seconds": seconds,

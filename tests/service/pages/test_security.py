@@ -162,6 +162,32 @@ def test_what_strangers_wrote_is_shown_as_text(keyed: House, circuit: Circuit) -
         assert "<script>alert" not in page.text and "&lt;script&gt;" in page.text, path
 
 
+def test_names_that_no_database_takes_are_names_of_nothing(signed_in: Visitor) -> None:
+    csrf = signed_in.get("/settings").csrf
+    for word in ("%00", "x%00y", "%ff", "%ed%a0%80"):
+        for path in (f"/jobs/{word}", f"/models/{word}", f"/models/digits?version={word}", f"/proofs/{word}",
+                     f"/jobs?before={word}", f"/claims/{word}", f"/settings/webhooks/{word}"):  # fmt: skip
+            assert signed_in.get(path).status < 500, path
+            if "%00" in path:
+                assert signed_in.get(path).status == 404, path
+        assert signed_in.post(f"/settings/keys/{word}/revoke", {"csrf": csrf}).status == 404
+    for name in ("a\0b", "\0"):
+        fields = {"csrf": csrf, "name": name, "scope": "infer"}
+        assert signed_in.post("/settings/keys", fields).status == 404
+
+
+def test_models_of_tenants_with_odd_names_are_linked(keyed: House, circuit: Circuit) -> None:
+    tenant, _ = keyed.tenant("what? #1 <b>")
+    add_model(keyed.parts, tenant, circuit)
+    keyed.parts.registry.publish(tenant, "digits", True)
+    visitor = keyed.visitor(keyed.tenant("reader")[1])
+    [link] = set(re.findall(r'href="(/models/digits@what[^"]*)/try"', visitor.get("/models").text))
+    for path in (link, f"{link}/try"):
+        page = visitor.get(path)
+        assert page.status == 200 and "<b>" not in page.text
+        assert link in page.text
+
+
 def test_the_drawing_can_do_nothing(signed_in: Visitor) -> None:
     drawing = signed_in.get("/models/digits/graph.svg")
     assert drawing.headers["Content-Type"] == "image/svg+xml"
