@@ -8,16 +8,20 @@ gets a part of the room at most: others' requests still fit while it sends its o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import Message
 
 from circuits.errors import InputError
 from service.api.problems import Busy, TooSlow, Unsupported
 from service.errors import TooLarge
 
 MAX_IDEMPOTENCY_KEY = 255
+SMALL_BYTES = 1 << 16
 SHARE = 4
 """One part in so many of the room is what a tenant may take."""
 
@@ -52,6 +56,26 @@ async def read_body(request: Request, limit: int) -> bytes:
     if _length(request, limit) > limit:
         raise TooLarge(f"the request has over {limit} bytes")
     return await _read(request, limit)
+
+
+class SmallBodies(APIRoute):
+    """A route whose body FastAPI reads, which by itself reads any number of bytes; here it gets a few."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What is called for each request."""
+        handle = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            unread: list[bytes] = [await read_body(request, SMALL_BYTES)]
+
+            async def receive() -> Message:
+                if unread:
+                    return {"type": "http.request", "body": unread.pop(), "more_body": False}
+                return await request.receive()
+
+            return await handle(Request(request.scope, receive))
+
+        return bounded
 
 
 class Bodies:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.bodies import SmallBodies
 from service.api.downloads import download
 from service.api.jobs import JobId
 from service.errors import NotFound
@@ -62,7 +63,7 @@ class ProofView(BaseModel):
 
 def proofs_router(parts: Parts, who: Callable[..., Any]) -> APIRouter:
     """The endpoints; `who` is a FastAPI dependency that gives the id of the tenant that shares, or raises."""
-    router = APIRouter(prefix="/api/v1", tags=["proofs"])
+    router = APIRouter(prefix="/api/v1", tags=["proofs"], route_class=SmallBodies)
 
     def public(digest: str) -> Shared:
         found = shared(parts, digest)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import from_json
 
 from service.api.access import Access
+from service.api.bodies import SmallBodies
 from service.api_keys import Scope
 from service.database import Delivery, Webhook
 from service.destinations import MAX_URL
@@ -106,7 +107,7 @@ class DeliveryWhole(DeliveryItem):
 
 def webhooks_router(webhooks: Webhooks, access: Access) -> APIRouter:
     """The endpoints."""
-    router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
+    router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"], route_class=SmallBodies)
     who = access.tenant(Scope.ACCOUNT)
 
     @router.post("", status_code=201)

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from standardwebhooks import Webhook as Signature
 
+from service.api.bodies import SMALL_BYTES
 from service.api_keys import create_key
 from service.application import application
 from service.database import Kind
@@ -153,6 +154,24 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A service without keys."""
     with opened(tmp_path_factory.mktemp("service")) as parts, served(application(parts)) as where:
         yield where
+
+
+def test_bodies_are_small_and_json(local: str) -> None:
+    connection = http.client.HTTPConnection(local, timeout=30)
+    hook = json.dumps({"url": "https://hooks.invalid/"}).encode()
+    for path in (HOOKS, "/api/v1/quotes"):
+        for body, kind, expected in (
+            (b" " * (SMALL_BYTES + 1), "application/json", 413),
+            (iter([b" " * 40_000] * 2), "application/json", 413),
+            (b" " * SMALL_BYTES, "application/json", 422),
+            (hook, "text/plain", 422),
+        ):
+            chunked = not isinstance(body, bytes)
+            connection.request("POST", path, body, {"Content-Type": kind}, encode_chunked=chunked)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == expected, (path, kind)
+            connection.close()
 
 
 def test_pages(local: str) -> None:
