@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.database import Database, Job, JobEvent
 
@@ -70,8 +70,8 @@ class EventFeed:
             for start in range(0, len(jobs), MAX_ASKED):
                 try:
                     newest = await asyncio.to_thread(self._ask, jobs[start : start + MAX_ASKED])
-                except DBAPIError as error:
-                    _log.warning("the database failed", error=str(error.orig))
+                except SQLAlchemyError as error:  # a pool without room for too long, too
+                    _log.warning("the database failed", error=type(error).__name__)
                     continue
                 for job_id, sequence in newest:
                     if self._newest.get(job_id) != sequence and job_id in self._watched:

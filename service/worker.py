@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from circuits.errors import InputError
 from service.database import Kind
@@ -254,8 +254,13 @@ class Context:
                     context._tell()
                 except LeaseLost:
                     context._lost.set()
-                except DBAPIError as error:
-                    log.warning("heartbeat failed", job=context.lease.job_id, error=str(error.orig))
+                except SQLAlchemyError as error:  # a pool without room for too long, too
+                    log.warning("heartbeat failed", job=context.lease.job_id, error=_cause(error))
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    """What the database said: the statement, which SQLAlchemy tells, may hold a tenant's data."""
+    return str(getattr(error, "orig", None) or type(error).__name__)
 
 
 Handler = Callable[[Context], Result]
@@ -294,8 +299,8 @@ class Worker:
                 if lease is not None:
                     self._do(lease)
                     continue
-            except DBAPIError as error:
-                log.warning("the database failed", error=str(error.orig))
+            except SQLAlchemyError as error:
+                log.warning("the database failed", error=_cause(error))
             self._stopping.wait(self._poll_seconds)
 
     def serve(self) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError, TimeoutError
 
 import service.api.events
-from service.api.events import EVENT_STREAM, Streams
+from service.api.events import EVENT_STREAM, HEARTBEAT_SECONDS, Streams
 from service.application import application
 from service.database import Kind
 from service.jobs import Order
@@ -56,9 +57,8 @@ class Service:
 
 def request(job: str, last: int | None = None) -> bytes:
     resumed = "" if last is None else f"Last-Event-ID: {last}\r\n"
-    return (
-        f"GET /api/v1/jobs/{job}/events HTTP/1.1\r\nHost: x\r\nAccept: {EVENT_STREAM}\r\n{resumed}\r\n"
-    ).encode()
+    head = f"GET /api/v1/jobs/{job}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {EVENT_STREAM}\r\n"
+    return f"{head}{resumed}\r\n".encode()
 
 
 class Stream:
@@ -286,3 +286,27 @@ def test_many_idle_streams_cost_no_more_than_one(running: Service) -> None:
     asked, names = asyncio.run(idle())
     assert 1 <= asked <= 9  # at most four a second
     assert names == [["submitted", "execution", "finished"]] * count
+
+
+def test_a_database_that_fails_for_a_while_stops_no_stream(running: Service) -> None:
+    feed, failures = (
+        running.streams.feed,
+        [TimeoutError("the pool has no room"), OperationalError("", None, OSError())],
+    )
+    ask_for_real = feed._ask
+
+    def flaky(jobs: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return ask_for_real(jobs)
+
+    feed._ask = flaky  # type: ignore[method-assign]
+    job = running.submit()
+    with running.stream(job) as stream:
+        events = stream.events()
+        assert next(events)[1] == "submitted"
+        soon(lambda: not failures)
+        began = time.monotonic()
+        running.parts.jobs.cancel(running.tenant, job)
+        assert [name for _, name, _ in events] == ["execution", "finished"]
+        assert time.monotonic() - began < HEARTBEAT_SECONDS / 2
