@@ -1,9 +1,10 @@
 """Logs of a long-running process: one event a line, as JSON or for people, with keys such as claim, game,
-move, tx."""
+move, tx, or job, tenant, request_id. What libraries log comes the same way."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any, TextIO
 
@@ -12,6 +13,10 @@ from structlog.typing import EventDict, Processor
 
 SECRET = ("key", "password", "secret", "raw", "token", "url")
 """What keys of secrets look like. Nothing logs one on purpose."""
+SECRET_TEXT = re.compile(
+    r"vk_[0-9a-f]{32}_[0-9a-f]{64}|whsec_[A-Za-z0-9+/=]+|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)", re.ASCII
+)
+"""What secrets look like in texts: API keys, keys of webhooks, names and passwords in URLs."""
 
 
 def configure_logs(*, as_json: bool, level: int = logging.INFO, file: TextIO | None = None) -> None:
@@ -34,19 +39,32 @@ def configure_logs(*, as_json: bool, level: int = logging.INFO, file: TextIO | N
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_secrets,
+        _hexadecimal,
+        structlog.processors.format_exc_info,
+    ]
+
+    def render(logger: Any, method: str, event: EventDict) -> str:
+        return SECRET_TEXT.sub("(not logged)", str(renderer(logger, method, event)))
+
     structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _without_secrets,
-            _hexadecimal,
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
 def _without_secrets(logger: Any, method: str, event: EventDict) -> EventDict:

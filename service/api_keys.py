@@ -39,6 +39,12 @@ class Scope(StrEnum):
     JOBS = "jobs"
     MODELS = "models"
     ACCOUNT = "account"
+    OPERATE = "operate"
+    """For whoever runs the service, not for tenants."""
+
+
+TENANTS_SCOPES = frozenset(Scope) - {Scope.OPERATE}
+"""What a tenant needs for all that it may do."""
 
 
 class Unauthenticated(InputError):

@@ -15,9 +15,12 @@ from service.api.bodies import Bodies
 from service.api.direct import DirectInfer
 from service.api.document import describe_errors
 from service.api.events import Streams, events_router
+from service.api.health import Readiness, health_router
 from service.api.inference import Inference, InferEndpoint, inference_router
 from service.api.jobs import jobs_router
+from service.api.metrics import Requests, metrics_router
 from service.api.models import models_router
+from service.api.observing import Observer
 from service.api.origins import Origins
 from service.api.problems import add_handlers, internal_error
 from service.api.proofs import proofs_router
@@ -33,6 +36,7 @@ from service.descriptions import Descriptions
 from service.destinations import Destinations
 from service.event_feed import EventFeed
 from service.handlers.compile import compile_limits
+from service.health import Health
 from service.housekeeping import Housekeeping
 from service.ledger import Meter
 from service.pages.routes import Tools, add_pages
@@ -71,6 +75,9 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     bodies = Bodies(settings.max_held_bytes, settings.max_body_bytes, settings.body_seconds)
     streams = Streams(parts, EventFeed(parts.database), settings.max_streams, settings.max_streams_of_tenant)
     jobs = access.tenant(Scope.JOBS)
+    health = Health(parts)
+    readiness = Readiness(health, lambda: inference.ready)
+    requests = Requests()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,6 +89,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
         await asyncio.to_thread(meter.stop)
         await asyncio.to_thread(deliverer.stop)
         await asyncio.to_thread(housekeeping.stop)
+        health.close()
 
     app = FastAPI(
         title="Verinfer",
@@ -94,7 +102,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     add_handlers(app)
     who = access.tenant(Scope.INFER)
     infer = InferEndpoint(inference, who, bodies, meter)
-    app.include_router(inference_router(inference, infer, who, version("verinfer")))
+    app.include_router(inference_router(inference, infer, who, readiness.ready, version("verinfer")))
     app.include_router(jobs_router(parts, submit, jobs, bodies, settings.max_samples))
     app.include_router(events_router(parts, streams, jobs))
     uploads = Uploads(settings.uploads, settings.upload_seconds)
@@ -109,11 +117,14 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
     app.include_router(usage_router(parts, access))
     app.include_router(webhooks_router(webhooks, access))
+    app.include_router(health_router(readiness, access.operator))
+    app.include_router(metrics_router(parts, requests))
     tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification)
     add_pages(app, parts, access, tools, example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)
     app.add_middleware(Origins, local=settings.access == "local")
-    app.add_middleware(RequestIds, failed=internal_error)
+    observer = Observer(requests, settings.log_requests)
+    app.add_middleware(RequestIds, failed=internal_error, ended=observer.ended)
     app.add_middleware(SecurityHeaders)
     return app

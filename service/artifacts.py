@@ -6,11 +6,15 @@
 Bytes get their final name only when all of them are there, so nobody ever reads half an artifact. A final
 name is made, and taken away, only while the artifact's row is locked, and exists only while the row does: a
 crash at any point leaves a row that no tenant owns, which `delete_unreferenced` finds.
+
+In a folder the final name is given by a rename; in an object store, which has none, by a copy within the
+store, which is there wholly or not at all, and is as good.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -79,12 +83,14 @@ class Artifacts:
         self._largest = largest
         self._defaults = defaults
         try:
-            found, root = fsspec.core.url_to_fs(url)
+            # What other processes put and delete must be seen, so no listing is remembered.
+            found, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError, OSError) as error:
             raise InputError(f"cannot keep artifacts in {url}: {error}") from None
         self._files: Any = found
         self._root: str = root.rstrip("/")
         self._local = isinstance(found, LocalFileSystem)
+        self._folders: set[str] = set()
 
     def put(self, tenant_id: str, source: Source, media_type: str, largest: int | None = None) -> str:
         """Keep bytes for a tenant, all of them or none. The same bytes are kept once.
@@ -129,6 +135,14 @@ class Artifacts:
             if self._files.exists(incoming):
                 self._files.rm_file(incoming)
         return digest
+
+    def try_out(self) -> str:
+        """Write and delete a few bytes. Returns what kind of store there is; raises what the store raises."""
+        probe = f"{self._root}/incoming/{new_id()}"
+        self._write(probe, io.BytesIO(b"health"), self._largest)
+        self._files.rm_file(probe)
+        protocol = self._files.protocol
+        return str(protocol if isinstance(protocol, str) else protocol[0])
 
     def describe(self, tenant_id: str, digest: str) -> Artifact:
         """An artifact of a tenant's. Raises NotFound."""
@@ -221,7 +235,9 @@ class Artifacts:
                     self._files.rm_file(self._path(digest))
                 session.delete(locked)
                 deleted += 1
-        self._delete_abandoned(datetime.now(UTC) - older_than)
+        begun_before = datetime.now(UTC) - older_than
+        self._delete_abandoned(begun_before)
+        self._delete_abandoned_uploads(begun_before)
         return deleted
 
     def _check_quota(self, session: Session, tenant_id: str, size: int) -> None:
@@ -244,12 +260,23 @@ class Artifacts:
             if begun <= before.timestamp():
                 self._files.rm_file(path)
 
+    def _delete_abandoned_uploads(self, before: datetime) -> None:
+        """What was sent to an S3-compatible store in parts, and never completed: no listing shows it."""
+        if not hasattr(self._files, "list_multipart_uploads"):
+            return
+        bucket, _, folder = self._root.partition("/")
+        for upload in self._files.list_multipart_uploads(bucket):
+            if upload["Key"].startswith(f"{folder}/incoming/".lstrip("/")) and upload["Initiated"] <= before:
+                self._files.call_s3(
+                    "abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+
     def _path(self, digest: str) -> str:
         return f"{self._root}/sha256/{digest[:2]}/{digest}"
 
     def _write(self, path: str, source: Source, limit: int) -> tuple[str, int]:
         hashed, size = hashlib.sha256(), 0
-        self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        self._make_folder(path.rsplit("/", 1)[0])
         with self._files.open(path, "wb") as file:
             while chunk := source.read(CHUNK_BYTES):
                 size += len(chunk)
@@ -264,7 +291,7 @@ class Artifacts:
 
     def _move(self, incoming: str, final: str) -> None:
         folder = final.rsplit("/", 1)[0]
-        self._files.makedirs(folder, exist_ok=True)
+        self._make_folder(folder)
         if not self._local:
             self._files.mv(incoming, final)
             return
@@ -275,6 +302,12 @@ class Artifacts:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+    def _make_folder(self, path: str) -> None:
+        """Once for each where folders are only names: such a store would be asked in vain."""
+        if self._local or path not in self._folders:
+            self._files.makedirs(path, exist_ok=True)
+            self._folders.add(path)
 
     def _read(self, digest: str, size: int) -> Iterator[bytes]:
         hashed, seen, held = hashlib.sha256(), 0, b""

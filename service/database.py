@@ -262,6 +262,7 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    trace: Mapped[str | None]
 
 
 class JobStage(Base):

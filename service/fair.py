@@ -5,6 +5,7 @@ However many jobs a tenant has queued, another's first job is the next to begin,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,12 +36,12 @@ class Candidate:
     served_at: datetime | None
 
     @property
-    def full(self) -> bool:
-        """Whether as many run as may."""
-        return self.most_running is not None and self.running >= self.most_running
+    def room(self) -> float:
+        """How many more may run."""
+        return math.inf if self.most_running is None else max(0, self.most_running - self.running)
 
 
 def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Those that may have a job begun, the first in line first."""
-    able = [candidate for candidate in candidates if not candidate.full]
+    able = [candidate for candidate in candidates if candidate.room > 0]
     return sorted(able, key=lambda c: ((c.running + 1) / c.weight, c.served_at or NEVER, c.tenant_id))

@@ -16,6 +16,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from service import tracing
 from service.database import Database, Job, JobEvent, JobStage, Kind, Model, Status, Tenant, Version, now
 from service.errors import Conflict, NotFound, QuotaExceeded
 from service.ledger import record_success
@@ -228,6 +229,7 @@ class Jobs:
             proof=Status.QUEUED if order.kind is Kind.PROVE else Status.NONE,
             not_before=at,
             created_at=at,
+            trace=tracing.current(),
         )
         session.add(job)
         session.flush()

@@ -7,14 +7,16 @@ out and another worker takes the job, the first one cannot change it any more. S
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
+from service import metrics
 from service.database import Database, Job, JobStage, Kind, Status, Tenant, now
 from service.errors import LeaseLost
 from service.fair import Candidate, in_turn
@@ -33,6 +35,15 @@ class _Overtaken(Exception):
 
 
 @dataclass(frozen=True)
+class Sort:
+    """Jobs that take about the same: of one kind, by one backend, about one version."""
+
+    kind: Kind
+    tier: str
+    version_id: str | None
+
+
+@dataclass(frozen=True)
 class Lease:
     """A job in a worker's hands.
 
@@ -42,6 +53,8 @@ class Lease:
         The lease's name, which no other has.
     attempt
         How many times the job was taken, this one included.
+    trace
+        What submitted it, for `service.tracing`.
     done
         The results of the stages that earlier attempts have finished.
     """
@@ -54,6 +67,7 @@ class Lease:
     version_id: str | None
     request: dict[str, Any]
     attempt: int
+    trace: str | None
     done: dict[str, dict[str, Any]]
 
 
@@ -86,17 +100,27 @@ class Leases:
         self._backoff = backoff
         self._defaults = defaults
 
-    def claim(self, worker: str, kinds: Collection[Kind]) -> Lease | None:
-        """Take the job that is next, of some kinds; None if none can begin now."""
-        self._recover()
+    def claim(
+        self, worker: str, kinds: Collection[Kind], sorts: Collection[Sort] | None = None
+    ) -> Lease | None:
+        """Take the job that is next, of some kinds; None if none can begin now.
+
+        Parameters
+        ----------
+        worker
+            Who takes it; the lease's owner begins with this.
+        sorts
+            Take a job of these sorts only.
+        """
+        self.recover()
         while True:
             with self._database.read() as session:
-                candidates = in_turn(_candidates(session, kinds, self._defaults))
+                candidates = in_turn(_candidates(session, kinds, sorts, self._defaults))
             try:
                 for candidate in candidates:
                     # A transaction for each: who held two tenants' rows could wait for who holds them too.
                     with self._database.write() as session:
-                        lease = self._claim_from(session, candidate, worker, kinds)
+                        lease = self._claim_from(session, candidate, worker, kinds, sorts)
                     if lease is not None:
                         return lease
                 return None
@@ -122,7 +146,7 @@ class Leases:
                 select(Job)
                 .where(
                     Job.tenant_id == tenant.id,
-                    _waiting(at, [lease.kind]),
+                    _waiting(at, [lease.kind], None),
                     Job.tier == lease.tier,
                     Job.version_id == lease.version_id,
                     Job.attempts == 0,
@@ -134,6 +158,32 @@ class Leases:
             )
             worker = lease.owner.partition(" ")[0]
             return [self._take(session, job, worker, at) for job in session.scalars(waiting).all()]
+
+    def waiting(self, kinds: Collection[Kind]) -> Counter[Sort]:
+        """How many jobs of each sort could begin now, if there were workers: of each tenant, as many as its
+        limits allow; of the first tenant in line first.
+        """
+        columns = (Job.tenant_id, Job.kind, Job.tier, Job.version_id)
+        found: Counter[Sort] = Counter()
+        with self._database.read() as session:
+            counted = select(*columns, func.count()).where(_waiting(now(session), kinds, None))
+            rows = session.execute(counted.group_by(*columns)).all()
+            for candidate in in_turn(_candidates(session, kinds, None, self._defaults)):
+                room = candidate.room
+                for tenant, kind, tier, version, count in rows:
+                    if tenant == candidate.tenant_id and room > 0:
+                        found[Sort(kind, tier, version)] += int(min(count, room))
+                        room -= count
+        return found
+
+    def held(self, worker: str) -> Counter[Sort]:
+        """How many jobs of each sort are in the hands of those whose name begins so."""
+        columns = (Job.kind, Job.tier, Job.version_id)
+        mine = Job.lease_owner.startswith(worker, autoescape=True)
+        counted = select(*columns, func.count()).where(Job.lease_owner.is_not(None), mine)
+        with self._database.read() as session:
+            rows = session.execute(counted.group_by(*columns)).all()
+        return Counter({Sort(kind, tier, version): count for kind, tier, version, count in rows})
 
     def heartbeat(self, lease: Lease) -> bool:
         """Keep a lease for its whole length from now on.
@@ -218,7 +268,7 @@ class Leases:
             job.lease_owner = job.lease_until = None
             job.not_before = now(session) + delay
 
-    def _recover(self) -> None:
+    def recover(self) -> None:
         """Put back the jobs whose workers were lost."""
         with self._database.read() as session:
             lost = session.scalars(_lost(now(session))).all()
@@ -231,9 +281,15 @@ class Leases:
                     end(session, job, Status.CANCELLED)
                 else:
                     self._put_back(session, job, "the worker was lost")
+                metrics.lease_expired(job.kind)
 
     def _claim_from(
-        self, session: Session, candidate: Candidate, worker: str, kinds: Collection[Kind]
+        self,
+        session: Session,
+        candidate: Candidate,
+        worker: str,
+        kinds: Collection[Kind],
+        sorts: Collection[Sort] | None,
     ) -> Lease | None:
         # The tenant's row is locked, so that workers take its jobs one after another, by one order.
         tenant = session.get_one(Tenant, candidate.tenant_id, with_for_update={"key_share": True})
@@ -242,7 +298,7 @@ class Leases:
         at = now(session)
         waiting = (
             select(Job)
-            .where(Job.tenant_id == tenant.id, _waiting(at, kinds))
+            .where(Job.tenant_id == tenant.id, _waiting(at, kinds, sorts))
             .order_by(Job.not_before, Job.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -272,6 +328,7 @@ class Leases:
             job.version_id,
             job.request,
             job.attempts,
+            job.trace,
             {stage.stage: stage.result for stage in stages},
         )
 
@@ -300,8 +357,10 @@ def _held(session: Session, lease: Lease) -> Job:
     return job
 
 
-def _candidates(session: Session, kinds: Collection[Kind], defaults: Limits) -> list[Candidate]:
-    waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds)).exists()
+def _candidates(
+    session: Session, kinds: Collection[Kind], sorts: Collection[Sort] | None, defaults: Limits
+) -> list[Candidate]:
+    waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds, sorts)).exists()
     # The tenants come first: a claim made in between changes `served_at` after it was read, and is noticed.
     tenants = session.scalars(select(Tenant).where(waits)).all()
     leased = select(Job.tenant_id, func.count()).where(Job.lease_owner.is_not(None)).group_by(Job.tenant_id)
@@ -314,12 +373,20 @@ def _candidates(session: Session, kinds: Collection[Kind], defaults: Limits) -> 
     return candidates
 
 
-def _waiting(at: Any, kinds: Collection[Kind]) -> ColumnElement[bool]:
+def _waiting(at: Any, kinds: Collection[Kind], sorts: Collection[Sort] | None) -> ColumnElement[bool]:
+    of_a_sort = [] if sorts is None else [or_(false(), *map(_is_of, sorts))]
     return and_(
         Job.finished_at.is_(None),
         Job.lease_owner.is_(None),
         Job.not_before <= at,
         Job.kind.in_(kinds),
+        *of_a_sort,
+    )
+
+
+def _is_of(sort: Sort) -> ColumnElement[bool]:
+    return and_(
+        Job.kind == sort.kind, Job.tier == sort.tier, Job.version_id.is_not_distinct_from(sort.version_id)
     )
 
 

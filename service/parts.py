@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -35,11 +37,10 @@ class Parts:
     models: Models
     jobs: Jobs
     leases: Leases
-    signer: ReceiptSigner
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Open all parts. What is not there yet, folder, tables and receipt key, is made.
+        """Open all parts. What is not there yet, folder and tables, is made.
 
         Raises
         ------
@@ -55,9 +56,21 @@ class Parts:
             Registry(database, settings.limits),
             Models(database, artifacts, defaults=settings.limits),
             Jobs(database, open_jobs_quota(settings.limits)),
-            Leases(database, defaults=settings.limits),
-            _signer(settings.receipt_key_path),
+            Leases(database, timedelta(seconds=settings.lease_seconds), defaults=settings.limits),
         )
+
+    @cached_property
+    def signer(self) -> ReceiptSigner:
+        """Who signs receipts. Its key is made if there is none; workers have no need of one.
+
+        Raises
+        ------
+        InputError
+            If the key can be neither used nor made.
+        """
+        if self.settings.receipt_key is None:
+            _make_folder(self.settings.data)
+        return _signer(self.settings.receipt_key_path)
 
     def tenant(self, name: str) -> str:
         """The id of a tenant, which is made if there is none of that name."""
@@ -94,7 +107,8 @@ def open_database(settings: Settings, make: bool) -> Database:
         If it can be neither opened nor made.
     """
     if make:
-        _make_folder(settings.data)
+        if settings.database is None or settings.artifacts is None:
+            _make_folder(settings.data)
     else:
         check_there(settings)
     upgrade(settings.database_url)

@@ -53,6 +53,33 @@ class Settings(BaseSettings):
         description="local: this machine only, and whoever asks is the tenant 'local'; keys: by API keys",
     )
     workers: int = Field(1, ge=0, le=64, description="how many jobs the server itself does at a time")
+    job_threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="how many threads a job may use; by default its share of the processors",
+    )
+    lease_seconds: float = Field(
+        30, ge=1, le=3600, description="after so long without a sign of life, a worker's job is another's"
+    )
+    drain_seconds: float = Field(
+        60, ge=0, le=86400, description="for how long a stopping worker may work on at the stage in hand"
+    )
+    log_requests: bool = Field(True, description="whether each request gets a line in the log")
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="what opens /metrics; without it, that is open with local access, and closed with keys",
+    )
+    traces_url: str | None = Field(
+        None,
+        description="where traces go, by OTLP over HTTP, as http://host:4318/v1/traces; by default nowhere",
+    )
+    ray_gpus: float = Field(0, ge=0, le=64, description="how many GPUs a proof takes on a Ray cluster")
+    ray_node_bytes: int | None = Field(
+        None,
+        ge=1 << 28,
+        description="the memory of the largest node that a Ray cluster may have; by default, that it has",
+    )
     max_artifact_bytes: int = Field(4 << 30, ge=1024, description="the largest file that is kept")
     max_upload_bytes: int = Field(1 << 30, ge=1024, description="the largest model, and calibration, sent in")
     uploads: int = Field(8, ge=1, le=1024, description="how many uploads are read at a time")
@@ -220,7 +247,7 @@ class Settings(BaseSettings):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                value = _shown_url(value.get_secret_value()) if name in DATABASES else "hidden"
+                value = shown_url(value.get_secret_value()) if name in DATABASES else "hidden"
             shown = "" if value is None else f"{name} = {_toml(value)}"
             lines += [f"# {field.description}", shown or f"# {name} is not set"]
         return "\n".join(lines) + "\n"
@@ -258,12 +285,12 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
-        return str(value)
+        return str(value).lower()
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text) + '"'
 
 
-def _shown_url(url: str) -> str:
+def shown_url(url: str) -> str:
     """A database's path or URL without its passwords."""
     if "://" not in url:
         return url

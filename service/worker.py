@@ -12,18 +12,19 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from types import FrameType
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from circuits.errors import InputError
+from service import metrics, tracing
 from service.database import Kind
 from service.errors import LeaseLost
-from service.leases import Lease, Leases
+from service.leases import Lease, Leases, Sort
+from service.stop_signals import StopSignals
 
 Result = dict[str, Any]
 POLL_SECONDS = 0.5
@@ -75,6 +76,8 @@ class Context:
         self._begun = 0.0
         self.ended = False
         """Whether the job is out of this worker's hands."""
+        self.outcome = "lost"
+        """What became of it here."""
 
     @property
     def cancelled(self) -> bool:
@@ -94,7 +97,8 @@ class Context:
         done = self.done(name)
         if done is None:
             self.begin(name)
-            done = work()
+            with tracing.span(f"stage {name}"):
+                done = work()
             self.finish(name, done)
         return done
 
@@ -122,6 +126,7 @@ class Context:
         self.check()
         self.tell_last()
         self._leases.finish_stage(self.lease, name, result, taken)
+        metrics.stage_ended(self.lease.kind, self.lease.tier, name, taken)
         self._done[name] = result
 
     def progress(self, text: str) -> None:
@@ -157,7 +162,7 @@ class Context:
         """End the job with its result."""
         self.tell_last()
         self._leases.succeed(self.lease, result)
-        self.ended = True
+        self.ended, self.outcome = True, "succeeded"
 
     def put_back(self) -> None:
         """Put the job back undone: as if it had not been taken if the worker stops, else after a while."""
@@ -166,7 +171,7 @@ class Context:
             if self._stopping.is_set():
                 raise _Stopping
             self._leases.try_again(self.lease, "the job that it was done with failed")
-            self.ended = True
+            self.ended, self.outcome = True, "put back"
 
         self.attempt(work)
 
@@ -189,20 +194,31 @@ class Context:
             return
         except _Cancelled:
             self._leases.cancel(lease)
+            self.outcome = "cancelled"
         except _Stopping:
             self._leases.give_back(lease)
+            self.outcome = "given back"
         except Postponed as wait:
             self._leases.postpone(lease, wait.delay)
+            self.outcome = "postponed"
         except LeaseLost:
             raise
         except InputError as error:
             self._leases.fail(lease, str(error))
+            self.outcome = "failed"
         except Exception as error:
             # As text: what would show the values of variables would show a tenant's data.
             trace = traceback.format_exc()
             log.error("job failed", job=lease.job_id, attempt=lease.attempt, trace=trace)
             self._leases.try_again(lease, f"an internal error ({type(error).__name__})")
+            self.outcome = "put back"
         self.ended = True
+
+    def note(self, seconds: float) -> None:
+        """Say in the log and in the metrics what became of the job here."""
+        lease = self.lease
+        metrics.job_ended(lease.kind, lease.tier, self.outcome, seconds)
+        log.info("job ends", job=lease.job_id, outcome=self.outcome, seconds=round(seconds, 3))
 
     def tell_last(self) -> None:
         """Tell what progress was not told yet."""
@@ -276,6 +292,8 @@ class Worker:
         What to do for each kind. Jobs of other kinds are left to others.
     poll_seconds
         How long to wait before looking again when there is nothing to do.
+    name
+        What its leases are called after; by default the machine and the process.
     """
 
     def __init__(
@@ -283,11 +301,12 @@ class Worker:
         leases: Leases,
         handlers: Mapping[Kind, Handler],
         poll_seconds: float = POLL_SECONDS,
+        name: str | None = None,
     ) -> None:
         self._leases = leases
         self._handlers = dict(handlers)
         self._poll_seconds = poll_seconds
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -295,24 +314,30 @@ class Worker:
         """Do jobs until `stop` is called."""
         while not self._stopping.is_set():
             try:
-                lease = self._leases.claim(self._name, self._handlers.keys())
-                if lease is not None:
-                    self._do(lease)
+                if self.do_next() is not None:
                     continue
             except SQLAlchemyError as error:
                 log.warning("the database failed", error=_cause(error))
             self._stopping.wait(self._poll_seconds)
 
+    def do_next(self, sorts: Collection[Sort] | None = None) -> str | None:
+        """Do the job that is next, of some sorts or any, and say what became of it; None if there is none."""
+        lease = self._leases.claim(self._name, self._handlers.keys(), sorts)
+        return None if lease is None else self._do(lease)
+
     def serve(self) -> None:
         """Do jobs until SIGTERM or SIGINT, in a process's main thread. A second signal ends it at once."""
-
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            signal.signal(number, signal.SIG_DFL)
-            self._stopping.set()
-
+        with StopSignals() as signals:
+            self.start()
+            signals.wait()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-        self.run()
+            signal.signal(number, signal.SIG_DFL)
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread that `start` began does."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Do jobs in a thread of this process."""
@@ -326,16 +351,26 @@ class Worker:
             self._thread.join()
             self._thread = None
 
-    def _do(self, lease: Lease) -> None:
+    def _do(self, lease: Lease) -> str:
         held: list[Context] = []
         context = Context(self._leases, lease, self._stopping, held)
         ended = threading.Event()
         heart = threading.Thread(target=context.keep, args=(ended,), name="heartbeat", daemon=True)
         heart.start()
-        try:
-            context.attempt(lambda: context.succeed(self._handlers[lease.kind](context)))
-            for gathered in held:
-                gathered.put_back()
-        finally:
-            ended.set()
-            heart.join()
+        began = time.monotonic()
+        with structlog.contextvars.bound_contextvars(
+            job=lease.job_id, tenant=lease.tenant_id, worker=self._name
+        ):
+            log.info("job begins", kind=lease.kind, tier=lease.tier, attempt=lease.attempt)
+            try:
+                with tracing.span(f"job {lease.kind}", lease.trace, job=lease.job_id, attempt=lease.attempt):
+                    context.attempt(lambda: context.succeed(self._handlers[lease.kind](context)))
+                for gathered in held:
+                    gathered.put_back()
+            finally:
+                ended.set()
+                heart.join()
+                seconds = time.monotonic() - began
+                for one in held:
+                    one.note(seconds)
+        return context.outcome

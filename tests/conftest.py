@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from tests.budget import examples
 from tests.postgres import binaries, running_postgres
+from tests.s3 import Store, binary, running_s3
 
 # By default the same examples every time: a change fails its own tests, not another's. `make fuzz` searches.
 settings.register_profile("default", derandomize=True, deadline=None)
@@ -30,6 +31,15 @@ def postgres() -> Iterator[str]:
         pytest.skip("no PostgreSQL server is installed")
     with running_postgres() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Store]:
+    """An S3-compatible server."""
+    if binary() is None:
+        pytest.skip("rclone is not installed")
+    with running_s3() as store:
+        yield store
 
 
 _names = itertools.count()

@@ -24,6 +24,7 @@ COMMANDS = {
     "watch": "Watch claims, dispute false ones, defend one's own.",
     "dispute": "Look at claims and disputes, check claims, collect what is due.",
     "serve": "Serve models over HTTP, with receipts, jobs and pages.",
+    "worker": "Do the service's jobs.",
     "tenant": "Tenants of a service: their keys, limits and usage.",
     "backup": "Back a service up while it runs.",
     "restore": "Restore a service from its backup.",

@@ -97,6 +97,12 @@ class Access:
         """Count a request of somebody without a key, as several if it costs more. Raises RateLimited."""
         _refuse(self._addresses.take(address_of(request), self._rate, self._burst, tokens))
 
+    async def operator(self, request: Request) -> None:
+        """A FastAPI dependency that lets through who runs the service. With local access it asks no database,
+        which may be what is wrong. It raises Unauthenticated and Forbidden.
+        """
+        (await self.caller(request)).require(Scope.OPERATE)
+
     def tenant(self, scope: Scope) -> Callable[[Request], Awaitable[str]]:
         """A FastAPI dependency: the id of the tenant that asks, if its key has a scope.
 
@@ -105,6 +111,8 @@ class Access:
 
         async def allowed(request: Request) -> str:
             caller = await self.caller(request)
+            state = request.scope["state"]
+            state["tenant"], state["caller"] = caller.tenant, caller.key
             await self.admit(caller.tenant)
             caller.require(scope)
             return caller.tenant

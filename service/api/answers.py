@@ -18,6 +18,7 @@ from circuits.circuit import Circuit
 from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.tensor import IntArray
+from service import tracing
 from service.api.tensors import Asked, Outputs, flag, integers_of, read_request
 from service.models import Served
 from service.receipt_check import Receipt, Sample
@@ -44,6 +45,8 @@ class Question:
     json_bytes: int | None
     """The length of the body's JSON, where binary data follows it."""
     idempotency_key: str | None = None
+    trace: str | None = None
+    """The request's, for `service.tracing`."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,12 @@ class Answers:
             return answer(None)
         own = [array[part] for array in inputs]
         settlement = Settlement(question.tenant, model, tier, own, question.idempotency_key, alone)
-        return lambda: answer(self._submit(settlement))
+
+        def settle() -> Answer:
+            with tracing.going_on(question.trace):
+                return answer(self._submit(settlement))
+
+        return settle
 
 
 def _parts(group: list[tuple[int, Question, Asked]]) -> list[list[tuple[int, Question, Asked]]]:

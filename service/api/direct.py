@@ -17,6 +17,8 @@ from service.api.problems import handled
 
 INFER = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<number>[^/]+))?/infer")
 
+TEMPLATE, VERSION_TEMPLATE = "/v2/models/{name}/infer", "/v2/models/{name}/versions/{number}/infer"
+
 Infer = Callable[[Request, str, str | None], Awaitable[Response]]
 """The endpoint: it takes the model's name, and the version's number if one is named."""
 
@@ -36,6 +38,7 @@ class DirectInfer:
         if found is None:
             await self._app(scope, receive, send)
             return
+        scope["template"] = VERSION_TEMPLATE if found["number"] else TEMPLATE
         request = Request(scope, receive, send)
         try:
             response = await self._infer(request, found["name"], found["number"])

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic_core import to_json
 
 from circuits.errors import InputError
+from service import tracing
 from service.api.answers import Answer, Answers, Outcome, Question, Unsettled
 from service.api.bodies import Bodies, idempotency_key
 from service.api.problems import Busy
@@ -188,7 +189,8 @@ class InferEndpoint:
         key = idempotency_key(request)
         model = await self._inference.find(tenant, name, number)
         async with self._bodies.read(request, tenant) as body:
-            answer = await self._inference.ask(Question(tenant, model, body, json_bytes, key))
+            question = Question(tenant, model, body, json_bytes, key, tracing.current())
+            answer = await self._inference.ask(question)
         counted = {
             What.REQUESTS: 1,
             What.SAMPLES: answer.samples,
@@ -203,7 +205,11 @@ class InferEndpoint:
 
 
 def inference_router(
-    inference: Inference, endpoint: InferEndpoint, who: Callable[[Request], Awaitable[str]], version: str
+    inference: Inference,
+    endpoint: InferEndpoint,
+    who: Callable[[Request], Awaitable[str]],
+    ready: Callable[[], Awaitable[bool]],
+    version: str,
 ) -> APIRouter:
     """The protocol's endpoints.
 
@@ -213,6 +219,8 @@ def inference_router(
         What requests to infer are given to.
     who
         A FastAPI dependency that gives the id of the tenant that asks, or raises.
+    ready
+        Whether the service can do what it is for.
     version
         The service's own version.
     """
@@ -229,9 +237,10 @@ def inference_router(
         return _json({"live": True})
 
     @router.get("/health/ready")
-    async def ready() -> Response:
-        """The service takes requests."""
-        return _json({"ready": inference.ready}, 200 if inference.ready else 503)
+    async def said() -> Response:
+        """The service takes requests, and can do what they ask."""
+        good = await ready()
+        return _json({"ready": good}, 200 if good else 503)
 
     async def described(tenant: str, name: str, number: str | None) -> Response:
         found = await inference.find(tenant, name, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 import structlog
@@ -11,9 +12,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import tracing
 from service.identifiers import new_id
 
 HEADER = "X-Request-Id"
+GONE = 499
+"""What servers say in their logs of those who went away without waiting for an answer."""
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -25,11 +30,15 @@ def request_id(request: HTTPConnection) -> str:
 
 class RequestIds:
     """Middleware that names requests: as the caller does in X-Request-Id, if that is a plain word, or anew.
-    What the application raises ends here, in the answer that `failed` makes."""
+    What the application raises ends here, in the answer that `failed` makes; `ended` is told of each request
+    with its status and seconds."""
 
-    def __init__(self, app: ASGIApp, failed: Callable[[Request], Response]) -> None:
+    def __init__(
+        self, app: ASGIApp, failed: Callable[[Request], Response], ended: Callable[[Scope, int, float], None]
+    ) -> None:
         self._app = app
         self._failed = failed
+        self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -39,20 +48,34 @@ class RequestIds:
         given = HTTPConnection(scope).headers.get(HEADER, "")
         name = given if _ALLOWED.fullmatch(given) else new_id()
         scope.setdefault("state", {})["request_id"] = name
-        begun = False
+        began, status = time.perf_counter(), 0
 
         async def named(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = int(message["status"])
                 MutableHeaders(scope=message)[HEADER] = name
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=name):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=name),
+            tracing.span("request", _parent(scope)),
+        ):
             try:
                 await self._app(scope, receive, named)
             except Exception:
                 response = self._failed(Request(scope))
-                if begun:  # too late to say so
+                if status:  # too late to say so
                     raise
                 await response(scope, receive, named)
+            finally:
+                # Without a status, whoever asked was gone before there was an answer.
+                self._ended(scope, status or GONE, time.perf_counter() - began)
+
+
+def _parent(scope: Scope) -> str | None:
+    """The caller's own trace, if traces are wanted."""
+    if not tracing.on():
+        return None
+    given = HTTPConnection(scope).headers.get("traceparent", "")
+    return given if _TRACE.fullmatch(given) else None

@@ -15,7 +15,8 @@ from service.worker import Context, Handler, Result
 
 def settling(parts: Parts) -> Handler:
     """The handler of `prove` jobs: by a proof, or by a claim where the settings have a chain."""
-    prove, claim = ProveHandler(parts.database, parts.artifacts), ClaimHandler(parts)
+    prove = ProveHandler(parts.database, parts.artifacts, threads=parts.settings.job_threads)
+    claim = ClaimHandler(parts)
 
     def handle(context: Context) -> Result:
         by_claim = context.lease.tier == Tier.OPTIMISTIC and parts.settings.has_chain

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response
 
 from circuits.errors import InputError
-from service.api_keys import Caller, Forbidden, Scope, create_key, revoke_key
+from service.api_keys import TENANTS_SCOPES, Caller, Forbidden, Scope, create_key, revoke_key
 from service.database import ApiKey, Database, Tenant
 from service.errors import NotFound
 from service.pages.site import Site, text
@@ -74,6 +74,8 @@ def settings_pages(site: Site, webhooks: Webhooks) -> APIRouter:
         _require(site, caller)
         scopes = [str(scope) for scope in form.getlist("scope")]
         try:
+            if Scope.OPERATE in set(scopes) - caller.scopes:
+                raise InputError(f"a key without the scope {Scope.OPERATE.value!r} cannot give it")
             secret = await asyncio.to_thread(
                 create_key, parts.database, caller.tenant, text(form, "name").strip(), scopes
             )
@@ -125,7 +127,7 @@ def settings_pages(site: Site, webhooks: Webhooks) -> APIRouter:
 
 def may_manage(caller: Caller) -> bool:
     """Whether a key may make and end others: none may give what it has not, so it needs all scopes."""
-    return caller.scopes >= frozenset(Scope)
+    return caller.scopes >= TENANTS_SCOPES
 
 
 def _require(site: Site, caller: Caller) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -21,8 +22,9 @@ from contracts.devchain import Anvil
 from tests.docs.figures import ROOT
 from tests.docs.markdown import blocks
 
-PAGES = ["README.md", "docs/quickstart.md"]
+PAGES = ["README.md", "docs/operating.md", "docs/quickstart.md"]
 DEFAULT_CHAIN = "http://127.0.0.1:8545"
+DEFAULT_PORT = "8480"
 SHIM = '#!/bin/sh\nPYTHONPATH="{root}" exec "{python}" {arguments} "$@"\n'
 NUMBER = re.compile(r"-?(?:0x[0-9a-f]+|\d[\d,]*\.?\d*(?:e[+-]?\d+)?|\d*\.\d+)%?", re.IGNORECASE)
 
@@ -71,6 +73,13 @@ def test_all_commands_print_what_is_shown(name: str, tmp_path: Path) -> None:
         check(ROOT / name, shown, tmp_path)
 
 
+def free_port() -> str:
+    """A port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return str(taken.getsockname()[1])
+
+
 def check(page: Path, shown: list[Command], tmp_path: Path) -> None:
     """Run commands one after another in one shell, in a folder with the page's files and the examples."""
     folder, programs = tmp_path / "folder", tmp_path / "bin"
@@ -81,11 +90,14 @@ def check(page: Path, shown: list[Command], tmp_path: Path) -> None:
         path = programs / program
         path.write_text(SHIM.format(root=ROOT, python=sys.executable, arguments=arguments))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    port = free_port()
     for block in blocks(page):
         if block.note.startswith("file: "):
-            (folder / block.note.removeprefix("file: ")).write_text(block.text)
+            text = block.text.replace(DEFAULT_PORT, port)
+            (folder / block.note.removeprefix("file: ")).write_text(text)
 
     script = "".join(f"echo @{i}\n{command.text}\n" for i, command in enumerate(shown))
+    script = script.replace(DEFAULT_PORT, port)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("VERINFER_", "XDG_"))}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

@@ -24,11 +24,17 @@ LARGEST = 4 * CHUNK_BYTES
 NO_TIME = timedelta(seconds=-1)
 
 
-@pytest.fixture(params=["folder", "memory"])
-def artifacts(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Artifacts:
-    """A store of each kind: a folder, and one that is none, in this process's memory."""
+@pytest.fixture(params=["folder", "memory", "s3"])
+def artifacts(
+    request: pytest.FixtureRequest, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Artifacts:
+    """A store of each kind: a folder, one that is none, in this process's memory, and one behind a server."""
     if request.param == "folder":
         return Artifacts(database, str(tmp_path / "artifacts"), LARGEST)
+    if request.param == "s3":
+        for name, value in request.getfixturevalue("s3").environment.items():
+            monkeypatch.setenv(name, value)
+        return Artifacts(database, f"s3://bucket/{random.getrandbits(64)}", LARGEST)
     return Artifacts(database, f"memory://{tmp_path.name}-{random.getrandbits(64)}", LARGEST)
 
 

@@ -14,7 +14,7 @@ from service.database import Database, Kind, Status
 from service.errors import Conflict, LeaseLost
 from service.fair import Candidate, in_turn
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Lease, Leases
+from service.leases import EXECUTE, Lease, Leases, Sort
 from tests.service.conftest import add_tenant
 
 KINDS = list(Kind)
@@ -230,3 +230,25 @@ def test_a_paused_worker_cannot_overwrite_the_result(database: Database, tenant:
     assert lost.is_set()
     leases.succeed(second, {"by": "second"})
     assert jobs.get(tenant, job.id).result == {"by": "second"}
+
+
+def test_jobs_of_a_sort_are_counted_and_taken(database: Database, tenant: str) -> None:
+    two = add_tenant(database, "two", running_jobs=1)
+    leases, jobs = Leases(database), Jobs(database)
+    kinds = list(Kind)
+    for owner, kind, count in ((tenant, Kind.PROVE, 3), (two, Kind.PROVE, 2), (tenant, Kind.VERIFY, 1)):
+        for number in range(count):
+            jobs.submit(owner, Order(kind, "sumcheck", {"number": number}))
+    proofs, checks = Sort(Kind.PROVE, "sumcheck", None), Sort(Kind.VERIFY, "sumcheck", None)
+    # Of the second tenant only one may run.
+    assert leases.waiting(kinds) == {proofs: 4, checks: 1} and leases.held("ray:1") == {}
+    assert leases.claim("ray:1", kinds, [Sort(Kind.PROVE, "ezkl", None)]) is None
+    assert leases.claim("ray:1", kinds, []) is None
+    taken = [leases.claim(name, kinds, [proofs]) for name in ("ray:1", "ray:1", "ray:2")]
+    assert {lease.tenant_id for lease in taken[:2] if lease} == {tenant, two}, "not in fair order"
+    assert leases.held("ray:1") == {proofs: 2} and leases.held("ray:") == {proofs: 3}
+    assert leases.held("ray_") == {}
+    assert leases.waiting(kinds) == {proofs: 1, checks: 1}
+    assert leases.waiting([Kind.VERIFY]) == {checks: 1}
+    checked = leases.claim("other", kinds, [checks])
+    assert checked is not None and checked.kind is Kind.VERIFY

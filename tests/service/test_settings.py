@@ -34,15 +34,17 @@ def test_environment_before_file_before_default(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_shown_can_be_read_back_but_for_secrets(tmp_path: Path) -> None:
     file = tmp_path / "service.toml"
     url = "postgresql://verinfer:hunter2@db/name?sslpassword=hunter2"
-    file.write_text(f"""host = "0.0.0.0"\naccess = "keys"\ndatabase = "{url}"\ndata = 'a "b" \\c'\n""")
+    lines = ['host = "0.0.0.0"', 'metrics_token = "hunter2"', 'access = "keys"', f'database = "{url}"']
+    file.write_text("\n".join([*lines, """data = 'a "b" \\c'"""]))
     settings = Settings.load(file)
     shown = settings.effective()
     assert "hunter2" not in shown + repr(settings) + str(settings)
     assert settings.database is not None and "hunter2" in settings.database.get_secret_value()
     read = tomllib.loads(shown)
     assert read["database"] == "postgresql://verinfer:***@db/name?sslpassword=hidden"
+    assert read["metrics_token"] == "hidden"
     assert read["data"] == 'a "b" \\c' and read["port"] == 8480
-    unset = {"artifacts", "receipt_key", "keep_inputs_days"}
+    unset = {"artifacts", "receipt_key", "keep_inputs_days", "job_threads", "ray_node_bytes", "traces_url"}
     unset |= {f"chain_{name}" for name in ("rpc", "tier", "key", "database", "window")}
     assert set(read) == set(Settings.model_fields) - unset
     assert "database" not in tomllib.loads(Settings.load().effective())

@@ -9,7 +9,9 @@ import click
 
 from challenger.logs import configure_logs
 from circuits.errors import InputError
+from service import tracing
 from service.application import application
+from service.embedded import Workers
 from service.parts import LOCAL_TENANT, Parts
 from service.registry import NAME
 from service.server import serve
@@ -51,10 +53,17 @@ def command(
         click.echo(settings.effective(), nl=False)
         return
     configure_logs(as_json=log == "json")
+    tracing.start(settings.traces_url, "verinfer-server")
     with Parts.open(settings) as parts:
         for circuit in circuits:
             _add(parts, circuit)
-        serve(application(parts, digits()), settings, _started)
+        workers = Workers(settings, logs_as_json=log == "json")
+        workers.start()
+        try:
+            serve(application(parts, digits()), settings, _started)
+        finally:
+            workers.stop()
+            tracing.stop()
 
 
 def _add(parts: Parts, circuit: Path) -> None:

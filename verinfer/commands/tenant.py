@@ -14,7 +14,7 @@ import click
 from rich.table import Table
 
 from circuits.errors import InputError
-from service.api_keys import Scope, create_key, key_id_of, revoke_key
+from service.api_keys import TENANTS_SCOPES, Scope, create_key, key_id_of, revoke_key
 from service.database import ApiKey, Database, Tenant
 from service.parts import open_database
 from service.settings import Settings
@@ -115,7 +115,7 @@ def key() -> None:
     "scopes",
     multiple=True,
     type=click.Choice([scope.value for scope in Scope]),
-    help="What the key allows; repeatable; default: all.",
+    help="What the key allows; repeatable; default: all but operate.",
 )
 @click.option("--expires", metavar="TIME", help="How long it is valid, such as 90d; default: until revoked.")
 @config_option
@@ -134,7 +134,7 @@ def create_a_key(
     until = None if expires is None else datetime.now(UTC) + timedelta(seconds=parse_duration(expires))
     with _service(config, data) as (_, database):
         tenant = find_tenant(database, name)
-        made = create_key(database, tenant.id, key_name, scopes or tuple(Scope), until)
+        made = create_key(database, tenant.id, key_name, scopes or TENANTS_SCOPES, until)
         [row] = [row for row in keys(database, tenant.id) if row.id == key_id_of(made)]
     emit(as_json, {"key": made, **_key(row)}, made)
 

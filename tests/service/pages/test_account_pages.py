@@ -58,3 +58,12 @@ def test_only_keys_for_the_account_see_it(keyed: House) -> None:
     url = {"csrf": csrf, "url": "https://192.0.43.7/", "event": "job.failed"}
     assert visitor.post("/settings/webhooks", url).status == 403
     assert visitor.post("/settings/keys", {"csrf": csrf, "name": "x", "scope": "account"}).status == 403
+
+
+def test_no_tenant_gives_itself_the_operators_scope(keyed: House) -> None:
+    visitor = keyed.visitor(keyed.tenant("one", Scope.INFER, Scope.JOBS, Scope.MODELS, Scope.ACCOUNT)[1])
+    csrf = visitor.get("/settings").csrf
+    given = {"csrf": csrf, "name": "x", "scope": "operate"}
+    page = visitor.post("/settings/keys", given)
+    assert page.status == 400 and "cannot give it" in page.text
+    assert visitor.post("/settings/keys", given | {"scope": "infer"}).status == 200

@@ -1,0 +1,1 @@
+"""Where jobs are done, other than by workers that are started by hand."""
