@@ -38,7 +38,8 @@ def serve(app: FastAPI, settings: Settings, started: Callable[[str], None]) -> N
     server = Server(
         app,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         "local",
         description="local: this machine only, and whoever asks is the tenant 'local'; keys: by API keys",
     )
+    proxies: str = Field(
+        "",
+        description="reverse proxies, addresses or networks with commas between: their word on a request's "
+        "scheme and origin counts",
+    )
     workers: int = Field(1, ge=0, le=64, description="how many jobs the server itself does at a time")
     job_threads: int | None = Field(
         None,

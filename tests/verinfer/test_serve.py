@@ -76,3 +76,15 @@ def test_the_effective_settings_are_shown(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "verinfer.cli", "serve", "--show-config", "--port", "9"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path)
     assert "port = 9\n" in done.stdout and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("proxies", "scheme"), [("127.0.0.1", "https"), ("192.0.2.1", "http"), ("", "http")])
+def test_only_a_proxy_that_is_named_says_what_scheme_a_request_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxies: str, scheme: str
+) -> None:
+    """Strict-Transport-Security is sent by https alone."""
+    monkeypatch.setenv("VERINFER_SERVICE_PROXIES", proxies)
+    with serving("--data", tmp_path / "data") as (_, url):
+        request = urllib.request.Request(f"{url}/v2/health/live", headers={"X-Forwarded-Proto": "https"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            assert ("Strict-Transport-Security" in response.headers) is (scheme == "https")
