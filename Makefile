@@ -61,8 +61,9 @@ lint: $(SETUP) ## ruff, and mypy in strict mode
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(SETUP) ## the backends side by side
+bench: $(SETUP) ## the backends side by side, and the service beside a bare endpoint
 	$(BIN)/verinfer bench
+	$(BIN)/python -m bench.service
 
 .PHONY: contracts
 contracts: $(SETUP) ## compile the contracts to contracts/artifacts, bit for bit as committed

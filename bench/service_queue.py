@@ -1,84 +1,88 @@
-"""What a long queue costs: `python -m bench.service_queue [DATABASE-URL]`.
+"""What a long queue costs: the calls that workers and tenants make, and the pages, with few jobs and many.
 
-Fills a new database with jobs of several tenants, and prints how long it takes to claim the next job, to end
-it, to look at a page of the list, and to submit one more, with few and with many in the queue. Without a URL:
-SQLite in a temporary folder. Each cell: the median, and in brackets the longest. Memory is this process's.
+Each figure: the median and the longest, in milliseconds. Jobs of several tenants wait; most are of the tenant
+whose pages are looked at.
 """
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from service.database import Database, Kind, Tenant
+from bench.service_process import Server, running
+from service.database import Kind
 from service.jobs import Jobs, Order
-from service.leases import Leases
-from service.migrations import upgrade
+from service.parts import LOCAL_TENANT, Parts
+from service.settings import Settings
 
 JOBS, TENANTS, CALLS = 10_000, 20, 100
 ORDER = Order(Kind.VERIFY, "sumcheck", {})
 
 
-def main(url: str) -> None:
-    """Measure and print."""
-    upgrade(url)
-    database = Database(url)
-    jobs, leases = Jobs(database), Leases(database)
-    with database.write() as session:
-        tenants = [Tenant(name=f"tenant {i}", created_at=datetime.now(UTC)) for i in range(TENANTS)]
-        session.add_all(tenants)
-        session.flush()
-        names = [tenant.id for tenant in tenants]
-    table = Table("queued", "claim", "end", "list", "page in the middle", "submit", "peak RSS")
-    queued = 0
-    for size in (CALLS, JOBS):
-        while queued < size:
-            jobs.submit(names[queued % TENANTS], ORDER)
-            queued += 1
-        middle = jobs.list(names[0], limit=queued // TENANTS // 2)[-1].id
-        claimed = []
-
-        def claim(claimed: list[object] = claimed) -> None:
-            claimed.append(leases.claim("bench", [ORDER.kind]))
-
-        def end(claimed: list[object] = claimed) -> None:
-            leases.succeed(claimed.pop(), {})  # type: ignore[arg-type]
-
-        def page(middle: str = middle) -> None:
-            jobs.list(names[0], before=middle)
-
-        row = [
-            timed(claim),
-            timed(end),
-            timed(lambda: jobs.list(names[0])),
-            timed(page),
-            timed(lambda: jobs.submit(names[0], ORDER)),
-        ]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        table.add_row(f"{queued}", *row, f"{peak} MiB")
-    Console().print(table)
-    database.close()
+def measure(sizes: tuple[int, ...] = (CALLS, JOBS)) -> list[dict[str, Any]]:
+    """A row for each length of the queue."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with Parts.open(Settings(data=folder / "data", workers=0)) as parts:
+            others = [parts.tenant(f"tenant-{i}") for i in range(TENANTS)]
+            mine = parts.tenant(LOCAL_TENANT)
+            config = folder / "service.toml"
+            config.write_text("workers = 0\nlog_requests = false\n")
+            serve = ("serve", "--config", str(config), "--port", "0", "--data", str(folder / "data"))
+            queued = 0
+            with running(folder, "verinfer.cli", *serve) as server:
+                for size in sizes:
+                    while queued < size:
+                        parts.jobs.submit(others[queued % TENANTS] if queued % 4 == 0 else mine, ORDER)
+                        queued += 1
+                    rows.append({"queued": queued, **calls(parts, mine), **pages(server, parts.jobs, mine)})
+    return rows
 
 
-def timed(call: Callable[[], object]) -> str:
-    """The median and the longest of many calls."""
+def calls(parts: Parts, tenant: str) -> dict[str, Any]:
+    """What workers and tenants ask of the database."""
+    claimed: list[Any] = []
+    return {
+        "claim": timed(lambda: claimed.append(parts.leases.claim("bench", [ORDER.kind]))),
+        "end": timed(lambda: parts.leases.succeed(claimed.pop(), {})),
+        "submit": timed(lambda: parts.jobs.submit(tenant, ORDER)),
+    }
+
+
+def pages(server: Server, jobs: Jobs, tenant: str) -> dict[str, Any]:
+    """The pages and lists that a tenant looks at, over HTTP."""
+    middle = jobs.list(tenant, limit=100)[-1].id
+    found = {
+        name: timed(lambda path=path: get(server.url + path))  # type: ignore[misc]
+        for name, path in {
+            "page of jobs": "/jobs",
+            "page of a job": f"/jobs/{middle}",
+            "list": "/api/v1/jobs",
+            "list, further": f"/api/v1/jobs?before={middle}",
+            "job": f"/api/v1/jobs/{middle}",
+        }.items()
+    }
+    return {**found, "server_rss_mb": round(server.rss_bytes / 1e6)}
+
+
+def get(url: str) -> bytes:
+    """An answer, which must be good."""
+    with urllib.request.urlopen(url, timeout=60) as response:
+        data: bytes = response.read()
+    return data
+
+
+def timed(call: Callable[[], object]) -> list[float]:
+    """The median and the longest of many calls, in milliseconds."""
     seconds = []
     for _ in range(CALLS):
         began = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - began)
-    return f"{1000 * statistics.median(seconds):.1f} ({1000 * max(seconds):.0f}) ms"
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        main(sys.argv[1] if len(sys.argv) > 1 else str(Path(folder) / "service.db"))
+    return [round(1000 * statistics.median(seconds), 1), round(1000 * max(seconds), 1)]

@@ -1,0 +1,72 @@
+"""The service's figures: `python -m bench.service [-o NAME]`, which writes NAME.json and NAME.md.
+
+Inference with receipts against a bare endpoint, and a queue of ten thousand jobs. Jobs that are proved together
+are in `bench.service_together`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from bench import service_infer, service_queue
+
+
+def page(found: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    infer, queue = found["infer"], found["queue"]
+    lines = [
+        "# The service, measured",
+        "",
+        f"`python -m bench.service` on {found['machine']}; client and servers share the processors.",
+        "",
+        f"## An answer with a receipt, over {infer['connections']} connections",
+        "",
+        "| | requests | p50, ms | p99, ms | a second | processor time, us |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    names = {"bare": "bare FastAPI and onnxruntime", "verinfer": "`verinfer serve`"}
+    keys = ("requests", "p50_ms", "p99_ms", "per_second", "cpu_us")
+    for side, name in names.items():
+        lines.append(f"| {name} | " + " | ".join(f"{infer[side][key]:,}" for key in keys) + " |")
+    ratios = infer["ratios"]
+    lines += [
+        f"| ratio | | {ratios['p50_ms']} | {ratios['p99_ms']} | | {ratios['cpu_us']} |",
+        "",
+        "## A long queue",
+        "",
+        "Median (longest) of 100 calls, in milliseconds; SQLite.",
+        "",
+    ]
+    columns = [key for key in queue[0] if key not in ("queued", "server_rss_mb")]
+    lines.append("| jobs waiting | " + " | ".join(columns) + " | server's memory, MB |")
+    lines.append("|---:" * (len(columns) + 2) + "|")
+    for row in queue:
+        cells = [f"{row[key][0]} ({row[key][1]})" for key in columns]
+        lines.append(f"| {row['queued']:,} | " + " | ".join(cells) + f" | {row['server_rss_mb']} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, print, and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("-o", "--output", type=Path, help="write NAME.json and NAME.md")
+    given = parser.parse_args()
+    found = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
+        "infer": service_infer.measure(),
+        "queue": service_queue.measure(),
+    }
+    text = page(found)
+    print(text)
+    if given.output is not None:
+        given.output.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+        given.output.with_suffix(".md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
