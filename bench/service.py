@@ -1,7 +1,7 @@
 """The service's figures: `python -m bench.service [-o NAME]`, which writes NAME.json and NAME.md.
 
-Inference with receipts against a bare endpoint, and a queue of ten thousand jobs. Jobs that are proved together
-are in `bench.service_together`.
+Inference with receipts against a bare endpoint, and a queue of ten thousand jobs. Jobs that are proved
+together are in `bench.service_together`.
 """
 
 from __future__ import annotations
