@@ -6,9 +6,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
 SECRET = ("key", "password", "secret", "raw", "token", "url")
@@ -33,7 +35,7 @@ def configure_logs(*, as_json: bool, level: int = logging.INFO, file: TextIO | N
     """
     stream = file or sys.stderr
     renderer: Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=_json)
         if as_json
         else structlog.dev.ConsoleRenderer(
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -67,11 +69,18 @@ def configure_logs(*, as_json: bool, level: int = logging.INFO, file: TextIO | N
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
+def _json(event: Any, **options: Any) -> str:
+    """Faster than the standard library's, which takes longer than all else that a line needs."""
+    return to_json(event, fallback=repr).decode()
+
+
 def _without_secrets(logger: Any, method: str, event: EventDict) -> EventDict:
-    return {
-        key: "(not logged)" if any(word in key.lower() for word in SECRET) else value
-        for key, value in event.items()
-    }
+    return {key: "(not logged)" if _is_secret(key) else value for key, value in event.items()}
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in SECRET)
 
 
 def _hexadecimal(logger: Any, method: str, event: EventDict) -> EventDict:
