@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         None,
         description="where traces go, by OTLP over HTTP, as http://host:4318/v1/traces; by default nowhere",
     )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$",
+        description="what workers prove on: cpu, cuda, cuda:N, or auto, a GPU where one can be used",
+    )
     ray_gpus: float = Field(0, ge=0, le=64, description="how many GPUs a proof takes on a Ray cluster")
     ray_node_bytes: int | None = Field(
         None,

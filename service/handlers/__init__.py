@@ -15,7 +15,10 @@ from service.worker import Context, Handler, Result
 
 def settling(parts: Parts) -> Handler:
     """The handler of `prove` jobs: by a proof, or by a claim where the settings have a chain."""
-    prove = ProveHandler(parts.database, parts.artifacts, threads=parts.settings.job_threads)
+    settings = parts.settings
+    prove = ProveHandler(
+        parts.database, parts.artifacts, threads=settings.job_threads, device=settings.device
+    )
     claim = ClaimHandler(parts)
 
     def handle(context: Context) -> Result:

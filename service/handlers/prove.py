@@ -66,6 +66,8 @@ class ProveHandler:
         Where the reference strings are; by default in this user's cache.
     threads
         How many a proof may use; by default one for each processor.
+    device
+        What proofs are made on; see `prover.backends.backend`.
     """
 
     def __init__(
@@ -74,11 +76,13 @@ class ProveHandler:
         artifacts: Artifacts,
         srs: SrsStore | None = None,
         threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._srs = srs or SrsStore()
         self._threads = threads
+        self._device = device
         self._lock = threading.Lock()
         self._together: dict[str, int] = {}
 
@@ -325,7 +329,7 @@ class _Proving:
             return made.load(circuit, key, find, progress)
 
     def _backend(self) -> Backend:
-        return backend(self._subject.backend, self._handler._threads)
+        return backend(self._subject.backend, self._handler._threads, self._handler._device)
 
     def _find_srs(self, srs_id: bytes | None) -> FindSrs:
         return finder(self._handler._srs, srs_id)
