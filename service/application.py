@@ -116,7 +116,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
     app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
     app.include_router(usage_router(parts, access))
-    app.include_router(webhooks_router(webhooks, access))
+    app.include_router(webhooks_router(webhooks, access, settings.body_seconds))
     app.include_router(health_router(readiness, access.operator))
     app.include_router(metrics_router(parts, requests))
     tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification)

@@ -43,39 +43,56 @@ def require_json(request: Request) -> None:
         raise Unsupported("the body must be JSON, and say so: Content-Type: application/json")
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+@asynccontextmanager
+async def in_time(seconds: float) -> AsyncIterator[None]:
+    """A block in which a body is read. Raises TooSlow if that takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise TooSlow(f"the request's body took longer than {seconds:g} seconds") from None
+
+
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """All of a small body: nobody asks how many are held at a time.
 
     Raises
     ------
     TooLarge
         If it has more than `limit` bytes.
+    TooSlow
+        If it does not arrive within so many seconds.
     Unsupported
         If it is compressed.
     """
     if _length(request, limit) > limit:
         raise TooLarge(f"the request has over {limit} bytes")
-    return await _read(request, limit)
+    async with in_time(seconds):
+        return await _read(request, limit)
 
 
-class SmallBodies(APIRoute):
-    """A route whose body FastAPI reads, which by itself reads any number of bytes; here it gets a few."""
+def small_bodies(seconds: float) -> type[APIRoute]:
+    """Routes whose bodies FastAPI reads, which by itself reads any number of bytes for any time; here it gets
+    a few, which must arrive within so many seconds.
+    """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What is called for each request."""
-        handle = super().get_route_handler()
+    class SmallBodies(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
 
-        async def bounded(request: Request) -> Response:
-            unread: list[bytes] = [await read_body(request, SMALL_BYTES)]
+            async def bounded(request: Request) -> Response:
+                unread: list[bytes] = [await read_body(request, SMALL_BYTES, seconds)]
 
-            async def receive() -> Message:
-                if unread:
-                    return {"type": "http.request", "body": unread.pop(), "more_body": False}
-                return await request.receive()
+                async def receive() -> Message:
+                    if unread:
+                        return {"type": "http.request", "body": unread.pop(), "more_body": False}
+                    return await request.receive()
 
-            return await handle(Request(request.scope, receive))
+                return await handle(Request(request.scope, receive))
 
-        return bounded
+            return bounded
+
+    return SmallBodies
 
 
 class Bodies:
@@ -118,11 +135,8 @@ class Bodies:
             raise TooLarge(f"the request has over {self._largest} bytes")
         self._take(tenant, wanted)
         try:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    body = await _read(request, wanted)
-            except TimeoutError:
-                raise TooSlow(f"the request's body took longer than {self._seconds:g} seconds") from None
+            async with in_time(self._seconds):
+                body = await _read(request, wanted)
             self._give_back(tenant, wanted - len(body))  # it may have been in chunks
             wanted = len(body)
             yield body

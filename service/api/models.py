@@ -147,7 +147,7 @@ class LayersOut(_Out):
 def models_router(parts: Parts, access: Access, uploads: Uploads, descriptions: Descriptions) -> APIRouter:
     """The endpoints."""
     router = APIRouter(prefix="/api/v1/models", tags=["models"])
-    registry = parts.registry
+    registry, body_seconds = parts.registry, parts.settings.body_seconds
     visitor, owner = access.visitor, access.tenant(Scope.MODELS)
 
     def begun(tenant: str, order: Order, key: str | None) -> JobOut:
@@ -189,7 +189,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads, descriptions: 
     @router.patch("/{name}", openapi_extra=_json_body(Publicity))
     async def publish(request: Request, name: Name, tenant: str = Depends(owner)) -> ModelOut:
         """Make a model public, or private. Proofs that others have made with it stay theirs."""
-        body = await read_body(request, MAX_JSON_BYTES)
+        body = await read_body(request, MAX_JSON_BYTES, body_seconds)
         try:
             wanted = Publicity.model_validate_json(body)
         except ValidationError as error:
@@ -232,7 +232,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads, descriptions: 
     async def put_card(request: Request, name: Name, number: Number, tenant: str = Depends(owner)) -> CardOut:
         """Change a version's card: the body is its text, UTF-8."""
         try:
-            text = (await read_body(request, MAX_CARD_BYTES)).decode()
+            text = (await read_body(request, MAX_CARD_BYTES, body_seconds)).decode()
         except UnicodeDecodeError:
             raise InputError("the card is no text in UTF-8") from None
         chosen = None if number == "newest" else number

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.bodies import SmallBodies
+from service.api.bodies import small_bodies
 from service.api.downloads import download
 from service.api.jobs import JobId
 from service.errors import NotFound
@@ -63,7 +63,9 @@ class ProofView(BaseModel):
 
 def proofs_router(parts: Parts, who: Callable[..., Any]) -> APIRouter:
     """The endpoints; `who` is a FastAPI dependency that gives the id of the tenant that shares, or raises."""
-    router = APIRouter(prefix="/api/v1", tags=["proofs"], route_class=SmallBodies)
+    router = APIRouter(
+        prefix="/api/v1", tags=["proofs"], route_class=small_bodies(parts.settings.body_seconds)
+    )
 
     def public(digest: str) -> Shared:
         found = shared(parts, digest)

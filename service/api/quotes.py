@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from circuits.errors import InputError
-from service.api.bodies import SmallBodies
+from service.api.bodies import small_bodies
 from service.api.jobs import MODEL_PATTERN, NUMBER_PATTERN
 from service.parts import Parts
 from service.quotes import Quotes
@@ -55,7 +55,9 @@ class QuoteView(BaseModel):
 
 def quotes_router(parts: Parts, quotes: Quotes, who: Callable[..., Any], max_samples: int) -> APIRouter:
     """The endpoint; `who` is a FastAPI dependency that gives the id of the tenant that asks, or raises."""
-    router = APIRouter(prefix="/api/v1/quotes", tags=["jobs"], route_class=SmallBodies)
+    router = APIRouter(
+        prefix="/api/v1/quotes", tags=["jobs"], route_class=small_bodies(parts.settings.body_seconds)
+    )
 
     @router.post("")
     def quote(asked: QuoteRequest, tenant: str = Depends(who)) -> QuoteView:

@@ -118,7 +118,7 @@ def verify_router(parts: Parts, access: Access, uploads: Uploads, verification: 
     @router.post("/receipts/verify", openapi_extra=_receipt_body())
     async def verify_receipt(request: Request) -> ReceiptOut:
         """Check a receipt of this service's: the body is the receipt, as an answer had it."""
-        body = await read_body(request, MAX_RECEIPT_BYTES)
+        body = await read_body(request, MAX_RECEIPT_BYTES, parts.settings.body_seconds)
         return await asyncio.to_thread(_receipt, body, keyring)
 
     return router

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import from_json
 
 from service.api.access import Access
-from service.api.bodies import SmallBodies
+from service.api.bodies import small_bodies
 from service.api_keys import Scope
 from service.database import Delivery, Webhook
 from service.destinations import MAX_URL
@@ -105,9 +105,9 @@ class DeliveryWhole(DeliveryItem):
     body: JsonValue
 
 
-def webhooks_router(webhooks: Webhooks, access: Access) -> APIRouter:
+def webhooks_router(webhooks: Webhooks, access: Access, body_seconds: float) -> APIRouter:
     """The endpoints."""
-    router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"], route_class=SmallBodies)
+    router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"], route_class=small_bodies(body_seconds))
     who = access.tenant(Scope.ACCOUNT)
 
     @router.post("", status_code=201)

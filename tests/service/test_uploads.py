@@ -1,4 +1,4 @@
-"""Uploads that are slow, or too many at a time."""
+"""Bodies that are slow, and uploads that are too many at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
 from service.application import application
@@ -57,3 +58,24 @@ def test_so_many_uploads_at_a_time(tmp_path: Path) -> None:
             sending.shutdown(socket.SHUT_WR)
             answer(sending)
         assert upload(address).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"POST /api/v1/receipts/verify",
+        b"PATCH /api/v1/models/x",
+        b"PUT /api/v1/models/x/versions/1/card",
+        b"POST /api/v1/quotes",
+        b"POST /api/v1/webhooks",
+    ],
+)
+def test_small_bodies_must_arrive_in_time(tmp_path: Path, request_line: bytes) -> None:
+    with opened(tmp_path, body_seconds=0.5) as parts, served(application(parts)) as address:
+        host, _, port = address.partition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as sending:
+            sending.sendall(
+                request_line + b" HTTP/1.1\r\nHost: " + address.encode() + b"\r\nContent-Length: 10\r\n"
+                b"Content-Type: application/json\r\n\r\n{"
+            )
+            assert b" 408 " in answer(sending)
