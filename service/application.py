@@ -119,7 +119,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(webhooks_router(webhooks, access, settings.body_seconds))
     app.include_router(health_router(readiness, access.operator))
     app.include_router(metrics_router(parts, requests))
-    tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification)
+    tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification, uploads, proofs)
     add_pages(app, parts, access, tools, example)
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)

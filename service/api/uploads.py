@@ -5,19 +5,17 @@ Forms are read here and not by FastAPI, which reads all of a body before it asks
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from circuits.errors import InputError
+from service.api.bodies import in_time
 from service.api.problems import Busy, Unsupported
 from service.errors import TooLarge
 
@@ -61,7 +59,18 @@ class Uploads:
 
     def __init__(self, at_a_time: int, seconds: float) -> None:
         self._left = at_a_time
-        self._seconds = seconds
+        self.seconds = seconds
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place until the block ends. Raises Busy if as many forms are being read as may."""
+        if self._left == 0:
+            raise Busy("as many uploads are being read as may: come back in a moment")
+        self._left -= 1
+        try:
+            yield
+        finally:
+            self._left += 1
 
     @asynccontextmanager
     async def read(
@@ -86,18 +95,14 @@ class Uploads:
             If it is no form at all, or compressed.
         Busy
             If as many forms are being read as may.
-        HTTPException
+        TooSlow
             If it takes too long.
         """
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise Unsupported("the body is compressed: send it as it is")
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
             raise Unsupported(f"this takes a form: {FORM}")
-        if self._left == 0:
-            raise Busy("as many uploads are being read as may: come back in a moment")
-        self._left -= 1
-        opened: list[UploadFile] = []
-        try:
+        with self.place():
             parser = MultiPartParser(
                 request.headers,
                 _bounded(request, limit + (len(texts) + 1) * MAX_TEXT_BYTES + OVERHEAD_BYTES, limit),
@@ -106,20 +111,14 @@ class Uploads:
                 max_part_size=MAX_TEXT_BYTES,
             )
             try:
-                async with asyncio.timeout(self._seconds):
+                async with in_time(self.seconds):
                     parsed = await parser.parse()
-            except TimeoutError:
-                raise HTTPException(
-                    HTTPStatus.REQUEST_TIMEOUT, f"the upload took longer than {self._seconds:g} seconds"
-                ) from None
             except MultiPartException as error:
                 raise InputError(f"the form cannot be read: {error.message}") from None
-            opened = [value for _, value in parsed.multi_items() if isinstance(value, UploadFile)]
-            yield _form(parsed.multi_items(), texts, files, limit)
-        finally:
-            self._left += 1
-            for file in opened:
-                file.file.close()
+            try:
+                yield _form(parsed.multi_items(), texts, files, limit)
+            finally:
+                await parsed.close()
 
 
 def _form(items: list[tuple[str, Any]], texts: frozenset[str], files: frozenset[str], limit: int) -> Form:

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from circuits.errors import InputError
 from prover.backends import BACKENDS
 from service.api.downloads import download
+from service.api.uploads import Uploads
 from service.api_keys import Caller, Scope
 from service.cards import read_card
 from service.database import Kind
@@ -38,7 +39,7 @@ MOST_LISTED = 200
 EXAMPLE_NAME = "digits"
 
 
-def model_pages(site: Site, descriptions: Descriptions, example: Path | None) -> APIRouter:
+def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, example: Path | None) -> APIRouter:
     """The pages.
 
     Parameters
@@ -73,12 +74,12 @@ def model_pages(site: Site, descriptions: Descriptions, example: Path | None) ->
     @router.post("/models")
     async def add(request: Request, caller: Caller = author) -> Response:
         most = await asyncio.to_thread(upload_limit, parts, caller.tenant)
-        form = await site.form(request, most + MAX_FORM_BYTES)
-        try:
-            job = await asyncio.to_thread(_submit_upload, form, caller)
-        except InputError as error:
-            given = {name: text(form, name) for name in ("name", "bits", "card", "public")}
-            return _form(request, given, str(error))
+        async with site.upload(request, uploads, most + MAX_FORM_BYTES) as form:
+            try:
+                job = await asyncio.to_thread(_submit_upload, form, caller)
+            except InputError as error:
+                given = {name: text(form, name) for name in ("name", "bits", "card", "public")}
+                return _form(request, given, str(error))
         return RedirectResponse(f"/jobs/{job}", 303)
 
     def _submit_upload(form: FormData, caller: Caller) -> str:

@@ -17,6 +17,7 @@ from circuits.circuit import Circuit
 from circuits.errors import FormatError, InputError
 from service.api.downloads import download
 from service.api.problems import Busy
+from service.api.uploads import Uploads
 from service.api_keys import Scope
 from service.errors import NotFound
 from service.handlers.prove import KEY_TYPE, PROOF_TYPE
@@ -57,7 +58,7 @@ class Kept:
     public: bool
 
 
-def proof_pages(site: Site, verification: Verification) -> APIRouter:
+def proof_pages(site: Site, uploads: Uploads, verification: Verification) -> APIRouter:
     """The pages."""
     router = APIRouter(include_in_schema=False)
     parts = site.parts
@@ -192,16 +193,16 @@ def proof_pages(site: Site, verification: Verification) -> APIRouter:
     async def check_any(request: Request) -> Response:
         site.access.count_visitor(request, CHECK)
         visitor = await asyncio.to_thread(site.visitor, request)
-        form = await site.form(request, MAX_UPLOAD_BYTES)
-        proof_file, key_file = upload(form, "proof"), upload(form, "key")
-        try:
-            if proof_file is None:
-                raise InputError("choose the file with the proof")
-            viewer = None if visitor.caller is None else visitor.caller.tenant
-            checked = await _check(viewer, proof_file.file, None if key_file is None else key_file.file)
-            evidence = await asyncio.to_thread(_readable, viewer, proof_file, key_file)
-        except InputError as error:
-            return _verify_page(request, None, None, str(error))
+        async with site.upload(request, uploads, MAX_UPLOAD_BYTES) as form:
+            proof_file, key_file = upload(form, "proof"), upload(form, "key")
+            try:
+                if proof_file is None:
+                    raise InputError("choose the file with the proof")
+                viewer = None if visitor.caller is None else visitor.caller.tenant
+                checked = await _check(viewer, proof_file.file, None if key_file is None else key_file.file)
+                evidence = await asyncio.to_thread(_readable, viewer, proof_file, key_file)
+            except InputError as error:
+                return _verify_page(request, None, None, str(error))
         return _verify_page(request, evidence, checked, None)
 
     def _readable(viewer: str | None, proof_file: UploadFile, key_file: UploadFile | None) -> Evidence | None:

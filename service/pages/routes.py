@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from service.api.access import Access
 from service.api.events import Streams
+from service.api.uploads import Uploads
 from service.claims import Claims
 from service.descriptions import Descriptions
 from service.ledger import Meter
@@ -43,6 +44,10 @@ class Tools:
     webhooks: Webhooks
     descriptions: Descriptions
     verification: Verification
+    models: Uploads
+    """Where models are read."""
+    proofs: Uploads
+    """Where proofs are."""
 
 
 def add_pages(
@@ -69,10 +74,10 @@ def routers(site: Site, tools: Tools, example: Path | None) -> list[APIRouter]:
     """Those of all pages."""
     return [
         home_pages(site, example),
-        model_pages(site, tools.descriptions, example),
+        model_pages(site, tools.models, tools.descriptions, example),
         asking_pages(site, tools.submit, tools.quotes, tools.meter),
         job_pages(site, tools.streams),
-        proof_pages(site, tools.verification),
+        proof_pages(site, tools.proofs, tools.verification),
         claim_pages(site, Claims(site.parts)),
         usage_pages(site),
         settings_pages(site, tools.webhooks),

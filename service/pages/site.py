@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -17,7 +18,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from circuits.errors import InputError
 from service.api.access import Access
+from service.api.bodies import in_time
 from service.api.request_ids import request_id
+from service.api.uploads import Uploads
 from service.api_keys import Caller, Forbidden, Scope, Unauthenticated
 from service.errors import NotFound, TooLarge
 from service.pages.files import StaticFiles
@@ -120,18 +123,24 @@ class Site:
             give_cookie(request, response, visitor.token)
         return response
 
-    async def form(self, request: Request, largest: int = MAX_FORM_BYTES) -> FormData:
+    async def form(
+        self, request: Request, largest: int = MAX_FORM_BYTES, seconds: float | None = None
+    ) -> FormData:
         """The fields and files of a form of ours.
 
         Parameters
         ----------
         largest
             How many bytes all of it may have.
+        seconds
+            How long it may take to arrive; by default as long as any request.
 
         Raises
         ------
         TooLarge
             If it has more.
+        TooSlow
+            If it takes longer.
         InputError
             If it does not say how many.
         Forbidden
@@ -142,12 +151,27 @@ class Site:
             raise InputError("the request does not say how long it is")
         if int(length[:20]) > largest:
             raise TooLarge(f"this is too large: at most {largest:,} bytes are taken")
-        data = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES)
+        async with in_time(self.parts.settings.body_seconds if seconds is None else seconds):
+            data = await request.form(
+                max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES
+            )
         _check_words(value for value in data.values() if isinstance(value, str))
         visitor: Visitor = request.state.visitor
         if not hmac.compare_digest(text(data, CSRF).encode(), visitor.csrf.encode()):
             raise Forbidden("this form is out of date, or not from here: go back, reload the page, try again")
         return data
+
+    @asynccontextmanager
+    async def upload(self, request: Request, uploads: Uploads, largest: int) -> AsyncIterator[FormData]:
+        """As `form`, for one with large files: it takes one of the places for uploads until the block ends,
+        and then its files are gone. Raises Busy as well, if there is no place.
+        """
+        with uploads.place():
+            data = await self.form(request, largest, uploads.seconds)
+            try:
+                yield data
+            finally:
+                await data.close()
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         """An error as a page; whoever must sign in is led there."""

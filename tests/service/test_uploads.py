@@ -15,13 +15,18 @@ from tests.service.serving import opened, served
 HEAD = b'--x\r\nContent-Disposition: form-data; name="model"; filename="m"\r\n\r\n'
 
 
-def begin(address: str) -> socket.socket:
+API = {"models": "/api/v1/models", "proofs": "/api/v1/verify"}
+PAGES = {"models": "/models", "proofs": "/verify"}
+
+
+def begin(address: str, path: str = API["models"]) -> socket.socket:
     """Begin an upload, and leave it at that."""
     host, _, port = address.partition(":")
     sending = socket.create_connection((host, int(port)), timeout=30)
     sending.sendall(
-        b"POST /api/v1/models HTTP/1.1\r\nHost: " + address.encode() + b"\r\nContent-Length: 1000\r\n"
-        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + HEAD
+        f"POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 1000\r\n".encode()
+        + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        + HEAD
     )
     return sending
 
@@ -79,3 +84,27 @@ def test_small_bodies_must_arrive_in_time(tmp_path: Path, request_line: bytes) -
                 b"Content-Type: application/json\r\n\r\n{"
             )
             assert b" 408 " in answer(sending)
+
+
+@pytest.mark.parametrize("path", ["/models", "/verify", "/settings/webhooks"])
+def test_forms_of_pages_must_arrive_in_time(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.application.UPLOAD_SECONDS", 0.5)
+    settings = {"upload_seconds": 0.5, "body_seconds": 0.5, "uploads": 1}
+    with opened(tmp_path, **settings) as parts, served(application(parts)) as address:
+        for _ in range(2):  # its place is free again
+            with begin(address, path) as sending:
+                assert b" 408 " in answer(sending)
+
+
+@pytest.mark.parametrize("what", ["models", "proofs"])
+def test_pages_and_the_api_have_their_places_for_uploads_together(tmp_path: Path, what: str) -> None:
+    with opened(tmp_path, uploads=1, upload_seconds=30) as parts, served(application(parts)) as address:
+        for holds, wants in ((API, PAGES), (PAGES, API)):
+            with begin(address, holds[what]) as sending:
+                time.sleep(1)  # nobody else asks meanwhile: it has the one place
+                with begin(address, wants[what]) as second:
+                    assert b" 503 " in answer(second)
+                sending.shutdown(socket.SHUT_WR)
+                answer(sending)

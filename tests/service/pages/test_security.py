@@ -16,6 +16,7 @@ from circuits.circuit import Circuit
 from service.api.access import Access
 from service.api.events import Streams
 from service.api.inference import Inference
+from service.api.uploads import Uploads
 from service.api_keys import Scope
 from service.application import application
 from service.database import Job, Kind, Status
@@ -109,7 +110,8 @@ def posts(parts: Parts) -> Iterator[str]:
     streams = Streams(parts, EventFeed(parts.database), 1, 1)
     descriptions = Descriptions(parts, compile_limits(parts.settings))
     verification = Verification(parts, 1)
-    tools = Tools(submit, streams, quotes, Meter(parts.database), webhooks, descriptions, verification)
+    uploads, meter = Uploads(1, 1), Meter(parts.database)
+    tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification, uploads, uploads)
     for router in routers(Site(parts, Access(parts, inference)), tools, None):
         for route in router.routes:
             if isinstance(route, APIRoute) and "POST" in route.methods:
