@@ -167,6 +167,7 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
 
     @router.post("/models/{name}/prove")
     async def prove(request: Request, name: str, caller: Caller = prover) -> Response:
+        await site.access.admit(caller.tenant)
         data = await site.form(request, MAX_FORM_BYTES)
         job = await asyncio.to_thread(_submit, name, caller, data)
         return RedirectResponse(f"/jobs/{job}", 303)

@@ -84,6 +84,7 @@ def job_pages(site: Site, streams: Streams) -> APIRouter:
 
     @router.post("/jobs/{job_id}/retry")
     async def retry(request: Request, job_id: str, caller: Caller = member) -> Response:
+        await site.access.admit(caller.tenant)
         await site.form(request)
         await asyncio.to_thread(parts.jobs.retry, caller.tenant, job_id)
         return RedirectResponse(f"/jobs/{job_id}", 303)

@@ -73,6 +73,7 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
 
     @router.post("/models")
     async def add(request: Request, caller: Caller = author) -> Response:
+        await site.access.admit(caller.tenant)
         most = await asyncio.to_thread(upload_limit, parts, caller.tenant)
         async with site.upload(request, uploads, most + MAX_FORM_BYTES) as form:
             try:
@@ -100,6 +101,7 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
 
     @router.post("/models/example")
     async def add_example(request: Request, caller: Caller = author) -> Response:
+        await site.access.admit(caller.tenant)
         await site.form(request)
         if example is None:
             raise NotFound("this service has no example")
@@ -159,6 +161,7 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
 
     @router.post("/models/{name}/keys")
     async def make_key(request: Request, name: str, caller: Caller = author) -> Response:
+        await site.access.admit(caller.tenant)
         form = await site.form(request)
         backend, version = text(form, "backend"), text(form, "version")
         check_backend(backend)

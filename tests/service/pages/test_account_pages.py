@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser, expect
 
 from service.api_keys import Scope
+from service.database import Tenant
 from service.ledger import What, record
 from tests.service.pages.conftest import House
 from tests.service.pages.looking import inspect, window
@@ -58,6 +59,21 @@ def test_only_keys_for_the_account_see_it(keyed: House) -> None:
     url = {"csrf": csrf, "url": "https://192.0.43.7/", "event": "job.failed"}
     assert visitor.post("/settings/webhooks", url).status == 403
     assert visitor.post("/settings/keys", {"csrf": csrf, "name": "x", "scope": "account"}).status == 403
+
+
+def test_what_pages_begin_counts_as_the_tenants_requests(keyed: House) -> None:
+    tenant, key = keyed.tenant("eager")
+    with keyed.parts.database.write() as session:
+        session.get_one(Tenant, tenant).limits = {"requests_per_second": 0.01, "burst": 5}
+    visitor = keyed.visitor(key)
+    csrf = {"csrf": visitor.get("/models").csrf}
+    begun = ["/models", "/models/example", "/models/x/keys", "/models/x/try", "/models/x/prove"]
+    begun.append("/jobs/x/retry")
+    assert all(visitor.post(path, csrf).status in (400, 404) for path in begun[:5])
+    for path in begun:
+        page = visitor.post(path, csrf)
+        assert page.status == 429 and page.headers["Retry-After"], path
+    assert visitor.get("/models").status == 200
 
 
 def test_no_tenant_gives_itself_the_operators_scope(keyed: House) -> None:
