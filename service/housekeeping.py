@@ -3,6 +3,7 @@
     progress, stages' beginnings, attempts of ended jobs      after `keep_progress_days`
     messages to webhooks that were delivered or given up      after `keep_messages_days`
     inputs of ended proofs, if `keep_inputs_days` is set      after so many days
+    what was sent in and became no version, likewise          after so many days
     artifacts that nobody owns and no version names           after a day
 
 Jobs, their results, proofs, and the ledger stay.
@@ -16,10 +17,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, delete, func, or_, select, tuple_
+from sqlalchemy import and_, delete, exists, func, or_, select, tuple_, union_all
 
 from service.artifacts import Artifacts
-from service.database import ArtifactOwner, Database, Delivery, Job, JobEvent, Kind, Webhook, now
+from service.database import (
+    Artifact,
+    ArtifactOwner,
+    Database,
+    Delivery,
+    Job,
+    JobEvent,
+    JobStage,
+    Kind,
+    Model,
+    Version,
+    VersionKey,
+    Webhook,
+    now,
+)
+from service.handlers.prove import PROOF_TYPE
 from service.repeating import Repeating
 from service.settings import Settings
 
@@ -118,19 +134,24 @@ class Housekeeping:
                 return deleted
 
     def _release_inputs(self, age: timedelta) -> int:
-        """Keep no longer what only proofs have read that ended long ago."""
-        digest = Job.request["input"].as_string()
+        """Keep no longer what only jobs need that ended long ago."""
+        read = _read_by_jobs().subquery()
         with self._database.read() as session:
             before = now(session) - age
             ended = (
-                select(digest.label("digest"), Job.tenant_id)
-                .where(Job.kind == Kind.PROVE)
-                .group_by(digest, Job.tenant_id)
-                .having(func.count() == func.count(Job.finished_at), func.max(Job.finished_at) < before)
+                select(read.c.digest, read.c.tenant_id)
+                .group_by(read.c.digest, read.c.tenant_id)
+                .having(func.count() == func.count(read.c.finished_at), func.max(read.c.finished_at) < before)
                 .subquery()
             )
             owned = and_(ArtifactOwner.digest == ended.c.digest, ArtifactOwner.tenant_id == ended.c.tenant_id)
-            candidates = select(ArtifactOwner.digest, ArtifactOwner.tenant_id).join(ended, owned)
+            candidates = (
+                select(ArtifactOwner.digest, ArtifactOwner.tenant_id)
+                .join(ended, owned)
+                .join(Artifact, Artifact.digest == ArtifactOwner.digest)
+                # Somebody may have sent in a proof as if it were a model: proofs stay.
+                .where(Artifact.media_type != PROOF_TYPE, ~_named_by_versions())
+            )
             found = [tuple(row) for row in session.execute(candidates.where(ArtifactOwner.put_at < before))]
         released = 0
         key = tuple_(ArtifactOwner.digest, ArtifactOwner.tenant_id)
@@ -143,3 +164,36 @@ class Housekeeping:
                     session.delete(owner)
                     released += 1
         return released
+
+
+def _read_by_jobs() -> Any:
+    """What jobs were given, and the circuits that compiling made: digest, tenant, when the job ended."""
+    given = [
+        select(Job.request[name].as_string().label("digest"), Job.tenant_id, Job.finished_at).where(
+            Job.kind == kind
+        )
+        for kind, name in ((Kind.PROVE, "input"), (Kind.COMPILE, "source"), (Kind.COMPILE, "calibration"))
+    ]
+    made = (
+        select(JobStage.result["circuit"].as_string(), Job.tenant_id, Job.finished_at)
+        .join(Job, Job.id == JobStage.job_id)
+        .where(Job.kind == Kind.COMPILE, JobStage.stage == "compile")
+    )
+    return union_all(*given, made)
+
+
+def _named_by_versions() -> Any:
+    """Whether a version of the owner's has an artifact."""
+    files = [Version.circuit, Version.source, Version.calibration, Version.layers, Version.drawing]
+    keys = [VersionKey.verifying_key, VersionKey.proving_key]
+    own = Model.tenant_id == ArtifactOwner.tenant_id
+    version = exists().where(
+        Model.id == Version.model_id, own, or_(*[column == ArtifactOwner.digest for column in files])
+    )
+    key = exists().where(
+        Version.id == VersionKey.version_id,
+        Model.id == Version.model_id,
+        own,
+        or_(*[column == ArtifactOwner.digest for column in keys]),
+    )
+    return or_(version, key)

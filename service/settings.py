@@ -156,7 +156,11 @@ class Settings(BaseSettings):
         30, ge=1, le=10_000, description="for how long the messages to webhooks are kept"
     )
     keep_inputs_days: int | None = Field(
-        None, ge=1, le=10_000, description="for how long an ended proof's input is kept; by default for good"
+        None,
+        ge=1,
+        le=10_000,
+        description="for how long an ended proof's input is kept, and what was sent in and became no "
+        "version; by default for good",
     )
     housekeeping_seconds: float = Field(
         3600, ge=1, le=1e6, description="how often is looked for what need not be kept"

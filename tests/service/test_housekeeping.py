@@ -24,9 +24,11 @@ from service.database import (
     LedgerEntry,
     Webhook,
 )
+from service.handlers.prove import PROOF_TYPE
 from service.housekeeping import Housekeeping, Purged
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Leases
+from service.leases import EXECUTE, Lease, Leases
+from service.registry import Addition, Registry
 from service.settings import Settings
 from service.webhooks import Webhooks
 from tests.service.conftest import add_tenant
@@ -153,6 +155,47 @@ def test_inputs_of_proofs_that_ended_long_ago(database: Database, tenant: str, t
     house.age(Artifact, Artifact.digest != "", created_at=2)
     assert house.housekeeping.run() == Purged(0, 0, 0, 1)
     assert b"".join(house.artifacts.read(other, digests["theirs"])) == b"theirs"
+
+
+def test_what_was_sent_in_and_became_no_version(database: Database, tenant: str, tmp_path: Path) -> None:
+    house = House(database, tmp_path / "artifacts", keep_inputs_days=7)
+    registry = Registry(database)
+    names = ("bad", "samples", "half", "good", "good samples", "circuit", "new", "open", "open samples")
+    digests = {name: house.put(tenant, name.encode()) for name in names}
+    proof = house.artifacts.put(tenant, io.BytesIO(b"proof"), PROOF_TYPE)
+
+    def compiling(source: str, calibration: str | None = None) -> Lease:
+        request = {"model": "x", "source": source, "calibration": calibration, "setup": []}
+        job = house.jobs.submit(tenant, Order(Kind.COMPILE, "none", request))
+        lease = house.leases.claim("worker", [Kind.COMPILE])
+        assert lease is not None and lease.job_id == job.id
+        return lease
+
+    def failed(lease: Lease, days: float) -> None:
+        house.leases.fail(lease, "no model")
+        house.age(Job, Job.id == lease.job_id, finished_at=days)
+
+    failed(compiling(digests["bad"], digests["samples"]), 8)
+    failed(compiling(digests["new"]), 6)
+    failed(compiling(proof), 8)
+    failed(compiling(digests["good"], digests["open samples"]), 8)
+    late = compiling(digests["bad"])
+    house.leases.begin_stage(late, "compile")
+    house.leases.finish_stage(late, "compile", {"circuit": digests["half"]})
+    failed(late, 8)
+    good = compiling(digests["good"], digests["good samples"])
+    new = Addition(
+        digests["circuit"], "00", {}, digests["good"], digests["good samples"], None, None, good.job_id
+    )
+    registry.add(tenant, "x", new)
+    house.leases.succeed(good, {})
+    house.age(Job, Job.id == good.job_id, finished_at=8)
+    compiling(digests["open"], digests["open samples"])
+    house.age(ArtifactOwner, ArtifactOwner.tenant_id != "", put_at=8)
+    assert house.housekeeping.run().inputs == 3
+    with database.read() as session:
+        left = set(session.scalars(select(ArtifactOwner.digest)))
+    assert left == {proof, *digests.values()} - {digests[name] for name in ("bad", "samples", "half")}
 
 
 def test_the_ledger_and_the_jobs_stay(database: Database, tenant: str, tmp_path: Path) -> None:
