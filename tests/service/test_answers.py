@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from circuits.errors import BoundError, InputError
 from circuits.trace import input_tree
 from contracts.claims import pack_outputs
 from service.api import answers as module
-from service.api.answers import Answer, Answers, Question
+from service.api.answers import MAX_CELLS, Answer, Answers, Question, executed
 from service.batching import Batcher
 from service.models import Served
 from service.receipt_check import Keyring, check_receipt
@@ -125,6 +126,29 @@ def test_many_samples_are_run_in_parts_and_one_request_may_have_more(
     asked = [question([[i, i, i]] * count) for i, count in enumerate([2, 2, 1, 5, 1])]
     answers = Answers(signer, refuse, 8).to(asked)
     assert [outputs(answer)[0] for answer in answers] == [0, 2, 4, 6, 8]
+
+
+def test_memory_is_bounded_for_a_large_batch_of_a_circuit_with_a_large_tensor() -> None:
+    large, few = (1 << 18, 3), {"starts": (5, 0), "steps": (1, 1), "sizes": (1, 3)}
+    nodes = (
+        NODES[0],
+        Node("broadcast", (0,), {"shape": large}, large, -100, 100, "wide"),
+        Node("add", (1, 1), {}, large, -200, 200, "sum"),
+        Node("slice", (2,), few, (1, 3), -200, 200, "few"),
+        Node("reshape", (3,), {"shape": (3,)}, (3,), -200, 200, "y"),
+    )
+    inputs, outputs = (Port("x", 0, 0.5, "real"),), (Port("y", 4, 0.5, "real"),)
+    circuit = Circuit(nodes, {}, inputs, outputs)
+    samples = np.arange(3 * 120, dtype=np.int64).reshape(120, 3) % 100
+    tracemalloc.start()
+    try:
+        [found] = executed(circuit, [samples])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.tolist() == (2 * samples).tolist()
+    cell = 8  # bytes of an intermediate number
+    assert peak < 3 * MAX_CELLS * cell < len(samples) * nodes[2].size * cell
 
 
 def test_a_settled_answer_waits_for_its_job_and_the_others_do_not(signer: ReceiptSigner) -> None:
