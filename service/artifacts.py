@@ -265,7 +265,11 @@ class Artifacts:
         if not hasattr(self._files, "list_multipart_uploads"):
             return
         bucket, _, folder = self._root.partition("/")
-        for upload in self._files.list_multipart_uploads(bucket):
+        try:
+            uploads = self._files.list_multipart_uploads(bucket)
+        except FileNotFoundError:  # what some servers say where nothing was ever sent in parts
+            return
+        for upload in uploads:
             if upload["Key"].startswith(f"{folder}/incoming/".lstrip("/")) and upload["Initiated"] <= before:
                 self._files.call_s3(
                     "abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
