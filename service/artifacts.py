@@ -17,6 +17,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -252,13 +253,16 @@ class Artifacts:
 
     def _delete_abandoned(self, before: datetime) -> None:
         incoming = f"{self._root}/incoming"
-        if not self._files.exists(incoming):
+        try:
+            paths = self._files.ls(incoming, detail=False, refresh=True)
+        except FileNotFoundError:  # in an object store a folder is there for as long as something is in it
             return
-        for path in self._files.ls(incoming, detail=False, refresh=True):
+        for path in paths:
             # The name says when it was begun: UUIDs of version 7 begin with the time in milliseconds.
             begun = int(path.rsplit("/", 1)[-1].replace("-", "")[:12], 16) / 1000
             if begun <= before.timestamp():
-                self._files.rm_file(path)
+                with suppress(FileNotFoundError):  # another process deletes, too
+                    self._files.rm_file(path)
 
     def _delete_abandoned_uploads(self, before: datetime) -> None:
         """What was sent to an S3-compatible store in parts, and never completed: no listing shows it."""
