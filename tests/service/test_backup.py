@@ -94,6 +94,7 @@ def finished_job(parts: Parts, tenant: str, data: bytes) -> str:
 
 def furnish(parts: Parts) -> str:
     """A row in every table, with all that is peculiar about its columns. Returns a tenant's id."""
+    assert parts.signer.public_key  # the key is made when it is first needed
     tenant = add_tenant(parts.database, "one", open_jobs=5, models=None)
     job = finished_job(parts, tenant, b'{"input_ints": [[1]]}')
     circuit = put(parts, tenant, b"a circuit")
