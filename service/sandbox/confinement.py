@@ -115,15 +115,22 @@ def confine(
     os.umask(0o077)
     if sys.platform != "linux":
         return []
+    die_with(parent)
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:  # it died before it could be waited for
-        os._exit(1)
     with contextlib.suppress(OSError):  # where /proc is read-only
         Path("/proc/self/oom_score_adj").write_text("1000")
     libc.prctl(_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0)
     held = {"landlock": _landlock(libc, folder, readable), "seccomp": _seccomp(libc, processes)}
     return [name for name, done in held.items() if done]
+
+
+def die_with(parent: int) -> None:
+    """Have this process killed when its parent dies, where there is Linux."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it died before it could be waited for
+        os._exit(1)
 
 
 def _landlock(libc: ctypes.CDLL, folder: Path, readable: Iterable[Path]) -> bool:

@@ -1,8 +1,12 @@
-"""The process that `service.sandbox.sandbox` starts: it confines itself, then calls one function of ours.
+"""The process that `service.sandbox.sandbox` starts: a child of it, confined, calls one function of ours.
 
 Reads one line of JSON from stdin, and writes lines to what was its stdout: {"progress": text}, and as the
 last one {"result": {...}}, or {"refused": text} for a mistake of the user's, or {"limit": memory, file or
-depth}, or {"failed": traceback}. What libraries print goes to stderr.
+depth}, or {"failed": traceback}. What libraries print goes to stderr. If the child dies without such a word,
+{"died": status, "peak_bytes": ..., "seconds": ...} says how.
+
+The function has a child of its own for what it took to be told: the most memory that a program held
+(ru_maxrss) counts what the program held that started it, which is a server or a worker of any size.
 """
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from service.sandbox.confinement import confine
+from service.sandbox.confinement import confine, die_with
 
 ROOMS = ("circuits", "contracts", "prover", "service", "verifier")
-CONFINED = ("memory_bytes", "cpu_seconds", "file_bytes", "processes", "parent")
+LIMITS = ("memory_bytes", "cpu_seconds", "file_bytes", "processes")
 
 
 def main() -> None:
@@ -35,11 +39,25 @@ def main() -> None:
     module, _, name = request["function"].partition(":")
     specs = [find_spec(package) for package in {*ROOMS, module.partition(".")[0]}]
     readable = [Path(path) for spec in specs if spec for path in spec.submodule_search_locations or ()]
-    confine(folder, readable, *(request[limit] for limit in CONFINED))
+    limits = [request[limit] for limit in LIMITS]
 
     def say(**message: Any) -> None:
         print(json.dumps(message), file=out, flush=True)
 
+    this = os.getpid()
+    if child := os.fork():
+        # It reads nothing that is not ours, and is outside of Landlock's scope: from within, no signal would
+        # reach the child when this process dies.
+        die_with(request["parent"])
+        _, status, usage = os.wait4(child, 0)
+        if status:
+            say(
+                died=os.waitstatus_to_exitcode(status),
+                peak_bytes=usage.ru_maxrss * 1024,
+                seconds=usage.ru_utime + usage.ru_stime,
+            )
+        os._exit(0)
+    confine(folder, readable, *limits, parent=this)
     from circuits.errors import InputError
 
     try:

@@ -125,6 +125,8 @@ class Sandbox:
                 told = 0
                 for line in _lines(process.stdout, until, check):
                     message = _message(line)
+                    if "died" in message:
+                        raise self._death(message, step, _tail(log))
                     if "progress" not in message:
                         return self._outcome(message)
                     step, told = _text(message["progress"], 200), told + 1
@@ -132,12 +134,12 @@ class Sandbox:
                         progress(step)
                 ended = time.monotonic() < until
             finally:
-                status, peak, used = _end(process, wait=ended)
+                status = _end(process, wait=ended)
             if not ended:
                 raise InputError(
                     f"{limits.subject} needs more than {limits.seconds:g} seconds{_during(step)}"
                 )
-            raise self._death(status, peak, used, step, _tail(log))
+            raise RuntimeError(f"the sandbox ended with {status}: {_tail(log)[-4000:]}")
 
     def open(self, name: str, largest: int) -> IO[bytes]:
         """A file that a process has left in the folder, for reading.
@@ -211,19 +213,23 @@ class Sandbox:
             raise InputError(f"{limits.subject} is nested too deep")
         raise RuntimeError(f"in the sandbox: {_text(message.get('failed', message), 1 << 16)}")
 
-    def _death(self, status: int, peak: int, used: float, step: str, log: str) -> Exception:
-        """What to say of a process that ended without a word."""
+    def _death(self, message: dict[str, Any], step: str, log: str) -> Exception:
+        """What to say of a function whose process ended without a word."""
         limits = self._limits
+        try:
+            status, peak, used = (int(message[name]) for name in ("died", "peak_bytes", "seconds"))
+            name = signal.Signals(-status).name if status < 0 else ""
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return RuntimeError("the sandbox says what is no message")
         if status == -signal.SIGXCPU:
             return InputError(f"{limits.subject} needs too much time on processors{_during(step)}")
         if peak > 0.8 * limits.memory_bytes or "bad_alloc" in log or "MemoryError" in log:
             return InputError(_too_much(limits))
         if status == -signal.SIGKILL or status >= 0:
-            return RuntimeError(f"the sandbox ended with {status} after {used:.1f} s: {log[-4000:]}")
+            return RuntimeError(f"in the sandbox: ended with {status} after {used} s: {log[-4000:]}")
         library = _FRAME.search(log)
         return InputError(
-            f"{limits.subject} made {library[1] if library else 'native code'} crash "
-            f"({signal.Signals(-status).name}){_during(step)}"
+            f"{limits.subject} made {library[1] if library else 'native code'} crash ({name}){_during(step)}"
         )
 
 
@@ -259,8 +265,8 @@ def _message(line: bytes) -> dict[str, Any]:
     return message
 
 
-def _end(process: subprocess.Popen[bytes], wait: bool) -> tuple[int, int, float]:
-    """End a process and all that it began. Returns its status, most memory in bytes, and processor seconds.
+def _end(process: subprocess.Popen[bytes], wait: bool) -> int:
+    """End a process and all that it began. Returns its status.
 
     Parameters
     ----------
@@ -271,11 +277,10 @@ def _end(process: subprocess.Popen[bytes], wait: bool) -> tuple[int, int, float]
         _await(process.pid, 5.0)
     # The group is named by the process, which is there until it is waited for.
     os.killpg(process.pid, signal.SIGKILL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    status = process.wait()
     if process.stdout is not None:
         process.stdout.close()
-    return process.returncode, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
+    return status
 
 
 def _await(pid: int, seconds: float) -> None:

@@ -87,8 +87,11 @@ def test_depth_is_bounded(box: Sandbox) -> None:
 
 
 def test_crashes_are_told(box: Sandbox) -> None:
+    # A large program that starts the process is not taken for a process that took much.
+    held = bytearray(os.urandom(1 << 10)) * (LIMITS.memory_bytes >> 10)
     with pytest.raises(InputError, match=r"^the model made .* crash \(SIGSEGV\) \(while measuring\)$"):
         box.run(f"{FUNCTIONS}:crash", {})
+    assert len(held) == LIMITS.memory_bytes
 
 
 def test_what_is_said_is_bounded(box: Sandbox) -> None:
