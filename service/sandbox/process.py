@@ -39,7 +39,7 @@ def main() -> None:
     module, _, name = request["function"].partition(":")
     specs = [find_spec(package) for package in {*ROOMS, module.partition(".")[0]}]
     readable = [Path(path) for spec in specs if spec for path in spec.submodule_search_locations or ()]
-    limits = [request[limit] for limit in LIMITS]
+    limits = {limit: request[limit] for limit in LIMITS}
 
     def say(**message: Any) -> None:
         print(json.dumps(message), file=out, flush=True)
@@ -57,7 +57,7 @@ def main() -> None:
                 seconds=usage.ru_utime + usage.ru_stime,
             )
         os._exit(0)
-    confine(folder, readable, *limits, parent=this)
+    confine(folder, readable, **limits, parent=this)
     from circuits.errors import InputError
 
     try:
