@@ -35,8 +35,9 @@ from circuits.tensor import IntArray
 from circuits.trace import Trace
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS
-from contracts.claims import Claim, pack_outputs
+from contracts.claims import Claim
 from contracts.dispute_tier import Turn
+from contracts.packing import pack_outputs
 from verinfer.bench import random_inputs
 
 P = ParamSpec("P")

@@ -27,10 +27,11 @@ from circuits.circuit import Circuit
 from circuits.file import load
 from circuits.trace import Trace
 from contracts.claim_tier import Call
-from contracts.claims import Claim, pack_outputs
+from contracts.claims import Claim
 from contracts.deployment import Deployment, deploy_contracts
 from contracts.devchain import Anvil
 from contracts.dispute_tier import DEVELOPMENT, DisputeTier, Turn
+from contracts.packing import pack_outputs
 from contracts.registry import Registration, new_salt
 from verinfer.bench import random_inputs
 

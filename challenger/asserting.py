@@ -12,10 +12,11 @@ from circuits.tensor import IntArray
 from circuits.trace import Trace
 from contracts.chain import ZERO_ADDRESS, checked_address
 from contracts.claim_tier import Call
-from contracts.claims import NO_PROOF_SYSTEM, Claim, pack_inputs, pack_outputs
+from contracts.claims import NO_PROOF_SYSTEM, Claim
 from contracts.dispute_tier import DisputeTier
 from contracts.inference import MAX_INPUT_BYTES
 from contracts.inference_oracle import InferenceOracle, RequestState, distinct_bond
+from contracts.packing import pack_inputs, pack_outputs
 from contracts.registry import Model, Registry
 
 

@@ -16,7 +16,7 @@ from challenger.history import ClaimHistory, GameHistory, Round, Verdict
 from challenger.rounds import Rounds
 from circuits.circuit import Circuit
 from circuits.records import Record, Region
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 
 WIDTH, MARGIN = 920, 30
 INNER = WIDTH - 2 * MARGIN

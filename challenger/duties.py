@@ -38,8 +38,9 @@ from challenger.sender import UNSETTLED
 from challenger.store import Store
 from circuits.errors import InputError
 from contracts.chain import checked_address
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call
-from contracts.claims import Claim, ClaimStatus
+from contracts.claims import Claim
 from contracts.dispute_tier import DisputeTier, Game, Turn
 
 GAME_GAS = 3_000_000

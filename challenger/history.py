@@ -11,7 +11,8 @@ from challenger.rounds import Rounds
 from circuits.errors import ChainError
 from circuits.merkle import HASH_BYTES, LEAF_BYTES
 from circuits.records import HEADER_BYTES, VIEW_BYTES
-from contracts.claims import Claim, ClaimStatus
+from contracts.claim_status import ClaimStatus
+from contracts.claims import Claim
 from contracts.dispute_tier import (
     Chosen,
     ClaimFinal,

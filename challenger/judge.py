@@ -15,7 +15,8 @@ from circuits.errors import BoundError
 from circuits.merkle import MerkleTree
 from circuits.packing import Leaves, empty_leaves
 from circuits.trace import Trace
-from contracts.claims import Claim, packed_bytes, unpack_inputs
+from contracts.claims import Claim
+from contracts.packing import packed_bytes, unpack_inputs
 
 KEPT_TRACES = 2
 

@@ -39,8 +39,8 @@ from circuits.merkle import HASH_BYTES, LEAF_BYTES, MerkleTree
 from circuits.packing import Leaves, unpack
 from circuits.records import Region
 from circuits.trace import Trace
-from contracts.claims import pack_outputs
 from contracts.dispute_tier import Turn
+from contracts.packing import pack_outputs
 
 
 @dataclass(frozen=True)

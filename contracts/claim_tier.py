@@ -16,7 +16,8 @@ from web3.types import TxReceipt
 
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS, Chain, checked_address
-from contracts.claims import Claim, ClaimStatus
+from contracts.claim_status import ClaimStatus
+from contracts.claims import Claim
 from contracts.registry import Registry
 
 

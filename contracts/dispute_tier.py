@@ -19,8 +19,9 @@ from web3.types import LogReceipt, TxReceipt
 from circuits.errors import ChainError
 from contracts.artifact import load_artifact
 from contracts.chain import Chain, Deployed, checked_address
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call, ClaimTier
-from contracts.claims import Claim, ClaimStatus
+from contracts.claims import Claim
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry
 

@@ -20,8 +20,9 @@ from web3.types import EventData, TxReceipt
 from circuits.errors import ChainError
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call, Ledger
-from contracts.claims import NO_PROOF_SYSTEM, Claim, ClaimStatus
+from contracts.claims import NO_PROOF_SYSTEM, Claim
 from contracts.dispute_tier import ETHER
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry

@@ -15,8 +15,9 @@ from eth_utils.address import to_checksum_address
 
 from contracts.artifact import load_artifact
 from contracts.chain import ZERO_ADDRESS, Chain, Deployed, checked_address
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call, ClaimTier
-from contracts.claims import Claim, ClaimStatus
+from contracts.claims import Claim
 from contracts.dispute_tier import ETHER
 from contracts.inference import InferenceVerifier
 from contracts.registry import Registry

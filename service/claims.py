@@ -22,7 +22,7 @@ from circuits.circuit import Circuit
 from circuits.errors import ChainError
 from circuits.file import load
 from contracts.chain import Chain
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from contracts.dispute_tier import ClaimPosted, DisputeTier
 from service.database import Model, Version
 from service.errors import NotFound
@@ -73,12 +73,10 @@ class Board:
 
 
 class Claims:
-    """The claims of the settings' chain.
+    """The claims of the chain that the settings name; they must name one.
 
     Raises
     ------
-    NotFound
-        By each method, if the settings have no chain.
     ChainError
         By each method, if the chain does not answer and nothing was read yet.
     """
@@ -151,8 +149,7 @@ class Claims:
 
     def _connected(self) -> DisputeTier:
         settings = self._parts.settings
-        if settings.chain_rpc is None or settings.chain_tier is None:
-            raise NotFound("this service has no chain, and so no claims")
+        assert settings.chain_rpc is not None and settings.chain_tier is not None
         if self._tier is None:
             self._tier = DisputeTier(
                 Chain.connect(settings.chain_rpc.get_secret_value()), settings.chain_tier

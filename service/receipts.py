@@ -26,7 +26,7 @@ from circuits.circuit import Circuit
 from circuits.errors import InputError
 from circuits.tensor import IntArray
 from circuits.trace import input_commitments
-from contracts.claims import output_hashes
+from contracts.packing import output_hashes
 from service.receipt_check import Receipt, Sample
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -29,11 +29,13 @@ from circuits.packing import pack
 from circuits.records import Region
 from circuits.tensor import IntArray
 from circuits.trace import Trace
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call
-from contracts.claims import Claim, ClaimStatus, pack_inputs, pack_outputs
+from contracts.claims import Claim
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
 from contracts.dispute_tier import DEVELOPMENT, DisputeTier, Turn
+from contracts.packing import pack_inputs, pack_outputs
 from contracts.registry import Registration, new_salt
 from prover.progress import Progress
 

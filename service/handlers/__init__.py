@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from service.database import Kind
-from service.handlers.claim import ClaimHandler
 from service.handlers.compile import CompileHandler
 from service.handlers.prove import ProveHandler
 from service.handlers.setup import SetupHandler
@@ -19,11 +18,15 @@ def settling(parts: Parts) -> Handler:
     prove = ProveHandler(
         parts.database, parts.artifacts, threads=settings.job_threads, device=settings.device
     )
+    if not settings.has_chain:
+        return prove
+    # Loaded where there is a chain: what speaks to one takes longer to load than all else of a worker.
+    from service.handlers.claim import ClaimHandler
+
     claim = ClaimHandler(parts)
 
     def handle(context: Context) -> Result:
-        by_claim = context.lease.tier == Tier.OPTIMISTIC and parts.settings.has_chain
-        return (claim if by_claim else prove)(context)
+        return (claim if context.lease.tier == Tier.OPTIMISTIC else prove)(context)
 
     return handle
 

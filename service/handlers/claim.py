@@ -42,7 +42,7 @@ from circuits.executor import execute
 from circuits.file import load
 from circuits.tensor import IntArray
 from contracts.chain import Chain, ContractRefused
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from contracts.dispute_tier import DisputeTier
 from contracts.inference_oracle import distinct_bond
 from contracts.signer import KeySigner

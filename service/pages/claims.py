@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from challenger.history import ClaimHistory
 from circuits.errors import ChainError
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from service.api.problems import Busy
 from service.api_keys import Caller
-from service.claims import Claims
 from service.errors import NotFound
 from service.pages.security import DRAWING_POLICY
 from service.pages.site import Site
+
+if TYPE_CHECKING:
+    from challenger.history import ClaimHistory
+    from service.claims import Claims
 
 STATUSES = {
     ClaimStatus.PROVISIONAL: ("open to dispute", "busy"),
@@ -33,14 +35,20 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 T = TypeVar("T")
 
 
-def claim_pages(site: Site, claims: Claims) -> APIRouter:
-    """The pages."""
+def claim_pages(site: Site, claims: Claims | None) -> APIRouter:
+    """The pages.
+
+    Parameters
+    ----------
+    claims
+        Those of the settings' chain; None if the settings have none.
+    """
     router = APIRouter(include_in_schema=False)
     member = Depends(site.member())
 
     @router.get("/claims")
     def listed(request: Request, caller: Caller = member) -> Response:
-        board = _asked(claims.board) if site.parts.settings.has_chain else None
+        board = None if claims is None else _asked(claims.board)
         return site.render(
             request, "claims.html", board=board, statuses=STATUSES, wei=WEI, now=datetime.now(UTC)
         )
@@ -63,12 +71,17 @@ def claim_pages(site: Site, claims: Claims) -> APIRouter:
     def drawing(claim_id: str, challenger: str, caller: Caller = member) -> Response:
         if not _ADDRESS.fullmatch(challenger):
             raise NotFound("a dispute is named by its challenger's address")
-        found = _asked(lambda: claims.drawing(_identifier(claim_id), challenger, caller.tenant))
+        found = _asked(lambda: on_chain().drawing(_identifier(claim_id), challenger, caller.tenant))
         headers = {"Content-Security-Policy": DRAWING_POLICY, "Cache-Control": "no-store"}
         return Response(found, 200, headers, "image/svg+xml")
 
     def _history(claim_id: str) -> ClaimHistory:
-        return _asked(lambda: claims.history(_identifier(claim_id)))
+        return _asked(lambda: on_chain().history(_identifier(claim_id)))
+
+    def on_chain() -> Claims:
+        if claims is None:
+            raise NotFound("this service has no chain, and so no claims")
+        return claims
 
     return router
 

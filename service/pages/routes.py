@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
@@ -11,7 +12,6 @@ from starlette.responses import Response
 from service.api.access import Access
 from service.api.events import Streams
 from service.api.uploads import Uploads
-from service.claims import Claims
 from service.descriptions import Descriptions
 from service.ledger import Meter
 from service.pages.asking import asking_pages
@@ -29,6 +29,9 @@ from service.quotes import Quotes
 from service.submitting import Submitter
 from service.verification import Verification
 from service.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from service.claims import Claims
 
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -78,12 +81,22 @@ def routers(site: Site, tools: Tools, example: Path | None) -> list[APIRouter]:
         asking_pages(site, tools.submit, tools.quotes, tools.meter),
         job_pages(site, tools.streams),
         proof_pages(site, tools.proofs, tools.verification),
-        claim_pages(site, Claims(site.parts)),
+        claim_pages(site, _claims(site.parts)),
         usage_pages(site),
         settings_pages(site, tools.webhooks),
         login_pages(site),
         _static(site),
     ]
+
+
+def _claims(parts: Parts) -> Claims | None:
+    """The claims of the settings' chain, if they have one."""
+    if not parts.settings.has_chain:
+        return None
+    # Loaded where there is a chain: what speaks to one takes longer to load than all else of a server.
+    from service.claims import Claims
+
+    return Claims(parts)
 
 
 def _static(site: Site) -> APIRouter:

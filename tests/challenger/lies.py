@@ -19,7 +19,7 @@ from circuits.packing import Leaves, pack
 from circuits.recompute import recompute_cell
 from circuits.records import Region
 from circuits.trace import Trace
-from contracts.claims import pack_outputs
+from contracts.packing import pack_outputs
 
 KINDS = ("element", "tensor", "padding", "behind", "output", "several")
 

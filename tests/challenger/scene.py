@@ -26,10 +26,12 @@ from challenger.watcher import Habits, Watcher
 from circuits.circuit import Circuit
 from circuits.trace import Trace
 from contracts.chain import Chain
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call
-from contracts.claims import Claim, ClaimStatus, pack_inputs
+from contracts.claims import Claim
 from contracts.deployment import deploy_contracts
 from contracts.dispute_tier import DisputeParameters, DisputeTier, Event, Game, GameOpened, Turn
+from contracts.packing import pack_inputs
 from contracts.registry import Registration, Registry, new_salt
 from contracts.signer import KeySigner
 from tests.challenger.chains import ETHER, DevChain

@@ -21,8 +21,9 @@ from circuits.circuit import Circuit
 from circuits.packing import Leaves
 from contracts.artifact import Artifact
 from contracts.chain import Chain
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call
-from contracts.claims import Claim, ClaimStatus
+from contracts.claims import Claim
 from contracts.deployment import Deployment
 from contracts.dispute_tier import (
     DisputeParameters,

@@ -29,7 +29,7 @@ from circuits.circuit import Circuit, Port
 from circuits.packing import unpack
 from circuits.records import Kind, Region
 from circuits.trace import Trace
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from contracts.deployment import deploy_contracts
 from contracts.devchain import Anvil
 from contracts.dispute_tier import (

@@ -19,8 +19,8 @@ from circuits.executor import execute
 from circuits.merkle import LEAF_BYTES, MerkleTree
 from circuits.packing import pack_inputs
 from circuits.trace import Trace
-from contracts.claims import pack_outputs, unpack_outputs
 from contracts.dispute_tier import Turn
+from contracts.packing import pack_outputs, unpack_outputs
 from tests.budget import examples
 from tests.challenger.game_model import GameModel, Refused
 from tests.challenger.lies import KINDS, NONSENSE, Lie, chain, nonsense_circuit, opened, proof_of

@@ -11,7 +11,8 @@ import pytest
 from circuits.builder import CircuitBuilder
 from circuits.circuit import Circuit, Port
 from circuits.trace import Trace
-from contracts.claims import ClaimStatus, pack_inputs
+from contracts.claim_status import ClaimStatus
+from contracts.packing import pack_inputs
 from contracts.registry import Registration, new_salt
 from tests.challenger.lies import Lie
 from tests.challenger.scene import Scene

@@ -14,7 +14,7 @@ from circuits.errors import InputError
 from circuits.tensor import IntArray
 from circuits.trace import Trace
 from contracts.chain import ContractRefused
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from contracts.dispute_tier import Turn
 from contracts.registry import Registration, new_salt
 from tests.challenger.chains import ETHER
@@ -75,7 +75,7 @@ def test_an_input_that_the_circuit_does_not_admit(scene: Scene) -> None:
 
     from challenger.judge import _input_leaves
     from circuits.merkle import MerkleTree
-    from contracts.claims import pack_inputs
+    from contracts.packing import pack_inputs
     from tests.circuits.random_circuits import random_sample
 
     lie = scene.truth()

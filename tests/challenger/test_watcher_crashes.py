@@ -11,7 +11,8 @@ import pytest
 
 from challenger.records import Progress
 from contracts.chain import cost_of
-from contracts.claims import Claim, ClaimStatus
+from contracts.claim_status import ClaimStatus
+from contracts.claims import Claim
 from tests.challenger.chains import ETHER
 from tests.challenger.scene import PARAMETERS, Scene, watch_process
 

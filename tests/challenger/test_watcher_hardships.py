@@ -25,8 +25,10 @@ from circuits.circuit import Circuit
 from circuits.errors import ChainError, InputError
 from contracts.artifact import Artifact
 from contracts.build import compile_solidity
-from contracts.claims import Claim, ClaimStatus, pack_inputs
+from contracts.claim_status import ClaimStatus
+from contracts.claims import Claim
 from contracts.dispute_tier import Turn
+from contracts.packing import pack_inputs
 from contracts.signer import KeySigner
 from tests.challenger.chains import ETHER, DevChain, dev_chain
 from tests.challenger.lies import Lie

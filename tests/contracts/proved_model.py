@@ -15,8 +15,9 @@ from circuits.tensor import IntArray
 from circuits.trace import Trace
 from contracts.chain import ZERO_ADDRESS, Chain
 from contracts.claim_tier import Call
-from contracts.claims import Claim, pack_inputs, pack_outputs
+from contracts.claims import Claim
 from contracts.deployment import Deployment
+from contracts.packing import pack_inputs, pack_outputs
 from contracts.registry import new_salt
 from prover.backend import Choices, Prover
 from prover.backends import backend

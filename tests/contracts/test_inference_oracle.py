@@ -8,8 +8,8 @@ import pytest
 
 from circuits.trace import Trace
 from contracts.chain import ContractRefused
+from contracts.claim_status import ClaimStatus
 from contracts.claim_tier import Call
-from contracts.claims import ClaimStatus
 from contracts.deployment import Deployment
 from contracts.devchain import Anvil
 from contracts.dispute_tier import DEVELOPMENT, DisputeTier, deploy_one_step

@@ -10,7 +10,8 @@ from eth_hash.auto import keccak
 
 from circuits.errors import ChainError
 from contracts.chain import ContractRefused
-from contracts.claims import Claim, ClaimStatus
+from contracts.claim_status import ClaimStatus
+from contracts.claims import Claim
 from contracts.deployment import Deployment
 from contracts.devchain import Anvil
 from contracts.sampled_tier import SAMPLED_DEVELOPMENT, Lot, SampledTier

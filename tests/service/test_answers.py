@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from circuits.circuit import Circuit, Node, Port
 from circuits.errors import BoundError, InputError
 from circuits.trace import input_tree
-from contracts.claims import pack_outputs
+from contracts.packing import pack_outputs
 from service.api import answers as module
 from service.api.answers import MAX_CELLS, Answer, Answers, Question, executed
 from service.batching import Batcher

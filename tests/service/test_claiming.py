@@ -19,7 +19,7 @@ from eth_account import Account
 from challenger.history import posted_claims
 from circuits.circuit import Circuit
 from circuits.errors import InputError
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from contracts.dispute_tier import Turn
 from service.database import Job, Kind, Status
 from service.errors import Conflict

@@ -9,7 +9,7 @@ import pytest
 
 from challenger.history import posted_claims
 from circuits.errors import ChainError
-from contracts.claims import ClaimStatus
+from contracts.claim_status import ClaimStatus
 from service.claims import Claims
 from service.database import Model
 from service.errors import NotFound
@@ -82,8 +82,3 @@ def test_a_chain_that_does_not_answer_is_shown_as_it_was(stage: Scene, tmp_path:
         with Parts.open(Settings(**changed)) as cut, pytest.raises(ChainError) as failed:
             Claims(cut).board()
         assert "secret" not in str(failed.value)
-
-
-def test_without_a_chain_there_are_no_claims(tmp_path: Path) -> None:
-    with opened(tmp_path) as parts, pytest.raises(NotFound, match="has no chain"):
-        Claims(parts).board()

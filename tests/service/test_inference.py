@@ -25,7 +25,7 @@ from circuits.circuit import Circuit
 from circuits.data import inputs_of, quantise_inputs, real_outputs
 from circuits.executor import execute
 from circuits.trace import Trace
-from contracts.claims import pack_outputs
+from contracts.packing import pack_outputs
 from service.api.inference import Inference
 from service.api.problems import Busy
 from service.api_keys import create_key, key_id_of, revoke_key

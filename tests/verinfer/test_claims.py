@@ -24,10 +24,12 @@ from circuits.data import load_inputs
 from circuits.file import load
 from circuits.trace import Trace
 from contracts.chain import Chain
-from contracts.claims import Claim, ClaimStatus, pack_inputs, pack_outputs
+from contracts.claim_status import ClaimStatus
+from contracts.claims import Claim
 from contracts.devchain import Anvil
 from contracts.dispute_tier import DisputeTier, Turn
 from contracts.inference_oracle import InferenceOracle, Request, RequestState
+from contracts.packing import pack_inputs, pack_outputs
 from contracts.signer import KeySigner
 from prover.progress import silent
 from tests.verinfer.conftest import ROOT, Commands

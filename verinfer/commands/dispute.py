@@ -21,8 +21,9 @@ from circuits.data import load_inputs
 from circuits.errors import CheckFailed, InputError
 from circuits.file import load
 from contracts.chain import Chain, show_ether
-from contracts.claims import ClaimStatus, pack_inputs
+from contracts.claim_status import ClaimStatus
 from contracts.dispute_tier import DisputeTier, Turn
+from contracts.packing import pack_inputs
 from contracts.signer import KEY_VARIABLE
 from prover.progress import Display
 from verinfer.commands.claim import tier_option

@@ -61,7 +61,9 @@ def test_what_is_no_claim_is_not_found(house: House) -> None:
 def test_without_a_chain_a_page_says_so(local: House) -> None:
     page = local.visitor().get("/claims")
     assert page.status == 200 and "has no chain" in page.text
-    assert local.visitor().get("/claims/0x" + "00" * 32).status == 404
+    for path in ("0x" + "00" * 32, "0x" + "00" * 32 + "/disputes/0x" + "00" * 20 + ".svg"):
+        found = local.visitor().get(f"/claims/{path}")
+        assert found.status == 404 and "has no chain" in found.text, path
 
 
 def test_a_chain_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
