@@ -29,14 +29,9 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as Signature
 
 from circuits.errors import InputError
+from service.checked_resolver import CheckedResolver
 from service.database import Database, Delivery, Webhook, now
-from service.destinations import (
-    CheckedResolver,
-    Destinations,
-    NotAllowed,
-    Resolve,
-    system_resolve,
-)
+from service.destinations import Destinations, NotAllowed, Resolve, system_resolve
 
 AT_A_TIME = 32
 OF_A_TENANT = 4

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 CHAINS = frozenset(("eth_abi", "eth_account", "eth_utils", "web3"))
 """What speaks to chains."""
 HEAVY = CHAINS | {"cupy", "ezkl", "onnx", "onnxruntime", "pandas", "ray", "s3fs", "scipy"}
+SERVING = frozenset(("aiohttp", "fastapi", "jinja2", "uvicorn"))
+"""What answers requests, and sends messages."""
 SHOW = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 START = """
 from pathlib import Path
@@ -48,9 +50,18 @@ def test_programs_load_no_heavy_library_before_they_need_it(module: str) -> None
     assert loaded(f"import {module}") & HEAVY == set()
 
 
+@pytest.mark.parametrize("module", ["service.sandbox.checking", "service.worker_process"])
+def test_what_does_jobs_loads_nothing_that_answers_requests(module: str) -> None:
+    assert loaded(f"import {module}") & SERVING == set()
+
+
 def test_a_service_without_a_chain_loads_nothing_that_speaks_to_one(tmp_path: Path) -> None:
     assert loaded(START.format(data=str(tmp_path))) & HEAVY == set()
 
 
 def test_what_speaks_to_a_chain_is_known_by_these_names() -> None:
     assert loaded("import service.handlers.claim") >= CHAINS
+
+
+def test_what_answers_requests_is_known_by_these_names() -> None:
+    assert loaded("import service.application, service.server") >= SERVING
