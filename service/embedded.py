@@ -7,6 +7,7 @@ there is: neither shall harm the server. Who dies is replaced, after a wait that
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -100,7 +101,9 @@ class Workers:
             process.stdin.close()
             if self._stopping.is_set():
                 return
-            wait = FIRST_WAIT if time.monotonic() - began > YOUNG_SECONDS else min(2 * wait, LONGEST_WAIT)
+            # Who died of a job that took too long dies of no other: that job has ended.
+            healthy = time.monotonic() - began > YOUNG_SECONDS or code == -signal.SIGALRM
+            wait = FIRST_WAIT if healthy else min(2 * wait, LONGEST_WAIT)
             log.error("worker ended", pid=process.pid, exit_code=code, next_in_seconds=wait)
             self._stopping.wait(wait)
 

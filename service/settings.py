@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         30, ge=1, le=3600, description="after so long without a sign of life, a worker's job is another's"
     )
+    job_seconds: float = Field(
+        21_600,
+        ge=1,
+        le=2_592_000,
+        description="the longest that a worker may hold a job; after that, the job has failed",
+    )
     drain_seconds: float = Field(
         60, ge=0, le=86400, description="for how long a stopping worker may work on at the stage in hand"
     )

@@ -2,6 +2,9 @@
 
 A handler does its work in stages, whose results are kept. Whatever ends a worker, another goes on with the
 first stage that is not done. Asked to stop, a worker finishes the stage in hand and gives the job back.
+
+A job that a worker holds for too long ends as failed, and its handler is told at its next check, as if the
+lease were lost. Native code may never check, nor let any Python run: then the kernel ends the process.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from circuits.errors import InputError
 from service import metrics, tracing
 from service.database import Kind
 from service.errors import LeaseLost
+from service.jobs import CLAIM
 from service.leases import Lease, Leases, Sort
 from service.stop_signals import StopSignals
 
@@ -32,6 +36,10 @@ HEARTBEATS = 4
 """How many heartbeats go into a lease's length: a few may fail before the lease is lost."""
 PROGRESS_SECONDS = 0.5
 """How far apart a job's messages of progress are; of those between, the last is told."""
+PATIENCE_SECONDS = 10.0
+"""How long a handler has to notice that its job took too long, before its process is ended."""
+OVERDUE = "overdue"
+"""The outcome of an attempt that took too long."""
 
 log = structlog.get_logger()
 
@@ -253,18 +261,28 @@ class Context:
         except LeaseLost:
             self._lost.set()
 
-    def keep(self, ended: threading.Event) -> None:
+    def keep(self, ended: threading.Event, most_seconds: float | None = None) -> None:
         """Send heartbeats for this job and those gathered, until it has ended, and what progress was not told
         at once. A database that does not answer is asked again: the leases may last until it does.
+
+        Parameters
+        ----------
+        most_seconds
+            After how long all of them are taken from the handler; None is never.
         """
         interval = self._leases.length.total_seconds() / HEARTBEATS
-        due = time.monotonic() + interval
+        began = time.monotonic()
+        due = began + interval
         while not ended.wait(min(PROGRESS_SECONDS, max(0.0, due - time.monotonic()))):
             beats = time.monotonic() >= due
+            overdue = most_seconds is not None and time.monotonic() >= began + most_seconds
             if beats:
                 due = time.monotonic() + interval
             for context in [one for one in self._held if not one.ended and not one._lost.is_set()]:
                 try:
+                    if overdue:
+                        context._end_overdue(most_seconds or 0.0)
+                        continue
                     if beats:
                         context._beat()
                     context._tell()
@@ -272,6 +290,18 @@ class Context:
                     context._lost.set()
                 except SQLAlchemyError as error:  # a pool without room for too long, too
                     log.warning("heartbeat failed", job=context.lease.job_id, error=_cause(error))
+
+    def _end_overdue(self, seconds: float) -> None:
+        """End the job though its handler goes on, which learns of it as of a lost lease."""
+        why = f"it took more than {seconds:g} s"
+        if len(self._held) > 1 or CLAIM in self._done:
+            # The time was that of several jobs, of which each may be quick; or a bond is lost with the job.
+            self._leases.try_again(self.lease, why)
+        else:
+            self._leases.fail(self.lease, why)
+        self._lost.set()
+        self.outcome = OVERDUE
+        self.note(seconds)  # now: the process may not live to do so
 
 
 def _cause(error: SQLAlchemyError) -> str:
@@ -294,6 +324,10 @@ class Worker:
         How long to wait before looking again when there is nothing to do.
     name
         What its leases are called after; by default the machine and the process.
+    job_seconds
+        How long it may hold a job, counted anew each time that it takes it; None is for ever.
+    owns_process
+        Whether the process is this worker's own, to be ended where a handler does not let go of a job.
     """
 
     def __init__(
@@ -302,11 +336,15 @@ class Worker:
         handlers: Mapping[Kind, Handler],
         poll_seconds: float = POLL_SECONDS,
         name: str | None = None,
+        job_seconds: float | None = None,
+        owns_process: bool = False,
     ) -> None:
         self._leases = leases
         self._handlers = dict(handlers)
         self._poll_seconds = poll_seconds
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self._job_seconds = job_seconds
+        self._owns_process = owns_process
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -355,8 +393,11 @@ class Worker:
         held: list[Context] = []
         context = Context(self._leases, lease, self._stopping, held)
         ended = threading.Event()
-        heart = threading.Thread(target=context.keep, args=(ended,), name="heartbeat", daemon=True)
+        heart = threading.Thread(
+            target=context.keep, args=(ended, self._job_seconds), name="heartbeat", daemon=True
+        )
         heart.start()
+        self._set_alarm(None if self._job_seconds is None else self._job_seconds + PATIENCE_SECONDS)
         began = time.monotonic()
         with structlog.contextvars.bound_contextvars(
             job=lease.job_id, tenant=lease.tenant_id, worker=self._name
@@ -368,9 +409,17 @@ class Worker:
                 for gathered in held:
                     gathered.put_back()
             finally:
+                self._set_alarm(None)
                 ended.set()
                 heart.join()
                 seconds = time.monotonic() - began
                 for one in held:
-                    one.note(seconds)
+                    if one.outcome != OVERDUE:
+                        one.note(seconds)
         return context.outcome
+
+    def _set_alarm(self, seconds: float | None) -> None:
+        """Have the kernel end this process after a while; None: no more. A thread of ours could not: native
+        code may keep the interpreter to itself."""
+        if self._owns_process:
+            signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)

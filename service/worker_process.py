@@ -95,7 +95,7 @@ def main() -> int:
             return UNUSABLE
         with parts:
             chosen = {kind: handler for kind, handler in handlers(parts).items() if kind in start.kinds}
-            worker = Worker(parts.leases, chosen)
+            worker = Worker(parts.leases, chosen, job_seconds=settings.job_seconds, owns_process=True)
             worker.start()
             asked = False
             while worker.running and not asked:

@@ -8,9 +8,11 @@ then {"done": result}, or at last {"failed": reason}.
 
 import asyncio
 import contextlib
+import ctypes
 import inspect
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,13 @@ async def finished(result: object) -> object:
     return await result if inspect.isawaitable(result) else result
 
 
+def die_with_parent() -> None:
+    """Have the kernel kill this process when who started it dies: nobody wants its results then."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+
+
 async def main() -> None:
     """Run the steps, and report on a stdout that ezkl cannot write to."""
     out = os.fdopen(os.dup(1), "w")
@@ -92,4 +101,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     asyncio.run(main())

@@ -71,7 +71,8 @@ def do_next(service: str, worker: str, sort: Sort, threads: int, logs_as_json: b
             f"this node works for {whereabouts(parts.settings)}, and the dispatcher for {service}: give it "
             "the same settings, by its environment or its file"
         )
-    doing = Worker(parts.leases, handlers(parts), name=worker)
+    limit = parts.settings.job_seconds
+    doing = Worker(parts.leases, handlers(parts), name=worker, job_seconds=limit, owns_process=True)
     outcome: list[str | None] = []
     thread = threading.Thread(target=lambda: outcome.append(doing.do_next([sort])), name="worker")
     thread.start()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -35,6 +39,30 @@ def test_a_process_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_pa
     dying.write_text("raise SystemExit('no ezkl here')")
     with pytest.raises(EzklError, match="ended with code 1 no ezkl here"):
         run([("proving", "prove", {})], silent)
+
+
+PARENT = """
+import sys
+from prover.ezkl.process import run
+endless = dict.fromkeys(("model", "compiled", "settings"), sys.argv[1])
+run([("compiling", "compile", endless)], print)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a process with its parent")
+def test_a_step_dies_with_whoever_waits_for_it(tmp_path: Path) -> None:
+    endless = tmp_path / "endless"
+    os.mkfifo(endless)  # ezkl waits for ever for somebody to write
+    with subprocess.Popen([sys.executable, "-uc", PARENT, str(endless)], stdout=subprocess.PIPE) as parent:
+        try:
+            assert parent.stdout is not None and parent.stdout.readline() == b"compiling\n"
+            [child] = map(int, Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split())
+        finally:
+            parent.kill()
+    until = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
+        assert time.monotonic() < until, "it works on"
+        time.sleep(0.05)
 
 
 def test_the_display_moves_while_a_step_runs_and_keeps_a_line_for_each() -> None:
