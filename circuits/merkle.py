@@ -39,6 +39,19 @@ def hash_leaves(leaves: NDArray[np.uint8], threads: int = THREADS) -> NDArray[np
     return _kernels.hash_leaves(np.ascontiguousarray(leaves), threads=threads)
 
 
+def depth_of(leaves: int) -> int:
+    """The depth of a tree of so many leaves."""
+    return max(leaves - 1, 0).bit_length()
+
+
+def empty_roots(padding: bytes, depth: int) -> list[bytes]:
+    """The roots of trees of empty leaves alone, of depth 0, the hash of an empty leaf, to `depth`."""
+    roots = [padding]
+    for _ in range(depth):
+        roots.append(keccak(b"\x01" + roots[-1] + roots[-1]))
+    return roots
+
+
 def merkle_roots(leaves: NDArray[np.uint8], threads: int = THREADS) -> NDArray[np.uint8]:
     """The roots of many trees of one size, each as `MerkleTree.of_leaves` has it.
 
@@ -52,16 +65,14 @@ def merkle_roots(leaves: NDArray[np.uint8], threads: int = THREADS) -> NDArray[n
     NDArray[np.uint8]
         uint8 [trees, 32].
     """
-    trees = len(leaves)
-    level, padding = hash_leaves(leaves.reshape(-1, LEAF_BYTES), threads), EMPTY_LEAF_HASH
-    level = level.reshape(trees, -1, HASH_BYTES)
-    while level.shape[1] > 1:
+    trees, count = leaves.shape[:2]
+    level = hash_leaves(leaves.reshape(-1, LEAF_BYTES), threads).reshape(trees, count, HASH_BYTES)
+    for padding in empty_roots(EMPTY_LEAF_HASH, depth_of(count))[:-1]:
         if level.shape[1] % 2:
             last = np.broadcast_to(np.frombuffer(padding, np.uint8), (trees, 1, HASH_BYTES))
             level = np.concatenate([level, last], axis=1)
         level = _kernels.hash_pairs(level.reshape(-1, 2 * HASH_BYTES), threads=threads)
         level = level.reshape(trees, -1, HASH_BYTES)
-        padding = keccak(b"\x01" + padding + padding)
     return level[:, 0]
 
 
@@ -85,20 +96,20 @@ class MerkleTree:
             found = f"{leaf_hashes.dtype} {list(leaf_hashes.shape)}"
             raise InputError(f"leaf hashes must be uint8 [n, {HASH_BYTES}], not {found}")
         self.leaf_count = len(leaf_hashes)
-        self.depth = max(self.leaf_count - 1, 0).bit_length()
+        self.depth = depth_of(self.leaf_count)
         # Level h holds the 2^(depth-h) nodes of height h, less those to the right that cover padding alone:
         # these are all equal, and stand once in _padding[h].
         self._levels = [np.ascontiguousarray(leaf_hashes)]
-        self._padding = [padding]
-        for _ in range(self.depth):
-            self._climb(threads)
+        self._padding = empty_roots(padding, self.depth)
+        for height in range(self.depth):
+            self._climb(height, threads)
 
-    def _climb(self, threads: int) -> None:
-        level, padding = self._levels[-1], self._padding[-1]
+    def _climb(self, height: int, threads: int) -> None:
+        level = self._levels[height]
         if len(level) % 2:
-            level = np.concatenate([level, np.frombuffer(padding, np.uint8)[np.newaxis]])
+            padding = np.frombuffer(self._padding[height], np.uint8)
+            level = np.concatenate([level, padding[np.newaxis]])
         self._levels.append(_kernels.hash_pairs(level.reshape(-1, 2 * HASH_BYTES), threads=threads))
-        self._padding.append(keccak(b"\x01" + padding + padding))
 
     @classmethod
     def of_leaves(cls, leaves: NDArray[np.uint8], threads: int = THREADS) -> "MerkleTree":

@@ -29,7 +29,7 @@ def input_tree(circuit: Circuit, inputs: Sequence[IntArray]) -> MerkleTree:
     InputError, BoundError
         If an input does not fit its port.
     """
-    return MerkleTree.of_leaves(pack_inputs(circuit, circuit.identity.plan, _sample(circuit, inputs)))
+    return MerkleTree.of_leaves(pack_inputs(circuit, circuit.identity.plan, sample(circuit, inputs)))
 
 
 def input_commitments(circuit: Circuit, inputs: Sequence[IntArray]) -> list[bytes]:
@@ -47,6 +47,18 @@ def input_commitments(circuit: Circuit, inputs: Sequence[IntArray]) -> list[byte
     """
     leaves = pack_input_batch(circuit, circuit.identity.plan, checked(circuit, inputs))
     return [root.tobytes() for root in merkle_roots(leaves)]
+
+
+@dataclass(frozen=True, eq=False)
+class Commitment:
+    """What a claim states about a run on one sample."""
+
+    root: bytes
+    """The trace root, 32 bytes."""
+    input_commitment: bytes
+    """The root over the inputs, 32 bytes."""
+    outputs: tuple[IntArray, ...]
+    """One array for each output port, of the port's shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +87,17 @@ class Trace:
             If an input does not fit its port.
         """
         identity = circuit.identity
-        sample = _sample(circuit, inputs)
-        input_leaves = pack_inputs(circuit, identity.plan, sample)
+        arrays = sample(circuit, inputs)
+        input_leaves = pack_inputs(circuit, identity.plan, arrays)
         leaves = empty_leaves(identity.plan.trace_leaves)
-        slots = _slots(identity.plan)
+        records = slots(identity.plan)
 
         def keep(node: int, value: IntArray) -> None:
-            record = slots.get(node)
+            record = records.get(node)
             if record is not None:
                 pack(leaves, record.first, record.width, value[0])
 
-        outputs = execute(circuit, [x[None] for x in sample], observe=keep)
+        outputs = execute(circuit, [x[None] for x in arrays], observe=keep)
         memory = {
             region: tree.reshape(-1)
             for region, tree in (
@@ -119,6 +131,11 @@ class Trace:
         """The root over the inputs, 32 bytes."""
         return self.input_tree.root
 
+    @property
+    def commitment(self) -> Commitment:
+        """What commits to all of it."""
+        return Commitment(self.root, self.input_commitment, self.outputs)
+
     def tensor(self, record: int) -> NDArray[np.int64]:
         """The cells of a record of the trace, or of an output, row-major.
 
@@ -145,14 +162,20 @@ class Trace:
         return trees[Region(region)].reshape(-1)[start : start + length].tobytes()
 
 
-def _slots(plan: Plan) -> dict[int, Record]:
+def slots(plan: Plan) -> dict[int, Record]:
     """The record of the trace that holds each node's tensor."""
     found = zip(plan.records, plan.nodes, strict=True)
     return {node: record for record, node in found if node is not None and record.region is Region.TRACE}
 
 
-def _sample(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
-    """The inputs of one sample without their batch axis."""
+def sample(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
+    """The inputs of one sample, checked, without their batch axis.
+
+    Raises
+    ------
+    InputError, BoundError
+        If an input does not fit its port, or there are several samples.
+    """
     arrays = checked(circuit, inputs)
     if arrays[0].shape[0] != 1:
         raise InputError(f"a trace is of one sample: the batch has {arrays[0].shape[0]}")

@@ -8,24 +8,28 @@
 //   iota    A[0,0] ^= RC[round]
 //
 // `Lane` is uint64_t, or a GCC vector of n of them, which computes n permutations at once.
+//
+// Free of the standard library: a CUDA compiler reads this file as well.
 
 #pragma once
 
-#include <cstdint>
+#include "compilers.hpp"
 
 namespace verinfer {
 
-#define VERINFER_INLINE inline __attribute__((always_inline))
-
-inline constexpr std::uint64_t kRoundConstants[24] = {
+VERINFER_TABLE std::uint64_t kRoundConstants[24] = {
     0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000, 0x000000000000808b,
     0x0000000080000001, 0x8000000080008081, 0x8000000000008009, 0x000000000000008a, 0x0000000000000088,
     0x0000000080008009, 0x000000008000000a, 0x000000008000808b, 0x800000000000008b, 0x8000000000008089,
     0x8000000000008003, 0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008};
 
-inline constexpr int kRotations[25] = {0,  1, 62, 28, 27, 36, 44, 6,  55, 20, 3,  10, 43,
-                                       25, 39, 41, 45, 15, 21, 8,  18, 2,  61, 56, 14};
+// r[x, y] of lane x + 5y.
+VERINFER_INLINE constexpr int rotation(int lane) {
+    constexpr int r[25] = {0,  1, 62, 28, 27, 36, 44, 6,  55, 20, 3,  10, 43,
+                           25, 39, 41, 45, 15, 21, 8,  18, 2,  61, 56, 14};
+    return r[lane];
+}
 
 template <class Lane>
 VERINFER_INLINE Lane rotate_left(Lane x, int bits) {
@@ -37,19 +41,19 @@ template <class Lane>
 VERINFER_INLINE void keccak_f1600(Lane *a) {
     for (int round = 0; round < 24; ++round) {
         Lane c[5], b[25];
-#pragma GCC unroll 5
+        VERINFER_UNROLL
         for (int x = 0; x < 5; ++x) c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
-#pragma GCC unroll 5
+        VERINFER_UNROLL
         for (int x = 0; x < 5; ++x) {
             const Lane d = c[(x + 4) % 5] ^ rotate_left(c[(x + 1) % 5], 1);
-#pragma GCC unroll 5
+            VERINFER_UNROLL
             for (int y = 0; y < 5; ++y) {
-                b[y + 5 * ((2 * x + 3 * y) % 5)] = rotate_left(a[x + 5 * y] ^ d, kRotations[x + 5 * y]);
+                b[y + 5 * ((2 * x + 3 * y) % 5)] = rotate_left(a[x + 5 * y] ^ d, rotation(x + 5 * y));
             }
         }
-#pragma GCC unroll 5
+        VERINFER_UNROLL
         for (int y = 0; y < 5; ++y) {
-#pragma GCC unroll 5
+            VERINFER_UNROLL
             for (int x = 0; x < 5; ++x) {
                 a[x + 5 * y] = b[x + 5 * y] ^ (~b[(x + 1) % 5 + 5 * y] & b[(x + 2) % 5 + 5 * y]);
             }
@@ -57,7 +61,5 @@ VERINFER_INLINE void keccak_f1600(Lane *a) {
         a[0] ^= kRoundConstants[round];
     }
 }
-
-#undef VERINFER_INLINE
 
 }  // namespace verinfer

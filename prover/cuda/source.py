@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 KERNELS = Path(__file__).parent.parent / "kernels" / "cuda"
-UNITS = ("vectors", "products", "fractions", "contraction", "univariate", "msm", "execution")
+UNITS = ("vectors", "products", "fractions", "contraction", "univariate", "msm", "execution", "merkle")
 """The files of kernels, without their ending."""
 OPTIONS = ("-std=c++20", "--device-int128", "-DVERINFER_LIMBS_32")
 """What NVRTC has to be told beside the architecture."""

@@ -9,27 +9,7 @@
 
 #pragma once
 
-#if defined(__CUDACC_RTC__)
-namespace std {
-using uint32_t = unsigned int;
-using uint64_t = unsigned long;
-using int64_t = long;
-}  // namespace std
-#else
-#include <cstdint>
-#endif
-
-#if defined(VERINFER_INLINE)  // given by who compiles it
-#define VERINFER_UNROLL
-#elif defined(__CUDACC__)
-#define VERINFER_INLINE __host__ __device__ __forceinline__
-#define VERINFER_INLINE_LAMBDA
-#define VERINFER_UNROLL _Pragma("unroll")
-#else
-#define VERINFER_INLINE inline __attribute__((always_inline))
-#define VERINFER_INLINE_LAMBDA __attribute__((always_inline))
-#define VERINFER_UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "../../circuits/kernels/compilers.hpp"
 
 #if defined(VERINFER_LIMBS_32)
 #include "limbs32.hpp"
