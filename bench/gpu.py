@@ -2,8 +2,9 @@
 
 It needs CUDA with a GPU, CuPy and NumPy, and no network. Kernels are checked against the CPU on random and
 corner values, then timed on both, each beside its floor: the time that its bytes take at the bandwidth that
-was measured first, or its products at the rate. Then whole proofs are made on both, compared byte for byte,
-verified, and timed. What was measured goes to bench/results as JSON after every step.
+was measured first, or its products, or permutations of Keccak, at their rate. Then whole proofs are made on
+both, compared byte for byte, verified, and timed. What was measured goes to bench/results as JSON after every
+step.
 
     python3 bench/gpu.py                          all
     python3 bench/gpu.py --networks resnet18-32   one network (of bench/gpu_networks.py)
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -66,7 +68,8 @@ def build_native() -> None:
     options = [f"-Dnanobind_DIR={nanobind.stdout.strip()}", f"-DPython_EXECUTABLE={sys.executable}"]
     options += ["-DCMAKE_BUILD_TYPE=Release", "-DSKBUILD_STATE=editable"]
     subprocess.run(["cmake", "-S", str(ROOT), "-B", str(build), *options], check=True)
-    subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True)
+    threads = str(os.cpu_count() or 1)  # without a number, make starts everything at once
+    subprocess.run(["cmake", "--build", str(build), "--parallel", threads], check=True)
     import circuits
     import prover
 
@@ -91,10 +94,14 @@ def main() -> None:
     from bench.gpu_kernels import check_all, floors, time_all
     from bench.gpu_networks import NETWORKS
     from bench.gpu_proofs import Bench
+    from circuits.errors import InputError
     from circuits.file import load
     from prover.cuda.cupy_driver import CupyDriver
 
-    driver = CupyDriver(arguments.device)
+    try:
+        driver = CupyDriver(arguments.device)
+    except InputError as error:
+        sys.exit(f"nothing was measured: {error}")
     name = driver.name.lower().replace("nvidia ", "").replace(" ", "-")
     output = arguments.output or RESULTS / f"gpu-{name}.json"
     result: dict[str, object] = {"gpu": driver.name, "size": arguments.size}
@@ -108,7 +115,12 @@ def main() -> None:
     measured = floors(driver)
     keep("bandwidth_bytes", measured.bandwidth)
     keep("products_per_second", measured.products)
-    print(f"{measured.bandwidth / 1e9:,.0f} GB/s, {measured.products / 1e9:.1f} G products/s", flush=True)
+    keep("permutations_per_second", measured.permutations)
+    print(
+        f"{measured.bandwidth / 1e9:,.0f} GB/s, {measured.products / 1e9:.1f} G products/s, "
+        f"{measured.permutations / 1e9:.2f} G permutations/s",
+        flush=True,
+    )
     keep("kernels", time_all(driver, arguments.size, measured))
     bench = Bench(driver, arguments.chunk_bits, arguments.srs, not arguments.no_cpu_proofs)
     names = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from circuits.merkle import MerkleTree
+from circuits.packing import empty_leaves, pack
+from circuits.records import leaves_of
+from circuits.tensor import IntArray
 from prover.cuda.driver import THREADS, Driver
 from prover.cuda.kernels import Kernels
+from prover.cuda.merkle import Merkle
 from prover.cuda.source import OPTIONS, expanded
 from prover.sumcheck.cpu import CpuDevice
 from prover.sumcheck.cuda import CudaDevice
@@ -29,14 +35,20 @@ _RUNS = 3
 
 @dataclass(frozen=True)
 class Floors:
-    """What the GPU can do: bytes read and written in a second, and products of field elements."""
+    """What the GPU can do in a second: bytes read and written, products of field elements, and permutations
+    of Keccak."""
 
     bandwidth: float
     products: float
+    permutations: float
 
-    def seconds(self, moved: float, products: float) -> float:
-        """The least time for so many bytes and products."""
-        return max(moved / self.bandwidth, products / self.products)
+    def seconds(self, case: _Case) -> float:
+        """The least time for a case."""
+        return max(
+            case.moved / self.bandwidth,
+            case.products / self.products,
+            case.permutations / self.permutations,
+        )
 
 
 @dataclass(frozen=True)
@@ -55,18 +67,19 @@ class _Case:
 
     Parameters
     ----------
-    moved, products
-        The bytes that have to be read and written, and the products of field elements.
+    moved, products, permutations
+        The bytes that have to be read and written, the products of field elements, and the permutations.
     """
 
     name: str
     prepare: Callable[[Any], Callable[[], object]]
     moved: float
     products: float
+    permutations: float = 0.0
 
 
 def floors(driver: Driver) -> Floors:
-    """Measure them, by copies of 1 GiB and by products that stay in registers."""
+    """Measure them, by copies of 1 GiB, and by products and permutations that stay in registers."""
     xp, kernels = driver.xp, Kernels(driver)
     source, target = (xp.zeros(1 << 27, dtype=np.uint64) for _ in range(2))
 
@@ -75,14 +88,16 @@ def floors(driver: Driver) -> Floors:
 
     bandwidth = 2 * source.nbytes / gpu_seconds(driver, copy)
     module = xp.RawModule(code=expanded(RATE), options=OPTIONS)
-    function = module.get_function("repeat_products")
     blocks, count = driver.most_blocks, 4096
     x, out = kernels.elements(range(2, 258)), kernels.vectors(blocks * THREADS)
 
-    def multiply() -> None:
-        function((blocks,), (THREADS,), (x, np.uint64(count), out))
+    def rate(kernel: str, *arguments: Any) -> float:
+        function = module.get_function(kernel)
+        seconds = gpu_seconds(driver, lambda: function((blocks,), (THREADS,), (*arguments, out)))
+        return blocks * THREADS * count / seconds
 
-    return Floors(bandwidth, blocks * THREADS * count / gpu_seconds(driver, multiply))
+    products = rate("repeat_products", x, np.uint64(count))
+    return Floors(bandwidth, products, rate("repeat_permutations", np.uint64(count)))
 
 
 def gpu_seconds(driver: Driver, call: Callable[[], object]) -> float:
@@ -132,7 +147,7 @@ class _Scalars(list[int]):
 
 
 def check_all(driver: Driver, sizes: Sequence[int] = (1, 2, 255, 256, 257, 5000, 100_000)) -> int:
-    """Compare the devices' results of all calls; how many were equal.
+    """Compare the devices' results of all calls, and Merkle roots; how many were equal.
 
     Raises
     ------
@@ -147,7 +162,20 @@ def check_all(driver: Driver, sizes: Sequence[int] = (1, 2, 255, 256, 257, 5000,
         if made != expected:
             raise AssertionError(f"{what} differs between the CPU and {driver.name}")
         count += 1
-    return count
+    return count + _check_trees(driver, sizes)
+
+
+def _check_trees(driver: Driver, sizes: Sequence[int]) -> int:
+    """Compare the Merkle roots over so many cells of all types; how many were equal."""
+    gpu, cpu, rng = _GpuTrees(driver), _CpuTrees(), np.random.default_rng(0)
+    cases = [(n, dtype) for n in sizes for dtype in TYPES]
+    for n, dtype in cases:
+        limits = np.iinfo(dtype)
+        cells = rng.integers(limits.min, limits.max, n, dtype=dtype, endpoint=True)
+        if gpu.root(gpu.hold(cells)) != cpu.root(cells):
+            what = f"the Merkle root over {n} of {limits.dtype}"
+            raise AssertionError(f"{what} differs between the CPU and {driver.name}")
+    return len(cases)
 
 
 def _called(device: Any, method: Any, arguments: Sequence[Any]) -> Any:
@@ -237,20 +265,23 @@ def time_all(
     points = distinct_points(1 << min(14, small))
     points *= max(1, (1 << max(full, small)) * 64 // len(points))
     cpu, gpu = CpuDevice(points), CudaDevice(points, driver)
-    rows = []
-    for case in (*_cases(1 << size), *_commitments(full, small)):
-        on_gpu = gpu_seconds(driver, case.prepare(gpu))
-        row = Row(
-            case.name, on_gpu, cpu_seconds(case.prepare(cpu)), measured.seconds(case.moved, case.products)
-        )
-        rows.append(asdict(row))
-        print(
-            f"{row.kernel:<44} GPU {1e3 * row.gpu_seconds:9.3f} ms   floor {1e3 * row.floor_seconds:9.3f} ms"
-            f" ({row.gpu_seconds / row.floor_seconds:6.1f}x)   CPU {1e3 * row.cpu_seconds:10.2f} ms"
-            f" ({row.cpu_seconds / row.gpu_seconds:7.1f}x)",
-            flush=True,
-        )
-    return rows
+    rows = [
+        _timed(case, driver, gpu, cpu, measured) for case in (*_cases(1 << size), *_commitments(full, small))
+    ]
+    trees = _GpuTrees(driver), _CpuTrees()
+    return rows + [_timed(case, driver, *trees, measured) for case in _trees(1 << size)]
+
+
+def _timed(case: _Case, driver: Driver, gpu: Any, cpu: Any, measured: Floors) -> dict[str, Any]:
+    on_gpu, on_cpu = gpu_seconds(driver, case.prepare(gpu)), cpu_seconds(case.prepare(cpu))
+    row = Row(case.name, on_gpu, on_cpu, measured.seconds(case))
+    print(
+        f"{row.kernel:<44} GPU {1e3 * row.gpu_seconds:9.3f} ms   floor {1e3 * row.floor_seconds:9.3f} ms"
+        f" ({row.gpu_seconds / row.floor_seconds:6.1f}x)   CPU {1e3 * row.cpu_seconds:10.2f} ms"
+        f" ({row.cpu_seconds / row.gpu_seconds:7.1f}x)",
+        flush=True,
+    )
+    return asdict(row)
 
 
 def _vector(device: Any, n: int, seed: int = 0) -> Any:
@@ -298,6 +329,49 @@ def _cases(n: int) -> Iterator[_Case]:
             68 * n + moved * n,
             3 * n + products * n,
         )
+
+
+def _trees(n: int) -> Iterator[_Case]:
+    """Merkle trees: each leaf is read and becomes 32 bytes, and each inner node reads two of them."""
+    for dtype in (np.int8, np.int16):
+        cells = np.random.default_rng(3).integers(-100, 100, n).astype(dtype)
+        leaves = leaves_of(n, cells.itemsize)
+        yield _Case(
+            f"Merkle tree over {np.dtype(dtype)}",
+            partial(_tree_over, cells=cells),
+            cells.nbytes + (32 + 96) * leaves,
+            0,
+            2 * leaves,
+        )
+
+
+class _GpuTrees:
+    """Merkle trees over tensors in a GPU's memory."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.hold, self._merkle = driver.upload, Merkle(Kernels(driver))
+
+    def root(self, cells: Any) -> bytes:
+        hashes = self._merkle.hashes(leaves_of(len(cells), cells.dtype.itemsize))
+        self._merkle.hash_tensor(cells, hashes, 0)
+        return self._merkle.root(hashes)
+
+
+class _CpuTrees:
+    """Merkle trees as a trace has them."""
+
+    def hold(self, cells: IntArray) -> IntArray:
+        return cells
+
+    def root(self, cells: IntArray) -> bytes:
+        leaves = empty_leaves(leaves_of(len(cells), cells.itemsize))
+        pack(leaves, 0, cells.itemsize, cells)
+        return MerkleTree.of_leaves(leaves, threads=os.cpu_count() or 1).root
+
+
+def _tree_over(trees: Any, cells: IntArray) -> Callable[[], object]:
+    held = trees.hold(cells)
+    return lambda: trees.root(held)
 
 
 def _commitments(full: int, small: int) -> Iterator[_Case]:

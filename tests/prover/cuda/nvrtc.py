@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from prover.cuda.source import OPTIONS, unit_source
+from prover.cuda.source import OPTIONS
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ def library() -> Path | None:
     return None
 
 
-def compiled(unit: str, architecture: str, *options: str) -> dict[str, Use]:
-    """Compile a unit for a real architecture ("sm_90"); what its kernels take.
+def compiled(source: str, architecture: str, *options: str) -> dict[str, Use]:
+    """Compile a text for a real architecture ("sm_90"); what its kernels take.
 
     Raises
     ------
@@ -39,8 +39,7 @@ def compiled(unit: str, architecture: str, *options: str) -> dict[str, Use]:
     """
     nvrtc = ctypes.CDLL(str(library()))
     program = ctypes.c_void_p()
-    source = unit_source(unit).encode()
-    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, f"{unit}.cu".encode(), 0, None, None)
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), None, 0, None, None)
     given = [*OPTIONS, f"--gpu-architecture={architecture}", "--ptxas-options=-v", *options]
     texts = (ctypes.c_char_p * len(given))(*[option.encode() for option in given])
     failed = nvrtc.nvrtcCompileProgram(program, len(given), texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prover.cuda.source import UNITS
+from prover.cuda.source import UNITS, unit_source
 from tests.prover.cuda.nvrtc import compiled, library
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
@@ -25,7 +25,7 @@ CASES = [
 @pytest.mark.skipif(library() is None, reason="no NVRTC: it comes with the extra `dev` on Linux")
 @pytest.mark.parametrize(("unit", "architecture"), CASES)
 def test_kernels_compile_and_keep_to_their_registers(unit: str, architecture: str) -> None:
-    uses = compiled(unit, architecture)
+    uses = compiled(unit_source(unit), architecture)
     assert uses
     for kernel, use in uses.items():
         print(f"{architecture} {unit}.{kernel}: {use.registers} registers, {use.spilled_bytes} bytes spilled")
