@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from circuits.errors import InputError
 from service.checked_resolver import CheckedResolver
 from service.database import Database, Delivery, Webhook, now
 from service.destinations import Destinations, NotAllowed, Resolve, system_resolve
+from service.own_thread import OwnThread
 
 AT_A_TIME = 32
 OF_A_TENANT = 4
@@ -107,20 +107,15 @@ class Deliverer:
         self._resolve = resolve
         self._poll_seconds = poll_seconds
         self._attempt_seconds = attempt_seconds
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OwnThread("deliverer", self._begin)
 
     def start(self) -> None:
         """Begin to send."""
-        self._thread = threading.Thread(target=self._begin, name="deliverer", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Take no more messages, and wait for those that are being sent."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._thread.stop()
 
     def _begin(self) -> None:
         # Names are looked up in threads of their own: those that take long keep nobody else waiting.
@@ -153,7 +148,7 @@ class Deliverer:
 
     async def _serve(self, http: aiohttp.ClientSession, threads: ThreadPoolExecutor) -> None:
         sending: dict[asyncio.Task[None], str] = {}
-        while not self._stopping.is_set():
+        while not self._thread.stopping.is_set():
             if len(sending) < AT_A_TIME:
                 busy = Counter(sending.values())
                 for message in await self._in_thread(threads, partial(self._take, busy)) or ():

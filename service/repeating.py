@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections.abc import Callable
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+
+from service.own_thread import OwnThread
 
 log = structlog.get_logger()
 
@@ -25,24 +26,18 @@ class Repeating:
         self._name = name
         self._work = work
         self._seconds = seconds
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OwnThread(name, self._run)
 
     def start(self) -> None:
         """Begin; the first call comes after the first pause."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End, after the call that is under way."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._thread.stop()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._seconds):
+        while not self._thread.stopping.wait(self._seconds):
             try:
                 self._work()
             except DBAPIError as error:

@@ -28,6 +28,7 @@ from service.database import Kind
 from service.errors import LeaseLost
 from service.jobs import CLAIM
 from service.leases import Lease, Leases, Sort
+from service.own_thread import OwnThread
 from service.stop_signals import StopSignals
 
 Result = dict[str, Any]
@@ -345,18 +346,17 @@ class Worker:
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._job_seconds = job_seconds
         self._owns_process = owns_process
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OwnThread("worker", self.run)
 
     def run(self) -> None:
         """Do jobs until `stop` is called."""
-        while not self._stopping.is_set():
+        while not self._thread.stopping.is_set():
             try:
                 if self.do_next() is not None:
                     continue
             except SQLAlchemyError as error:
                 log.warning("the database failed", error=_cause(error))
-            self._stopping.wait(self._poll_seconds)
+            self._thread.stopping.wait(self._poll_seconds)
 
     def do_next(self, sorts: Collection[Sort] | None = None) -> str | None:
         """Do the job that is next, of some sorts or any, and say what became of it; None if there is none."""
@@ -375,23 +375,19 @@ class Worker:
     @property
     def running(self) -> bool:
         """Whether the thread that `start` began does."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.running
 
     def start(self) -> None:
         """Do jobs in a thread of this process."""
-        self._thread = threading.Thread(target=self.run, name="worker", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Finish the stage in hand, give the job back, and end; waits for the thread that `start` began."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._thread.stop()
 
     def _do(self, lease: Lease) -> str:
         held: list[Context] = []
-        context = Context(self._leases, lease, self._stopping, held)
+        context = Context(self._leases, lease, self._thread.stopping, held)
         ended = threading.Event()
         heart = threading.Thread(
             target=context.keep, args=(ended, self._job_seconds), name="heartbeat", daemon=True

@@ -117,10 +117,22 @@ def settings_of(stage: Scene, folder: Path, url: str, ether: float = 100, **chan
     }
 
 
-@pytest.fixture
-def desk(stage: Scene, url: str, tmp_path: Path) -> Iterator[Desk]:
-    with opened(tmp_path / "data", **settings_of(stage, tmp_path, url)) as parts:
+@contextmanager
+def desk_of(stage: Scene, folder: Path, settings: dict[str, Any]) -> Iterator[Desk]:
+    with opened(folder / "data", **settings) as parts:
         yield Desk(stage, parts, stage.circuit)
+
+
+@pytest.fixture
+def settings(stage: Scene, url: str, tmp_path: Path) -> dict[str, Any]:
+    """Those of a service whose account has funds."""
+    return settings_of(stage, tmp_path, url)
+
+
+@pytest.fixture
+def desk(stage: Scene, tmp_path: Path, settings: dict[str, Any]) -> Iterator[Desk]:
+    with desk_of(stage, tmp_path, settings) as made:
+        yield made
 
 
 def test_a_claim_is_posted_once_and_followed_until_it_is_final(desk: Desk) -> None:
@@ -191,32 +203,31 @@ def test_a_claim_that_nobody_defends_is_lost_and_so_is_the_job(desk: Desk) -> No
     assert lost.error is not None and "disputed and lost" in lost.error
 
 
-def test_workers_that_are_killed_post_one_claim(stage: Scene, url: str, tmp_path: Path) -> None:
+def test_workers_that_are_killed_post_one_claim(desk: Desk, stage: Scene, url: str) -> None:
     chance = random.Random(url[:6])
-    with opened(tmp_path / "data", **settings_of(stage, tmp_path, url)) as parts:
-        desk = Desk(stage, parts, stage.circuit)
-        assert parts.settings.chain_key is not None
-        me = Account.from_key(parts.settings.chain_key.get_secret_value()).address
-        job = desk.submit(3)
+    settings = desk.parts.settings
+    assert settings.chain_key is not None
+    me = Account.from_key(settings.chain_key.get_secret_value()).address
+    job = desk.submit(3)
 
-        def hire() -> Any:
-            process = CONTEXT.Process(target=claiming_worker.main, args=(parts.settings,), daemon=True)
-            process.start()
-            return process
+    def hire() -> Any:
+        process = CONTEXT.Process(target=claiming_worker.main, args=(settings,), daemon=True)
+        process.start()
+        return process
 
-        for _ in range(6):
-            worker = hire()
-            time.sleep(chance.uniform(0.5, 2.5))
-            worker.kill()
-            worker.join()
+    for _ in range(6):
         worker = hire()
-        try:
-            desk.posted(job)
-            desk.later(PARAMETERS.min_window + 60)
-            soon(lambda: (stage.dev.mine(), desk.get(job).finished_at is not None)[1])
-        finally:
-            worker.kill()
-            worker.join()
+        time.sleep(chance.uniform(0.5, 2.5))
+        worker.kill()
+        worker.join()
+    worker = hire()
+    try:
+        desk.posted(job)
+        desk.later(PARAMETERS.min_window + 60)
+        soon(lambda: (stage.dev.mine(), desk.get(job).finished_at is not None)[1])
+    finally:
+        worker.kill()
+        worker.join()
     own = [event for event in posted_claims(stage.tier, stage.start) if event.claim.asserter == me]
     assert len(own) == 1 and own[0].claim_id == desk.posted(job)
     assert desk.get(job).proof is Status.SUCCEEDED
@@ -224,9 +235,8 @@ def test_workers_that_are_killed_post_one_claim(stage: Scene, url: str, tmp_path
 
 def test_what_may_pass_is_waited_for(stage: Scene, url: str, tmp_path: Path) -> None:
     """An account without funds, and a chain that does not answer: neither ends a job with a bond at stake."""
-    with opened(tmp_path / "data", **settings_of(stage, tmp_path, url, ether=0)) as parts:
-        desk = Desk(stage, parts, stage.circuit)
-        job = desk.submit(4)
+    with desk_of(stage, tmp_path, settings_of(stage, tmp_path, url, ether=0)) as desk:
+        job, parts = desk.submit(4), desk.parts
         assert parts.settings.chain_key is not None
         account = Account.from_key(parts.settings.chain_key.get_secret_value())
         with desk.working():
@@ -248,32 +258,30 @@ def test_what_may_pass_is_waited_for(stage: Scene, url: str, tmp_path: Path) -> 
         assert account.key.hex() not in told and "secret" not in told
 
 
-def test_a_circuit_that_is_not_registered_is_told(stage: Scene, url: str, tmp_path: Path) -> None:
-    with opened(tmp_path / "data", **settings_of(stage, tmp_path, url)) as parts:
-        desk = Desk(stage, parts, chained(4))
-        job = desk.submit()
-        with desk.working():
-            soon(lambda: desk.get(job).finished_at is not None)
-        failed = desk.get(job)
-        assert (failed.execution, failed.proof) == (Status.SUCCEEDED, Status.FAILED)
-        assert failed.error is not None and "is not registered" in failed.error
+def test_a_circuit_that_is_not_registered_is_told(desk: Desk, stage: Scene) -> None:
+    desk = Desk(stage, desk.parts, chained(4))
+    job = desk.submit()
+    with desk.working():
+        soon(lambda: desk.get(job).finished_at is not None)
+    failed = desk.get(job)
+    assert (failed.execution, failed.proof) == (Status.SUCCEEDED, Status.FAILED)
+    assert failed.error is not None and "is not registered" in failed.error
 
 
-def test_a_mistake_in_the_settings_is_the_operators(stage: Scene, url: str, tmp_path: Path) -> None:
+def test_a_mistake_in_the_settings_is_the_operators(
+    stage: Scene, url: str, tmp_path: Path, settings: dict[str, Any]
+) -> None:
     """A database that belongs to another account: the job waits, and its tenant reads nothing of it."""
-    settings = settings_of(stage, tmp_path, url)
-    with opened(tmp_path / "data", **settings) as parts:
-        desk = Desk(stage, parts, stage.circuit)
-        with desk.working():
-            desk.posted(desk.submit(5))
+    with desk_of(stage, tmp_path, settings) as desk, desk.working():
+        desk.posted(desk.submit(5))
     other = settings | {"chain_key": settings_of(stage, tmp_path, url)["chain_key"]}
-    with opened(tmp_path / "data", **other) as parts:
-        job = (desk := Desk(stage, parts, stage.circuit)).submit(6)
+    with desk_of(stage, tmp_path, other) as desk:
+        job = desk.submit(6)
         with desk.working():
             soon(lambda: desk.get(job).stage == "post" and desk.get(job).lease_owner is None)
         waiting = desk.get(job)
         assert (waiting.error, waiting.finished_at) == (None, None)
-        told = json.dumps([event.data for event in parts.jobs.events(desk.tenant, job)])
+        told = json.dumps([event.data for event in desk.parts.jobs.events(desk.tenant, job)])
         assert str(tmp_path) not in told
 
 

@@ -101,7 +101,7 @@ def test_workers_say_what_stages_take(database: Database, tenant: str) -> None:
         patch.setattr("service.worker.time.monotonic", lambda: next(clock, 0.0))
         lease = worker._leases.claim("a", [Kind.VERIFY])
         assert lease is not None
-        context = Context(worker._leases, lease, worker._stopping)
+        context = Context(worker._leases, lease, worker._thread.stopping)
         worker._leases.succeed(lease, handler(context))
     assert jobs.get(tenant, job.id).execution is Status.SUCCEEDED
     assert used(database, tenant) == {"verifications": 1, "seconds": 2.5}

@@ -200,7 +200,7 @@ def test_a_worker_that_lost_its_lease_stops_at_the_next_step(database: Database,
     job = jobs.submit(tenant, ORDER)
     with working(Heartless(database, QUICK, most_attempts=3, backoff=timedelta(0)), slow) as first:
         began.wait()
-        first._stopping.set()
+        first._thread.stopping.set()
         with working(leases, lambda context: context.stage("work", lambda: {"by": "quick"})):
             assert ended(jobs, tenant, job.id).result == {"by": "quick"}
         go_on.set()
