@@ -33,7 +33,7 @@ def parse_url(url: str) -> URL:
 
 def make_engine(url: URL, busy_seconds: int, *, wal: bool = False) -> Engine:
     """What connects to a database. Transactions with the execution option `immediate` take SQLite's write
-    lock as they begin.
+    lock as they begin. Errors do not say which values were to be written: they go into logs.
 
     Parameters
     ----------
@@ -43,8 +43,9 @@ def make_engine(url: URL, busy_seconds: int, *, wal: bool = False) -> Engine:
         Whether SQLite keeps a write-ahead log: readers and the one writer do not wait for each other then.
     """
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": busy_seconds})
-    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+        waiting = {"connect_timeout": busy_seconds}
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=waiting)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": busy_seconds})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:

@@ -5,6 +5,7 @@ The tables are made by `service.migrations` only. Rows are named by `service.ide
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
@@ -402,6 +403,18 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def is_away(error: SQLAlchemyError) -> bool:
+    """Whether an error is that the database cannot be had now: it is down, full, or busy for too long. Others
+    are mistakes in what it was asked."""
+    if isinstance(error, TimeoutError):  # the pool has no connection
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    # SQLite's driver has one class for both; its code tells them apart.
+    mistake = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return error.connection_invalidated or (isinstance(error, OperationalError) and not mistake)
 
 
 def now(session: Session) -> datetime:

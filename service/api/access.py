@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,8 +10,10 @@ from functools import partial
 from fastapi import Request
 
 from service.api.inference import Inference
+from service.api.problems import Busy
 from service.api_keys import Caller, KeyCheck, Scope, Unauthenticated
 from service.errors import RateLimited
+from service.health import PATIENCE_SECONDS
 from service.limits import Limits, TenantLimits
 from service.parts import LOCAL_TENANT, Parts
 from service.rates import Buckets
@@ -99,9 +102,15 @@ class Access:
 
     async def operator(self, request: Request) -> None:
         """A FastAPI dependency that lets through who runs the service. With local access it asks no database,
-        which may be what is wrong. It raises Unauthenticated and Forbidden.
+        which may be what is wrong. It raises Unauthenticated and Forbidden; and Busy, if the database neither
+        says whose key it is nor fails.
         """
-        (await self.caller(request)).require(Scope.OPERATE)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                caller = await self.caller(request)
+        except TimeoutError:
+            raise Busy("the database does not answer: nobody can tell whose key this is") from None
+        caller.require(Scope.OPERATE)
 
     def tenant(self, scope: Scope) -> Callable[[Request], Awaitable[str]]:
         """A FastAPI dependency: the id of the tenant that asks, if its key has a scope.

@@ -22,13 +22,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from circuits.errors import InputError
 from service.api.jobs import JobId
 from service.api.problems import Busy
-from service.database import JobEvent
+from service.database import JobEvent, is_away
 from service.errors import QuotaExceeded
 from service.event_feed import EventFeed
 from service.jobs import FINISHED, PAGE
@@ -36,6 +37,8 @@ from service.parts import Parts
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
+AWAY_SECONDS = 1.0
+"""How often a database that is away is asked again."""
 STREAM_SECONDS = 900.0
 """How long a stream lasts at most: whoever comes back shows its key again."""
 RETRY_MILLISECONDS = 2000
@@ -101,13 +104,20 @@ class Streams:
         with self.feed.watch(job_id) as woken:
             while not self.feed.closed and loop.time() < ends:
                 woken.clear()
-                while page := await run_in_threadpool(self._jobs.events, tenant, job_id, after):
-                    yield "".join(map(_message, page))
-                    after, last = page[-1].sequence, page[-1].event
+                patience = HEARTBEAT_SECONDS
+                try:
+                    while page := await run_in_threadpool(self._jobs.events, tenant, job_id, after):
+                        yield "".join(map(_message, page))
+                        after, last = page[-1].sequence, page[-1].event
+                except SQLAlchemyError as error:
+                    if not is_away(error):
+                        raise
+                    # Browsers come back after an end, but not after the refusal that they would meet then.
+                    patience = AWAY_SECONDS
                 if last == FINISHED:
                     return
                 try:
-                    await asyncio.wait_for(woken.wait(), HEARTBEAT_SECONDS)
+                    await asyncio.wait_for(woken.wait(), patience)
                 except TimeoutError:
                     yield ":\n\n"
 

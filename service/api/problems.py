@@ -5,6 +5,7 @@ else they are RFC 9457 problems:
      "request_id": "..."}
 
 A mistake of the caller's is told as it is. A mistake of our own is logged, and told by its request id only.
+While the database is away, whoever needs it is told to come back (503).
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from circuits.errors import InputError, VerinferError
 from service.api.request_ids import request_id
 from service.api_keys import Forbidden, Unauthenticated
+from service.database import is_away
 from service.errors import Conflict, NotFound, QuotaExceeded, RateLimited, TooLarge
 
 PROTOCOL_PATH = "/v2"
@@ -42,6 +45,8 @@ STATUSES: tuple[tuple[type[VerinferError], HTTPStatus], ...] = (
     (InputError, HTTPStatus.BAD_REQUEST),
 )
 """What each error answers with; the first that fits counts."""
+AWAY_SECONDS = 5
+"""When whoever needs the database is to come back."""
 _log = structlog.get_logger(__name__)
 
 
@@ -133,6 +138,17 @@ def _invalid(request: Request, error: Exception) -> Response:
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, _clean(detail))
 
 
+def _away(request: Request, error: Exception) -> Response:
+    known = cast(SQLAlchemyError, error)
+    if not is_away(known):
+        raise error
+    # What the driver says, not the error itself: that has the values that were to be written.
+    cause = str(getattr(known, "orig", None) or type(known).__name__)
+    _log.warning("the database failed", path=request.url.path, error=cause)
+    detail = "the database does not answer: come back in a moment"
+    return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": str(AWAY_SECONDS)})
+
+
 def _gone(request: Request, error: Exception) -> Response:
     return problem(request, HTTPStatus.BAD_REQUEST, "the connection ended before the request did")
 
@@ -143,6 +159,7 @@ def _handlers() -> dict[type[Exception], Callable[[Request, Exception], Response
         HTTPException: _http,
         RequestValidationError: _invalid,
         ClientDisconnect: _gone,
+        SQLAlchemyError: _away,
     }
 
 
