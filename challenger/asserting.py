@@ -9,7 +9,7 @@ from circuits.circuit import Circuit
 from circuits.errors import ChainError, CheckFailed, InputError
 from circuits.merkle import LEAF_BYTES
 from circuits.tensor import IntArray
-from circuits.trace import Trace
+from circuits.trace import Commit, Commitment, commitment
 from contracts.chain import ZERO_ADDRESS, checked_address
 from contracts.claim_tier import Call
 from contracts.claims import NO_PROOF_SYSTEM, Claim
@@ -28,8 +28,8 @@ class Assertion:
     ----------
     claim, claim_id
         The claim, and its id in the tier that it was made for, 32 bytes.
-    trace
-        What answers all disputes about it.
+    run
+        What it states about the run of the circuit.
     output
         Its outputs, packed.
     calls
@@ -38,7 +38,7 @@ class Assertion:
 
     claim: Claim
     claim_id: bytes
-    trace: Trace
+    run: Commitment
     output: bytes
     calls: tuple[Call, ...]
 
@@ -53,6 +53,7 @@ def assert_answer(
     bond: int,
     window: int,
     settled_by: bytes = NO_PROOF_SYSTEM,
+    commit: Commit = commitment,
 ) -> Assertion:
     """Execute a circuit on one sample and claim the answer.
 
@@ -66,6 +67,8 @@ def assert_answer(
         In seconds.
     settled_by
         A proof system whose proofs settle the claim, 4 bytes; zeros if none does.
+    commit
+        What executes the circuit.
 
     Raises
     ------
@@ -81,14 +84,14 @@ def assert_answer(
             f"the inputs take {size:,} bytes, and a claim posts at most {MAX_INPUT_BYTES:,}: "
             "answer a request, which names larger inputs by their root"
         )
-    trace = Trace.of(circuit, inputs)
-    output = pack_outputs(circuit, trace.outputs)
+    run = commit(circuit, inputs)
+    output = pack_outputs(circuit, run.outputs)
     claim = Claim.of(
-        model.model_id, trace.input_commitment, trace.root, output,
+        model.model_id, run.input_commitment, run.root, output,
         asserter=asserter, bond=bond, window=window, settled_by=settled_by,
     )  # fmt: skip
     call = tier.claim(claim, output, pack_inputs(circuit, inputs))
-    return Assertion(claim, tier.claim_id(claim), trace, output, (call,))
+    return Assertion(claim, tier.claim_id(claim), run, output, (call,))
 
 
 def answer_request(
@@ -99,12 +102,13 @@ def answer_request(
     *,
     asserter: str,
     bond: int | None = None,
+    commit: Commit = commitment,
 ) -> tuple[DisputeTier, Assertion]:
     """Execute a circuit on what a request asks about, and claim the answer to it.
 
     Parameters
     ----------
-    inputs
+    inputs, commit
         As for `assert_answer`.
     bond
         In wei; if None, the least that is allowed and a few wei, so that answers to equal requests are
@@ -132,20 +136,20 @@ def answer_request(
         raise ChainError("the request wants a proof: verinfer prove --recipient makes one")
     tier = DisputeTier(oracle.chain, request.tier)
     require_circuit(tier.registry.model(request.model_id), circuit)
-    trace = Trace.of(circuit, inputs)
-    if trace.input_commitment != request.input:
+    run = commit(circuit, inputs)
+    if run.input_commitment != request.input:
         raise InputError(
             f"the request is about the input with root 0x{request.input.hex()}, and this one's root is "
-            f"0x{trace.input_commitment.hex()}"
+            f"0x{run.input_commitment.hex()}"
         )
     least = max(oracle.parameters().min_bond, tier.parameters().min_bond, request.min_bond)
     locked = replace(
         record, asserter=checked_address(asserter), bond=distinct_bond(least) if bond is None else bond
     )
-    output = pack_outputs(circuit, trace.outputs)
-    claim = locked.claim(oracle.address, trace.root, output)
-    calls = (oracle.accept(request_id, claim.bond), oracle.answer(request_id, output, trace.root))
-    return tier, Assertion(claim, tier.claim_id(claim), trace, output, calls)
+    output = pack_outputs(circuit, run.outputs)
+    claim = locked.claim(oracle.address, run.root, output)
+    calls = (oracle.accept(request_id, claim.bond), oracle.answer(request_id, output, run.root))
+    return tier, Assertion(claim, tier.claim_id(claim), run, output, calls)
 
 
 def find_model(registry: Registry, circuit: Circuit, model_id: int | None = None) -> Model:

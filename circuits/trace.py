@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -160,6 +160,21 @@ class Trace:
             Region.WEIGHTS: self.circuit.identity.weights_leaves,
         }
         return trees[Region(region)].reshape(-1)[start : start + length].tobytes()
+
+
+Commit = Callable[[Circuit, Sequence[IntArray]], Commitment]
+"""Executes a circuit on one sample, inputs of shape (1, *port's shape), and commits to its trace."""
+
+
+def commitment(circuit: Circuit, inputs: Sequence[IntArray]) -> Commitment:
+    """The `Commit` that keeps no trace.
+
+    Raises
+    ------
+    InputError, BoundError
+        If an input does not fit its port, or there are several samples.
+    """
+    return Trace.of(circuit, inputs).commitment
 
 
 def slots(plan: Plan) -> dict[int, Record]:

@@ -13,11 +13,24 @@ from circuits.merkle import hash_leaves
 from circuits.packing import Leaves, empty_leaves, pack, pack_inputs
 from circuits.records import Record, Region
 from circuits.tensor import IntArray
-from circuits.trace import Commitment, sample, slots
+from circuits.trace import Commit, Commitment, commitment, sample, slots
+from prover.cuda.choice import chosen_driver
 from prover.cuda.driver import Array, Driver
 from prover.cuda.execution import Execution
 from prover.cuda.kernels import Kernels
 from prover.cuda.merkle import Merkle
+
+
+def commit_on(device: str) -> Commit:
+    """What executes, and commits, on the device that a name stands for (`prover.cuda.choice.chosen_driver`).
+
+    Raises
+    ------
+    InputError
+        If the name stands for nothing, or for a GPU that is not there.
+    """
+    driver = chosen_driver(device)
+    return commitment if driver is None else Committer(driver).commit
 
 
 class Committer:

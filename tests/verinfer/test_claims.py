@@ -298,6 +298,7 @@ def test_the_demonstration(tmp_path: Path, digits: Path) -> None:
         (("--bond", "1000000"), "and this takes 1000000 ether"),
         (("--model", "0x12"), "ModelNotFound"),
         (("--model", "twelve"), "hexadecimal"),
+        (("--device", "gpu"), "there is no device 'gpu'"),
     ],
 )
 def test_claims_that_are_refused_cost_nothing(

@@ -11,11 +11,13 @@ from challenger.rounds import Rounds
 from circuits.data import load_inputs
 from circuits.errors import InputError
 from circuits.file import load
+from circuits.merkle import depth_of
 from contracts.chain import show_ether
 from contracts.claims import NO_PROOF_SYSTEM
 from contracts.dispute_tier import DisputeTier
 from contracts.inference_oracle import InferenceOracle
 from contracts.signer import KEY_VARIABLE
+from prover.cuda.trace import commit_on
 from prover.progress import Display
 from verinfer.chain_tiers import CHAIN_TIERS
 from verinfer.commands.contract import chain_option, rpc_option, signing
@@ -50,6 +52,13 @@ tier_option = click.option(
     type=click.Choice(sorted(CHAIN_TIERS)),
     help="Let proofs of this backend settle the claim. Default: none may.",
 )
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="[auto|cpu|cuda|cuda:N]",
+    help="Execute and hash on the processor or on a GPU.",
+)
 @json_option
 def command(
     circuit: Path,
@@ -63,6 +72,7 @@ def command(
     bond: str | None,
     window: str | None,
     settled_by: str | None,
+    device: str,
     as_json: bool,
 ) -> None:
     """Post a claim; see the help above."""
@@ -70,6 +80,7 @@ def command(
         raise InputError("pass --contract to post a claim, or --oracle and --request to answer a request")
     if oracle is not None and (model or window or settled_by):
         raise InputError("a request fixes --model, --window and --settled-by: leave them out")
+    commit = commit_on(device)
     loaded = load(circuit)
     inputs = load_inputs(loaded, input)
     chain = signing(rpc, chain_id)
@@ -81,7 +92,7 @@ def command(
             asked = parse_digest(request, "a request's id")
             progress("executing, and hashing the trace")
             tier, assertion = answer_request(
-                InferenceOracle(chain, oracle), asked, loaded, inputs, asserter=me, bond=stake
+                InferenceOracle(chain, oracle), asked, loaded, inputs, asserter=me, bond=stake, commit=commit
             )
         else:
             assert address is not None
@@ -95,6 +106,7 @@ def command(
                 bond=least.min_bond if stake is None else stake,
                 window=least.min_window if window is None else parse_duration(window),
                 settled_by=NO_PROOF_SYSTEM if settled_by is None else CHAIN_TIERS[settled_by].system,
+                commit=commit,
             )  # fmt: skip
         progress("posting the claim")
         receipts = [tier.transact(call) for call in assertion.calls]
@@ -107,11 +119,11 @@ def command(
         "circuit_id": "0x" + loaded.circuit_id.hex(),
         "input": "0x" + claim.input.hex(),
         "trace": "0x" + claim.trace.hex(),
-        "outputs": [y.reshape(-1).tolist() for y in assertion.trace.outputs],
+        "outputs": [y.reshape(-1).tolist() for y in assertion.run.outputs],
         "bond_wei": claim.bond,
         "window": claim.window,
         "deadline": state.deadline,
-        "rounds": Rounds(assertion.trace.tree.depth).count,
+        "rounds": Rounds(depth_of(loaded.identity.plan.trace_leaves)).count,
         "gas": gas,
         "transaction": receipts[-1]["transactionHash"].to_0x_hex(),
     }
