@@ -1,6 +1,7 @@
 """What every test shares: search budgets of hypothesis, where the digits example lies, PostgreSQL."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from hypothesis import settings
 from tests.budget import examples
 from tests.postgres import binaries, running_postgres
 from tests.s3 import Store, binary, running_s3
+from tests.scratch import scratch
+
+# Pytest's own folders, those of `tmp_path`, are made below this one.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(scratch()))
 
 # By default the same examples every time: a change fails its own tests, not another's. `make fuzz` searches.
 settings.register_profile("default", derandomize=True, deadline=None)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.scratch import scratch
+
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin")
 STARTUP_SECONDS = 60.0
 
@@ -83,7 +85,7 @@ def stoppable_postgres() -> Iterator[Server]:
     found = binaries()
     assert found is not None
     # Sockets have short paths, so the folder is not below pytest's.
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=scratch()))
     user: dict[str, str | int] = {}
     if os.geteuid() == 0:  # the server refuses to run as root
         account = pwd.getpwnam("postgres")

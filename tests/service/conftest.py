@@ -10,22 +10,30 @@ from typing import Any
 import pytest
 
 from service.database import Database, Tenant
-from service.migrations import upgrade
+from tests.service.tables import make_postgres, make_sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, of each kind in turn."""
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'service.db'}"
     made: str = request.getfixturevalue("postgres_database")
     return made
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with the service's tables, of each kind in turn."""
+    if request.param == "postgresql":
+        return make_postgres(request.getfixturevalue("postgres"))
+    make_sqlite(tmp_path / "service.db")
+    return f"sqlite:///{tmp_path / 'service.db'}"
+
+
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
     """A database with the service's tables."""
-    upgrade(url)
     opened = Database(url)
     yield opened
     opened.close()

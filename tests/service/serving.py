@@ -20,6 +20,7 @@ from circuits.compile import compile_file
 from service.parts import Parts
 from service.server import Server
 from service.settings import Settings
+from tests.service.tables import make_sqlite
 
 
 def compiled(digits: Path) -> Circuit:
@@ -30,7 +31,11 @@ def compiled(digits: Path) -> Circuit:
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Parts]:
     """A service's parts, all in one folder unless the settings say otherwise."""
-    with Parts.open(Settings(data=folder, **settings)) as parts:
+    chosen = Settings(data=folder, **settings)
+    if chosen.database is None and not (folder / "service.db").exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_sqlite(folder / "service.db")
+    with Parts.open(chosen) as parts:
         yield parts
 
 

@@ -24,11 +24,11 @@ from circuits.errors import InputError
 from service.database import Database, Delivery, Webhook
 from service.deliveries import Deliverer
 from service.destinations import Destinations, NotAllowed, is_public, system_resolve
-from service.migrations import upgrade
 from service.webhooks import Webhooks
 from tests.service.conftest import add_tenant
 from tests.service.destinations import LOCAL
 from tests.service.receiver import Receiver, receiving, status
+from tests.service.tables import make_sqlite
 
 PUBLIC = Destinations(http=True)
 SECOND = Destinations([ip_network("127.0.0.2/32")], http=True)
@@ -37,9 +37,8 @@ SECOND = Destinations([ip_network("127.0.0.2/32")], http=True)
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """What is tested here is the same with every database."""
-    path = str(tmp_path / "service.db")
-    upgrade(path)
-    opened = Database(path)
+    make_sqlite(tmp_path / "service.db")
+    opened = Database(str(tmp_path / "service.db"))
     yield opened
     opened.close()
 

@@ -57,39 +57,39 @@ def plain(index: Any) -> dict[str, Any]:
     return {**index, "dialect_options": options}
 
 
-def test_upgrading_again_changes_nothing(url: str) -> None:
-    upgrade(url)
-    database = Database(url)
+def test_upgrading_again_changes_nothing(empty: str) -> None:
+    upgrade(empty)
+    database = Database(empty)
     with database.read() as session:
         session.execute(text("SELECT version_num FROM alembic_version")).one()
     with database.engine.begin() as connection:
         before = tables(connection)
-    upgrade(url)
+    upgrade(empty)
     with database.engine.begin() as connection:
         assert tables(connection) == before
     database.close()
 
 
-def test_several_processes_may_upgrade_at_a_time(url: str) -> None:
+def test_several_processes_may_upgrade_at_a_time(empty: str) -> None:
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(upgrade, [url] * 4))
-    database = Database(url)
+        list(pool.map(upgrade, [empty] * 4))
+    database = Database(empty)
     with database.read() as session:
         assert len(session.execute(text("SELECT * FROM alembic_version")).all()) == 1
     database.close()
 
 
-def test_a_newer_database_is_refused(url: str) -> None:
-    upgrade(url)
-    database = Database(url)
+def test_a_newer_database_is_refused(empty: str) -> None:
+    upgrade(empty)
+    database = Database(empty)
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(InputError, match="made by a newer program: its tables have the version 9999"):
-        upgrade(url)
+        upgrade(empty)
 
 
-def test_a_crash_while_the_tables_are_made_leaves_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_the_tables_are_made_leaves_none(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = service.migrations.command.upgrade
 
     def die(*arguments: Any) -> None:
@@ -98,13 +98,13 @@ def test_a_crash_while_the_tables_are_made_leaves_none(url: str, monkeypatch: py
 
     monkeypatch.setattr(service.migrations.command, "upgrade", die)
     with pytest.raises(KeyboardInterrupt):
-        upgrade(url)
+        upgrade(empty)
     monkeypatch.undo()
-    database = Database(url)
+    database = Database(empty)
     with database.engine.begin() as connection:
         assert inspect(connection).get_table_names() == []
     database.close()
-    upgrade(url)
+    upgrade(empty)
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
@@ -137,12 +137,12 @@ def test_what_is_no_database_is_refused(tmp_path: Path, given: str, what: str) -
     assert "secret" not in str(caught.value)
 
 
-def test_what_an_older_program_kept_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_older_program_kept_stays(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = service.migrations.command.upgrade
     monkeypatch.setattr(service.migrations.command, "upgrade", lambda config, to: run(config, "0001"))
-    upgrade(url)
+    upgrade(empty)
     monkeypatch.undo()
-    database = Database(url)
+    database = Database(empty)
     rows = (
         "INSERT INTO tenants (id, name, created_at, limits) VALUES ('t', 't', '2026-01-01', '{}')",
         "INSERT INTO artifacts (digest, size, media_type, created_at) VALUES ('d', 1, 'x', '2026-01-01')",
@@ -155,7 +155,7 @@ def test_what_an_older_program_kept_stays(url: str, monkeypatch: pytest.MonkeyPa
     with database.write() as session:
         for row in rows:
             session.execute(text(row))
-    upgrade(url)
+    upgrade(empty)
     with database.read() as session:
         assert session.execute(text("SELECT id, circuit FROM versions")).all() == [("v", "d")]
         assert session.execute(text("SELECT version_id FROM version_keys")).all() == [("v",)]
