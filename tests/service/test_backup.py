@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import multiprocessing
 import shutil
 import threading
 import time
@@ -46,9 +45,7 @@ from service.receipts import ReceiptSigner
 from service.settings import Settings
 from tests.service.backing_up import backing_up, restoring
 from tests.service.conftest import add_tenant
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.service.backing_up"])
+from tests.service.processes import process
 
 
 @pytest.fixture
@@ -216,15 +213,15 @@ def test_a_backup_under_load_is_of_one_moment(
 def killed(target: Callable[..., None], settings: Settings, folder: Path, when: Callable[[], bool]) -> None:
     """Start a process, and kill it at a moment in the midst."""
     given = {"data": settings.data, "database": settings.database_url}
-    process = CONTEXT.Process(target=target, args=(given, str(folder)), daemon=True)
-    process.start()
+    victim = process(target, given, str(folder))
+    victim.start()
     until = time.monotonic() + 60
     while not when():
-        assert process.is_alive() and time.monotonic() < until, "it ended too early"
+        assert victim.is_alive() and time.monotonic() < until, "it ended too early"
         time.sleep(0.005)
-    process.kill()
-    process.join()
-    assert process.exitcode == -9
+    victim.kill()
+    victim.join()
+    assert victim.exitcode == -9
 
 
 def test_killed_in_the_midst_of_either(settings: Settings, elsewhere: Settings, tmp_path: Path) -> None:

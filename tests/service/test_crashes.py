@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import random
 import signal
@@ -21,11 +20,10 @@ from service.artifacts import Artifacts
 from service.database import Database, Job, JobEvent, JobStage, Kind, Status
 from service.jobs import Jobs, Order
 from tests.service.crash_worker import LARGEST, LEASE, STAGES, bytes_of, main
+from tests.service.processes import process
 
 KILLS, WORKERS = 10, 2
 PATIENCE = 120.0
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.service.crash_worker"])
 
 
 class Crew:
@@ -37,16 +35,16 @@ class Crew:
 
     def hire(self) -> BaseProcess:
         """Start one more."""
-        process = CONTEXT.Process(target=main, args=self._arguments, daemon=True)
-        process.start()
-        self.workers.append(process)
-        return process
+        worker = process(main, *self._arguments)
+        worker.start()
+        self.workers.append(worker)
+        return worker
 
-    def kill(self, process: BaseProcess) -> None:
+    def kill(self, worker: BaseProcess) -> None:
         """Kill one, whatever it does."""
-        process.kill()
-        process.join()
-        self.workers.remove(process)
+        worker.kill()
+        worker.join()
+        self.workers.remove(worker)
 
 
 @contextmanager
@@ -56,8 +54,8 @@ def crew(url: str, folder: Path) -> Iterator[Crew]:
     try:
         yield made
     finally:
-        for process in list(made.workers):
-            made.kill(process)
+        for worker in list(made.workers):
+            made.kill(worker)
 
 
 def check_all(database: Database, artifacts: Artifacts, tenant: str, submitted: dict[str, int]) -> None:
@@ -157,13 +155,13 @@ def test_a_terminated_worker_gives_its_job_back(
     }
     with crew(url, tmp_path / "artifacts") as working:
         for _ in range(3):
-            process = working.hire()
+            worker = working.hire()
             done = sum(job.finished_at is not None for job in jobs.list(tenant))
             while sum(job.finished_at is not None for job in jobs.list(tenant)) < done + 3:
                 time.sleep(0.02)
-            process.terminate()
-            process.join()
-            assert process.exitcode == 0
+            worker.terminate()
+            worker.join()
+            assert worker.exitcode == 0
             assert all(job.lease_owner is None for job in jobs.list(tenant))
         working.hire()
         until = time.monotonic() + PATIENCE

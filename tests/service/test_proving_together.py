@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import threading
 import time
 from collections import Counter
@@ -37,6 +36,7 @@ from service.leases import Leases
 from service.worker import Worker
 from tests.service import proving_worker
 from tests.service.conftest import add_tenant
+from tests.service.processes import process
 from tests.service.test_proving import INPUT, Scene, made  # noqa: F401 - a fixture
 from tests.service.test_worker import ended
 from verifier.key import VerifyingKey
@@ -44,8 +44,6 @@ from verifier.proof import Proof
 from verifier.srs import SrsStore
 from verifier.verify import verify
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.service.proving_worker"])
 PATIENCE = 60.0
 
 
@@ -283,9 +281,9 @@ def test_a_worker_is_killed_while_it_proves_several(
     arguments = (url, str(tmp_path / "artifacts"), str(made[2].folder), str(tmp_path))
 
     def hire() -> Any:
-        process = CONTEXT.Process(target=proving_worker.main, args=arguments, daemon=True)
-        process.start()
-        return process
+        worker = process(proving_worker.main, *arguments)
+        worker.start()
+        return worker
 
     first, until = hire(), time.monotonic() + PATIENCE
     try:
