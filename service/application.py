@@ -26,6 +26,7 @@ from service.api.problems import add_handlers, internal_error
 from service.api.proofs import proofs_router
 from service.api.quotes import quotes_router
 from service.api.request_ids import RequestIds
+from service.api.request_log import RequestLog
 from service.api.uploads import Uploads
 from service.api.usage import usage_router
 from service.api.verify import UPLOAD_SECONDS, verify_router
@@ -78,9 +79,12 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     health = Health(parts)
     readiness = Readiness(health, lambda: inference.ready)
     requests = Requests()
+    log = RequestLog() if settings.log_requests else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if log is not None:
+            log.start()
         meter.start()
         deliverer.start()
         housekeeping.start()
@@ -90,6 +94,8 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
         await asyncio.to_thread(deliverer.stop)
         await asyncio.to_thread(housekeeping.stop)
         health.close()
+        if log is not None:
+            await asyncio.to_thread(log.stop)
 
     app = FastAPI(
         title="Verinfer",
@@ -124,7 +130,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     describe_errors(app)
     app.add_middleware(DirectInfer, infer=infer)
     app.add_middleware(Origins, local=settings.access == "local")
-    observer = Observer(requests, settings.log_requests)
+    observer = Observer(requests, log)
     app.add_middleware(RequestIds, failed=internal_error, ended=observer.ended)
     app.add_middleware(SecurityHeaders)
     return app

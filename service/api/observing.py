@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from starlette.types import Scope
 
 from service.api.metrics import Requests
+from service.api.request_log import RequestLog
 
 UNKNOWN = "(none)"
 """The route of requests for what there is not."""
@@ -19,14 +19,14 @@ class Observer:
 
     Parameters
     ----------
-    log_requests
-        Whether each gets a line. It has the path without its query, and whose key was used; no key, no body.
+    log
+        Where each gets a line, if anywhere: its path without its query, and whose key was used; no key, no
+        body.
     """
 
-    def __init__(self, requests: Requests, log_requests: bool) -> None:
+    def __init__(self, requests: Requests, log: RequestLog | None) -> None:
         self._requests = requests
-        # Bound once: putting a logger together takes longer than a line.
-        self._log = structlog.get_logger().bind() if log_requests else None
+        self._log = log
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         """A request has ended, after so many seconds, with this status."""
@@ -34,8 +34,7 @@ class Observer:
         self._requests.count(method, route_of(scope), status, seconds)
         if self._log is not None:
             state: dict[str, Any] = scope["state"]
-            self._log.info(
-                "request",
+            self._log.add(
                 request_id=state["request_id"],
                 method=method,
                 path=scope["path"],
