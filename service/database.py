@@ -208,7 +208,7 @@ class Version(Base):
 
 
 class VersionKey(Base):
-    """A backend's keys for a version."""
+    """A backend's keys for a version, and how they were made (`service.key_choices`)."""
 
     __tablename__ = "version_keys"
 
@@ -216,6 +216,7 @@ class VersionKey(Base):
     backend: Mapped[str] = mapped_column(primary_key=True)
     verifying_key: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), index=True)
     proving_key: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"), index=True)
+    choices: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Job(Base):

@@ -24,8 +24,9 @@ from prover.backend import Estimate
 from prover.backends import backend
 from service.database import Database, Job, JobStage, Kind, Status, now
 from service.handlers.prove import PROVE
+from service.key_choices import KeyChoices
 from service.models import Served
-from service.version_keys import find_subject, require_key
+from service.version_keys import find_subject, require_key, require_samples
 from service.worker import POLL_SECONDS
 
 MEASURED_JOBS, ENOUGH_JOBS = 50, 3
@@ -102,13 +103,13 @@ class Quotes:
         database: Database,
         price_per_second: float,
         currency: str,
-        estimate: Callable[[Circuit, str, int], Estimate] | None = None,
+        estimate: Callable[[Circuit, str, int, KeyChoices], Estimate] | None = None,
     ) -> None:
         self._database = database
         self._price, self._currency = price_per_second, currency
         self._estimate = estimate or _estimate
         self._lock = threading.Lock()
-        self._estimates: OrderedDict[tuple[bytes, str, int], Estimate] = OrderedDict()
+        self._estimates: OrderedDict[tuple[bytes, str, int, KeyChoices], Estimate] = OrderedDict()
 
     def quote(self, tenant: str, model: Served, tier: str, samples: int) -> Quote:
         """What a job of a tenant's will about take.
@@ -121,23 +122,29 @@ class Quotes:
         Raises
         ------
         InputError
-            If the tier does not prove so many samples in one proof, or not this circuit, or the version has
-            no key of it and cannot get one on the way.
+            If the tier, or the version's key of it, does not prove so many samples in one proof, or not this
+            circuit, or the version has no key of it and cannot get one on the way.
         """
         circuit = model.circuit
-        require_key(tier, find_subject(self._database, model.version_id, tier).verifying_key)
-        estimate = self._estimated(circuit, tier, samples)
+        subject = find_subject(self._database, model.version_id, tier)
+        require_key(tier, subject.verifying_key)
+        require_samples(subject, samples)
+        choices = subject.choices
+        estimate = self._estimated(circuit, tier, samples, choices)
         with self._database.read() as session:
             past = _measured(session, model.version_id, tier)
             ahead, workers = _queue(session, tenant)
         factors, others = Range(*UNMEASURED), Range(*OTHER_SECONDS)
         if len(past) >= ENOUGH_JOBS:
-            ratios = [one.prove / self._estimated(circuit, tier, one.samples).prove_seconds for one in past]
+            ratios = [
+                one.prove / self._estimated(circuit, tier, one.samples, choices).prove_seconds for one in past
+            ]
             factors, others = _spread(ratios), _spread([one.other for one in past])
         else:
             past = []
         seconds = factors * estimate.prove_seconds + others
-        values = sum(circuit.nodes[port.node].size for port in (*circuit.inputs, *circuit.outputs))
+        stated = circuit.outputs if choices.commit_inputs else (*circuit.inputs, *circuit.outputs)
+        values = sum(circuit.nodes[port.node].size for port in stated)
         return Quote(
             tier,
             samples,
@@ -154,13 +161,13 @@ class Quotes:
             self._currency,
         )
 
-    def _estimated(self, circuit: Circuit, tier: str, samples: int) -> Estimate:
-        key = (circuit.circuit_id, tier, samples)
+    def _estimated(self, circuit: Circuit, tier: str, samples: int, choices: KeyChoices) -> Estimate:
+        key = (circuit.circuit_id, tier, samples, choices)
         with self._lock:
             if key in self._estimates:
                 self._estimates.move_to_end(key)
                 return self._estimates[key]
-        found = self._estimate(circuit, tier, samples)
+        found = self._estimate(circuit, tier, samples, choices)
         with self._lock:
             self._estimates[key] = found
             if len(self._estimates) > MAX_CACHED:
@@ -177,8 +184,8 @@ class _Measured:
     other: float
 
 
-def _estimate(circuit: Circuit, tier: str, samples: int) -> Estimate:
-    return backend(tier).estimate(circuit, samples=samples)
+def _estimate(circuit: Circuit, tier: str, samples: int, choices: KeyChoices) -> Estimate:
+    return backend(tier).estimate(circuit, choices.of_setup, samples)
 
 
 def _measured(session: Session, version_id: str, tier: str) -> list[_Measured]:

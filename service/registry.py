@@ -30,6 +30,7 @@ from service.database import (
     now,
 )
 from service.errors import Conflict, NotFound, QuotaExceeded
+from service.key_choices import KeyChoices
 from service.limits import DEFAULTS, Limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
@@ -53,6 +54,8 @@ class VersionView:
     created_at: datetime
     keys: dict[str, str]
     """The verifying key of each backend that is set up."""
+    choices: dict[str, KeyChoices]
+    """How each of these was made."""
 
 
 @dataclass(frozen=True)
@@ -365,12 +368,15 @@ def _own(session: Session, tenant: str, name: str) -> Model:
 
 def _views(session: Session, versions: Sequence[Version]) -> list[VersionView]:
     keys: dict[str, dict[str, str]] = {version.id: {} for version in versions}
+    choices: dict[str, dict[str, KeyChoices]] = {version.id: {} for version in versions}
     for key in session.scalars(select(VersionKey).where(VersionKey.version_id.in_(list(keys)))):
         keys[key.version_id][key.backend] = key.verifying_key
+        choices[key.version_id][key.backend] = KeyChoices.model_validate(key.choices)
     return [
         VersionView(
             one.id, one.number, one.circuit_id, one.circuit, one.source, one.calibration, one.layers,
             one.drawing, one.summary, one.card, one.created_at, keys[one.id],
+            choices[one.id],
         )
         for one in versions
     ]  # fmt: skip

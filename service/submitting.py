@@ -14,7 +14,7 @@ from service.database import Kind
 from service.jobs import Order
 from service.models import Served
 from service.parts import Parts
-from service.version_keys import find_subject, require_key
+from service.version_keys import find_subject, require_key, require_samples
 
 INPUT_TYPE = "application/json"
 
@@ -72,6 +72,7 @@ class Submitter:
             If the tenant may not have another job.
         """
         tier, version = settlement.tier, settlement.model.version_id
+        samples = settlement.inputs[0].shape[0]
         if tier is Tier.NONE:
             raise InputError("the tier 'none' settles nothing: it is for answers without a job")
         if tier is Tier.OPTIMISTIC:
@@ -80,8 +81,9 @@ class Submitter:
                     "this service has no chain to post claims to, so it has no tier 'optimistic'"
                 )
         else:
-            require_key(tier, find_subject(self._parts.database, version, tier).verifying_key)
-        samples = settlement.inputs[0].shape[0]
+            subject = find_subject(self._parts.database, version, tier)
+            require_key(tier, subject.verifying_key)
+            require_samples(subject, samples)
         if tier in ONE_SAMPLE and samples != 1:
             raise InputError(
                 f"there are {samples} samples, and the tier {tier.value!r} settles one at a time"

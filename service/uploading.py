@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from circuits.errors import InputError
@@ -11,6 +12,7 @@ from service.database import Job, Kind, Tenant
 from service.handlers.compile import DATA_TYPE, SOURCE_TYPE, Options
 from service.handlers.setup import check_backend
 from service.jobs import Order
+from service.key_choices import KeyChoices, check_choices
 from service.parts import Parts
 from service.registry import check_name
 
@@ -31,6 +33,8 @@ class Upload:
         None leaves them as they are.
     setup
         The backends to make keys for.
+    choices
+        How, by backend; by default with nothing chosen.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Upload:
     public: bool | None
     card: str | None
     setup: tuple[str, ...]
+    choices: Mapping[str, KeyChoices] = field(default_factory=dict)
 
 
 def upload_limit(parts: Parts, tenant: str) -> int:
@@ -55,7 +60,8 @@ def submit_upload(parts: Parts, tenant: str, upload: Upload, idempotency_key: st
     Raises
     ------
     InputError
-        If the name, the card or a backend is none.
+        If the name, the card or a backend is none, or something is chosen that a backend has not, or of a
+        backend that no key is made for.
     QuotaExceeded
         If the tenant may not have another model, as many bytes, or another job.
     Conflict
@@ -67,6 +73,10 @@ def submit_upload(parts: Parts, tenant: str, upload: Upload, idempotency_key: st
         read_card(upload.card)
     for backend in upload.setup:
         check_backend(backend)
+    for backend, choices in upload.choices.items():
+        if backend not in upload.setup:
+            raise InputError(f"there are choices for {backend!r:.40}, and no key is made for it")
+        check_choices(backend, choices)
     kept: set[str] = set()
     try:
         source = parts.artifacts.put(tenant, upload.source, SOURCE_TYPE)
@@ -84,6 +94,8 @@ def submit_upload(parts: Parts, tenant: str, upload: Upload, idempotency_key: st
             "card": upload.card,
             "setup": list(upload.setup),
         }
+        if upload.choices:
+            request["choices"] = {backend: one.model_dump() for backend, one in upload.choices.items()}
         return parts.jobs.submit(tenant, Order(Kind.COMPILE, NO_TIER, request), idempotency_key)
     except InputError:
         parts.registry.release(tenant, kept)

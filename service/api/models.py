@@ -20,16 +20,16 @@ from service.api.jobs import ID_PATTERN, MODEL_PATTERN
 from service.api.uploads import Form, Uploads, form_schema
 from service.api_keys import Scope
 from service.cards import MAX_CARD_BYTES, Metadata, read_card
-from service.database import Kind
 from service.descriptions import DRAWING_TYPE, Descriptions
 from service.errors import NotFound
 from service.handlers.compile import Options
 from service.handlers.prove import KEY_TYPE
-from service.handlers.setup import check_backend
 from service.jobs import Order
+from service.key_choices import KeyChoices, read_choices, read_choices_by_backend
 from service.models import CIRCUIT_TYPE
 from service.parts import Parts
 from service.registry import PAGE, ModelView, VersionView
+from service.setting_up import setup_order
 from service.summary import Fidelity, Summary
 from service.uploading import Upload, submit_upload, upload_limit
 
@@ -44,6 +44,8 @@ TEXTS = {
     "public": "true or false: whether everybody may use it; a new model is private",
     "card": "its model card: YAML metadata between --- lines, then Markdown",
     "setup": f"the backends to make keys for, with commas between; by default {DEFAULT_SETUP}",
+    "choices": "JSON, by backend: "
+    + "; ".join(f"{name}: {field.description}" for name, field in KeyChoices.model_fields.items()),
 }
 FILES = {
     "model": "an ONNX file, in which all weights are, or a .circuit file",
@@ -71,6 +73,7 @@ class VersionOut(_Out):
     created_at: datetime
     summary: Summary | None = Field(description="null for versions of older programs")
     keys: dict[str, str] = Field(description="the digest of the verifying key, by backend")
+    choices: dict[str, KeyChoices] = Field(description="how each of these keys was made")
     circuit_digest: str = Field(description="SHA-256 of the circuit's file")
 
 
@@ -260,16 +263,29 @@ def models_router(parts: Parts, access: Access, uploads: Uploads, descriptions: 
         filename = f"{model.name}-{version.number}-{backend}.vk"
         return _download(request, parts, model, version.keys[backend], filename, KEY_TYPE)
 
-    @router.post("/{name}/versions/{number}/setup/{backend}", status_code=202)
-    def setup(
+    @router.post(
+        "/{name}/versions/{number}/setup/{backend}",
+        status_code=202,
+        openapi_extra=_json_body(KeyChoices, required=False),
+    )
+    async def setup(
         request: Request, name: Name, number: Number, backend: Backend, tenant: str = Depends(owner)
     ) -> JobOut:
-        """Make a version's keys for a backend. The answer is a job."""
-        check_backend(backend)
+        """Make a version's keys for a backend, with what the body chooses. The answer is a job. 409 if there
+        is a key that was made otherwise."""
+        body = await read_body(request, MAX_JSON_BYTES, body_seconds)
+        choices = read_choices(body) if body else None
+        return await asyncio.to_thread(
+            set_up, tenant, name, number, backend, choices, idempotency_key(request)
+        )
+
+    def set_up(
+        tenant: str, name: str, number: str, backend: str, choices: KeyChoices | None, key: str | None
+    ) -> JobOut:
         model, version = find(tenant, name, number)
         if model.owner_id != tenant:
             raise NotFound(f"there is no model {name!r:.120} of your own")
-        return begun(tenant, Order(Kind.SETUP, backend, {}, version.id), idempotency_key(request))
+        return begun(tenant, setup_order(parts.database, version.id, backend, choices), key)
 
     @router.get("/{name}/versions/{number}/layers")
     def layers(name: Name, number: Number, viewer: str | None = Depends(visitor)) -> LayersOut:
@@ -307,6 +323,7 @@ def _upload(form: Form) -> Upload:
         _flag(form.texts.get("public")),
         form.texts.get("card"),
         tuple(dict.fromkeys(backend.strip() for backend in setup.split(",") if backend.strip())),
+        read_choices_by_backend(form.texts.get("choices", "{}")),
     )
 
 
@@ -335,6 +352,7 @@ def _version(version: VersionView) -> VersionOut:
         created_at=version.created_at,
         summary=_summary(version),
         keys=version.keys,
+        choices=version.choices,
         circuit_digest=version.circuit,
     )
 
@@ -363,9 +381,9 @@ def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": content}, 304: {"description": "it is the one that If-None-Match names"}}
 
 
-def _json_body(model: type[BaseModel]) -> dict[str, Any]:
+def _json_body(model: type[BaseModel], required: bool = True) -> dict[str, Any]:
     content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def _text_body(what: str) -> dict[str, Any]:

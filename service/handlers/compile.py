@@ -1,7 +1,8 @@
 """The handler of `compile` jobs: make a version of a model of what its owner has sent.
 
 request   {"model": name, "source": digest, "calibration": digest or null, "options": {...} (see `Options`),
-           "public": bool or null, "card": text or null, "setup": [backend, ...]}
+           "public": bool or null, "card": text or null, "setup": [backend, ...],
+           "choices": {backend: {...} (see `service.key_choices`)} or absent}
 result    {"version_id", "number", "circuit_id", "fidelity", "notes": [text, ...],
            "setup": {backend: {"verifying_key": digest} or {"error": text}}}
 
@@ -20,6 +21,7 @@ from circuits.file import PREFIX
 from circuits.quantise import Options as Quantisation
 from service.descriptions import describe
 from service.handlers.setup import set_up
+from service.key_choices import KeyChoices
 from service.models import CIRCUIT_TYPE
 from service.parts import Parts
 from service.registry import Addition
@@ -176,8 +178,10 @@ class _Compiling:
         return {"notes": []}
 
     def _set_up(self, version_id: str, backend: str) -> Result:
+        chosen = self._request.get("choices", {}).get(backend)
+        choices = None if chosen is None else KeyChoices.model_validate(chosen)
         try:
-            return {"verifying_key": set_up(self._parts, self._context, version_id, backend)}
+            return {"verifying_key": set_up(self._parts, self._context, version_id, backend, choices)}
         except InputError as error:  # the version is there, with a key or without
             return {"error": str(error)}
 

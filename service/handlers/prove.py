@@ -10,7 +10,8 @@ are the job's. Jobs of one tenant about one version that wait at the same time a
 is cheaper, unless they say `alone`: whoever has such a proof sees the samples of all of them. Each is
 executed, and ends, by itself.
 
-A sumcheck key is cheap, so it is made where a version has none yet.
+A sumcheck key is cheap, so it is made where a version has none yet. By a key that commits to inputs each job
+is proved by itself: such a proof is of one sample.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class ProveHandler:
                 raise without_folder(error, Path(folder)) from error
 
     def most_together(self, tier: str, digest: str, circuit: Circuit) -> int:
-        """How many samples of a circuit are best proved at a time: 1 where more are not worth it."""
+        """How many samples of a circuit are best proved at a time by a key that states inputs: 1 where more
+        are not worth it."""
         with self._lock:
             if digest not in self._together:
                 self._together[digest] = _most_together(tier, circuit)
@@ -224,7 +226,7 @@ class _Proving:
         """The jobs to be proved with this one, executed. One that was begun before is proved by itself: what
         it failed of should not befall others."""
         lease = lead.context.lease
-        if lease.attempt > 1 or lease.request.get("alone"):
+        if lease.attempt > 1 or lease.request.get("alone") or self._subject.choices.commit_inputs:
             return []
         room = self._handler.most_together(lease.tier, self._subject.circuit, circuit) - lead.samples
         members = []

@@ -18,19 +18,18 @@ from service.api.downloads import download
 from service.api.uploads import Uploads
 from service.api_keys import Caller, Scope
 from service.cards import read_card
-from service.database import Kind
 from service.descriptions import Descriptions
 from service.errors import NotFound
 from service.handlers.compile import Options
 from service.handlers.prove import KEY_TYPE
-from service.handlers.setup import check_backend
-from service.jobs import Order
+from service.key_choices import COMMITTING, KeyChoices
 from service.models import CIRCUIT_TYPE
 from service.pages import charts
 from service.pages.catalogue import MOST_LAYERS, anatomy_of, fidelity_rows, name_for, summary_of
 from service.pages.security import DRAWING_POLICY
 from service.pages.site import MAX_FORM_BYTES, Site, text, upload
 from service.registry import ModelView, VersionView
+from service.setting_up import setup_order
 from service.uploading import Upload, submit_upload, upload_limit
 
 MOST_VERSIONS = 8
@@ -79,7 +78,10 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
             try:
                 job = await asyncio.to_thread(_submit_upload, form, caller)
             except InputError as error:
-                given = {name: text(form, name) for name in ("name", "bits", "card", "public")}
+                given = {
+                    name: text(form, name)
+                    for name in ("name", "bits", "card", "public", "target", "commit_inputs")
+                }
                 return _form(request, given, str(error))
         return RedirectResponse(f"/jobs/{job}", 303)
 
@@ -87,6 +89,7 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
         source, calibration = upload(form, "source"), upload(form, "calibration")
         if source is None:
             raise InputError("choose the file of the model")
+        backends = tuple(str(backend) for backend in form.getlist("setup"))
         bits, card = text(form, "bits").strip(), text(form, "card").replace("\r\n", "\n")
         wanted = Upload(
             text(form, "name").strip() or Path(source.filename or "").stem,
@@ -95,7 +98,8 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
             Options() if not bits else Options.read(f'{{"bits": {_digits(bits)}}}'),
             True if text(form, "public") == "yes" else None,
             card or None,
-            tuple(str(backend) for backend in form.getlist("setup")),
+            backends,
+            {backend: _choices(form) for backend in backends if backend in COMMITTING},
         )
         return submit_upload(parts, caller.tenant, wanted, None).id
 
@@ -136,6 +140,7 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
             circuit_size=parts.artifacts.describe(model.owner_id, found.circuit).size,
             bar=charts.bar,
             missing=[backend for backend in BACKENDS if backend not in found.keys],
+            choosing=COMMITTING,
         )
 
     @router.get("/models/{name}/graph.svg")
@@ -164,15 +169,17 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
         await site.access.admit(caller.tenant)
         form = await site.form(request)
         backend, version = text(form, "backend"), text(form, "version")
-        check_backend(backend)
-        job = await asyncio.to_thread(_submit_setup, caller, name, version or None, backend)
+        choices = _choices(form) if backend in COMMITTING else None
+        job = await asyncio.to_thread(_submit_setup, caller, name, version or None, backend, choices)
         return RedirectResponse(f"/jobs/{job}", 303)
 
-    def _submit_setup(caller: Caller, name: str, version: str | None, backend: str) -> str:
+    def _submit_setup(
+        caller: Caller, name: str, version: str | None, backend: str, choices: KeyChoices | None
+    ) -> str:
         model, found = parts.registry.find(caller.tenant, name, version)
         if model.owner_id != caller.tenant:
             raise NotFound(f"only the owner of {name_for(caller.tenant, model)} makes its keys")
-        return parts.jobs.submit(caller.tenant, Order(Kind.SETUP, backend, {}, found.id)).id
+        return parts.jobs.submit(caller.tenant, setup_order(parts.database, found.id, backend, choices)).id
 
     return router
 
@@ -188,6 +195,14 @@ def _fidelity_chart(version: VersionView, versions: Sequence[VersionView]) -> Ma
             found.append((one.number, other.fidelity))
     return charts.spreads(
         fidelity_rows(found), "mean error", "largest error", "error, as a share of the outputs' range"
+    )
+
+
+def _choices(form: FormData) -> KeyChoices:
+    """What a form chooses of keys."""
+    return KeyChoices(
+        target="evm" if text(form, "target") == "evm" else "cpu",
+        commit_inputs=text(form, "commit_inputs") == "yes",
     )
 
 

@@ -11,6 +11,7 @@ from circuits.circuit import Circuit
 from circuits.data import quantise_inputs
 from service.pages.proofs import MAX_UPLOAD_BYTES
 from service.submitting import Settlement, Submitter, Tier
+from tests.prover.circuits_to_prove import build
 from tests.scratch import scratch
 from tests.service.pages.conftest import House
 from tests.service.pages.visiting import Visitor
@@ -132,3 +133,19 @@ def test_uploads_to_be_checked_are_bounded(scene: Scene) -> None:
     assert stranger.upload("/verify", {"csrf": csrf}, files).status == 413
     assert time.monotonic() - begun < 5
     assert "choose the file with the proof" in stranger.upload("/verify", {"csrf": csrf}, {}).text
+
+
+def test_what_the_owner_chooses_of_a_key_is_made_and_shown(keyed: House) -> None:
+    tenant, api_key = keyed.tenant("owner")
+    add_model(keyed.parts, tenant, build("a layer"), "layer")
+    visitor = keyed.visitor(api_key)
+    fields = visitor.get("/models/layer").fields("/models/layer/keys")
+    assert fields["backend"] == "sumcheck"
+    begun = visitor.post("/models/layer/keys", fields | {"commit_inputs": "yes", "target": "evm"})
+    assert begun.status == 303
+    assert ended(keyed.parts.jobs, tenant, begun.headers["Location"].rpartition("/")[2]).error is None
+    page = visitor.get("/models/layer").text
+    assert "its proofs commit to their inputs; made for a contract" in page
+    # Whoever kept the page open, and presses the button again, is told.
+    again = visitor.post("/models/layer/keys", fields)
+    assert again.status == 409 and "another name" in again.text
