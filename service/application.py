@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -44,9 +45,13 @@ from service.pages.routes import Tools, add_pages
 from service.pages.security import SecurityHeaders
 from service.parts import Parts
 from service.quotes import Quotes
+from service.settings import Settings
 from service.submitting import Submitter
 from service.verification import Verification
 from service.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from service.claim_terms import ClaimQuotes
 
 
 def application(parts: Parts, example: Path | None = None) -> FastAPI:
@@ -120,7 +125,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.include_router(verify_router(parts, access, proofs, verification))
     app.include_router(proofs_router(parts, jobs))
     quotes = Quotes(parts.database, settings.price_per_second, settings.currency)
-    app.include_router(quotes_router(parts, quotes, jobs, settings.max_samples))
+    app.include_router(quotes_router(parts, quotes, _claim_quotes(settings), jobs, settings.max_samples))
     app.include_router(usage_router(parts, access))
     app.include_router(webhooks_router(webhooks, access, settings.body_seconds))
     app.include_router(health_router(readiness, access.operator))
@@ -134,3 +139,13 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     app.add_middleware(RequestIds, failed=internal_error, ended=observer.ended)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def _claim_quotes(settings: Settings) -> ClaimQuotes | None:
+    """What claims take on the settings' chain, if they have one."""
+    if not settings.has_chain:
+        return None
+    # Loaded where there is a chain, as `service.claims` is.
+    from service.claim_terms import ClaimQuotes
+
+    return ClaimQuotes(settings)

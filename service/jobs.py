@@ -33,8 +33,9 @@ MOVES = {
 }
 """Where each status may go. Back to QUEUED: a lease was lost, or the tenant asked to try again."""
 OPEN = {Status.QUEUED, Status.RUNNING}
-CLAIM = "claim"
-"""The stage after which a job cannot be cancelled: what it claims will be posted to a chain."""
+CLAIM, POST = "claim", "post"
+"""The stage after which a job cannot be cancelled, since what it claims will be posted to a chain; and the
+stage that ends when it is there."""
 FINISHED = "finished"
 """The last event of a job, unless it is tried again."""
 PAGE = 100

@@ -1,4 +1,4 @@
-"""What a proof will about take, before it is asked for.
+"""What a proof, or a claim, will about take, before it is asked for.
 
 Time and memory follow from the backend's own estimate, which is of two cores of a common server. What this
 service has measured of the version's last jobs corrects it: how many times the estimate its proofs took, and
@@ -24,6 +24,7 @@ from prover.backend import Estimate
 from prover.backends import backend
 from service.database import Database, Job, JobStage, Kind, Status, now
 from service.handlers.prove import PROVE
+from service.jobs import POST
 from service.key_choices import KeyChoices
 from service.models import Served
 from service.version_keys import find_subject, require_key, require_samples
@@ -36,6 +37,11 @@ UNMEASURED = (0.5, 1.0, 4.0)
 OTHER_SECONDS = (0.3, 1.5, 10.0)
 """How long all else of an unmeasured job takes, loading and checking above all."""
 MEMORY_SPREAD = 1.5
+TRACE_LEAF_SECONDS = 5e-6
+"""What executing a circuit and hashing its trace takes for each leaf of the trace
+(`bench/results/dispute-2026-11.md`)."""
+BLOCK_SECONDS = (0.3, 15.0, 90.0)
+"""From an unmeasured claim's trace until its transaction is in a block."""
 PROOF_HEADER_BYTES, VALUE_BYTES = 400, 8
 """What a proof's file has besides the argument: names and digests, and each input and output."""
 MAX_CACHED = 1000
@@ -69,7 +75,7 @@ class Quote:
     wait, seconds
         Until it begins, and from then to its end, in seconds.
     peak_bytes, proof_bytes
-        The prover's memory, and the length of the proof; None where only the proof tells.
+        The prover's memory, and the length of the proof; None where only the proof tells, or there is none.
     cost
         In `currency`: seconds at the service's price.
     """
@@ -81,14 +87,14 @@ class Quote:
     workers: int
     wait: Range
     seconds: Range
-    peak_bytes: Range
+    peak_bytes: Range | None
     proof_bytes: int | None
     cost: Range
     currency: str
 
 
 class Quotes:
-    """Says what proofs will take.
+    """Says what jobs will take.
 
     Parameters
     ----------
@@ -161,6 +167,21 @@ class Quotes:
             self._currency,
         )
 
+    def quote_claim(self, tenant: str, model: Served, tier: str) -> Quote:
+        """What a tenant's job will about take that claims one answer, until the claim is posted: from then on
+        it holds no worker for long."""
+        with self._database.read() as session:
+            past = _posted(session, model.version_id)
+            ahead, workers = _queue(session, tenant)
+        if len(past) >= ENOUGH_JOBS:
+            seconds = _spread(past)
+        else:
+            past = []
+            leaves = model.circuit.identity.plan.trace_leaves
+            seconds = Range(*UNMEASURED) * (leaves * TRACE_LEAF_SECONDS) + Range(*BLOCK_SECONDS)
+        wait, cost = _wait(ahead, workers, seconds.likely), seconds * self._price
+        return Quote(tier, 1, len(past), ahead, workers, wait, seconds, None, None, cost, self._currency)
+
     def _estimated(self, circuit: Circuit, tier: str, samples: int, choices: KeyChoices) -> Estimate:
         key = (circuit.circuit_id, tier, samples, choices)
         with self._lock:
@@ -208,6 +229,19 @@ def _measured(session: Session, version_id: str, tier: str) -> list[_Measured]:
         taken = (finished - started).total_seconds()
         found.append(_Measured(place["proof_samples"], place["seconds"], max(0.0, taken - place["seconds"])))
     return found
+
+
+def _posted(session: Session, version_id: str) -> list[float]:
+    """How many seconds the last claims of a version took until they were posted."""
+    done = (
+        select(Job.started_at, JobStage.finished_at)
+        .join(JobStage, (JobStage.job_id == Job.id) & (JobStage.stage == POST))
+        .where(Job.version_id == version_id, Job.kind == Kind.PROVE)
+        .order_by(Job.id.desc())
+        .limit(MEASURED_JOBS)
+    )
+    found = session.execute(done).tuples()
+    return [(posted - started).total_seconds() for started, posted in found if started is not None]
 
 
 def _queue(session: Session, tenant: str) -> tuple[int, int]:
