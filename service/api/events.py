@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -106,7 +106,7 @@ class Streams:
                 woken.clear()
                 patience = HEARTBEAT_SECONDS
                 try:
-                    while page := await run_in_threadpool(self._jobs.events, tenant, job_id, after):
+                    while page := await run_in_threadpool(self._page, tenant, job_id, after):
                         yield "".join(map(_message, page))
                         after, last = page[-1].sequence, page[-1].event
                 except SQLAlchemyError as error:
@@ -120,6 +120,10 @@ class Streams:
                     await asyncio.wait_for(woken.wait(), patience)
                 except TimeoutError:
                     yield ":\n\n"
+
+    def _page(self, tenant: str, job_id: str, after: int) -> Sequence[JobEvent]:
+        """What comes next; nothing once the streams are to end: many may wait here for their turn."""
+        return () if self.feed.closed else self._jobs.events(tenant, job_id, after)
 
 
 class _Stream(StreamingResponse):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,41 @@ def test_no_stream_keeps_the_service_from_ending(service_of: Any) -> None:
             ends = time.monotonic()
         assert time.monotonic() - ends < 5
         assert following.result(5) == 0
+
+
+def test_streams_that_wait_to_read_events_end_without_reading_them(
+    service_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds are woken by one event, and a few at a time are served: a server that stops waits for those
+    few. Each client comes back with the last event that it has, and misses nothing."""
+    count, reading, go_on = 100, [], threading.Event()
+    with ExitStack() as clients:
+        with service_of() as made:
+            job = made.submit()
+            streams = [clients.enter_context(made.stream(job)) for _ in range(count)]
+            told = [stream.events() for stream in streams]
+            assert {next(events)[:2] for events in told} == {(1, "submitted")}
+            events = made.parts.jobs.events
+
+            def slow(*given: Any) -> Any:
+                reading.append(given)
+                go_on.wait(PATIENCE)
+                return events(*given)
+
+            monkeypatch.setattr(made.parts.jobs, "events", slow)
+            made.parts.leases.progress(made.claim(), "woken")
+            soon(lambda: len(reading) >= 10)
+            stopping = threading.Thread(target=lambda: (soon(lambda: made.streams.feed.closed), go_on.set()))
+            stopping.start()
+        stopping.join()
+        assert len(reading) < count, "all of them have read before they ended"
+        seen = [max([1, *(number for number, *_ in events)]) for events in told]
+    monkeypatch.undo()
+    with service_of() as made:
+        missed = [event.sequence for event in made.parts.jobs.events(made.tenant, job, min(seen))]
+        with made.stream(job, last=min(seen)) as stream:
+            events = stream.events()
+            assert missed and [next(events)[0] for _ in missed] == missed
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 16, "1.0"])
