@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Callable
@@ -13,13 +14,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import tracing
-from service.identifiers import new_id
 
 HEADER = "X-Request-Id"
 GONE = 499
 """What servers say in their logs of those who went away without waiting for an answer."""
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# The system's randomness seeds it, once: each call of the system lets threads that compute have the
+# interpreter, and the event loop waits for it. A name is no secret.
+_random = random.Random()
 
 
 def request_id(request: HTTPConnection) -> str:
@@ -46,7 +49,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         given = HTTPConnection(scope).headers.get(HEADER, "")
-        name = given if _ALLOWED.fullmatch(given) else new_id()
+        name = given if _ALLOWED.fullmatch(given) else f"{_random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = name
         began, status = time.perf_counter(), 0
 
