@@ -63,6 +63,17 @@ Unsettled = Callable[[], Answer]
 """An answer that waits for its job to be kept. It takes a while, and raises what `Submit` raises."""
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A question that was read: its place among those asked together, and how it is to be settled."""
+
+    place: int
+    question: Question
+    asked: Asked
+    tier: Tier
+    alone: bool
+
+
 class Answers:
     """Answers questions.
 
@@ -82,60 +93,57 @@ class Answers:
     def to(self, questions: Sequence[Question]) -> list[Outcome | Unsettled]:
         """What comes of each of several questions about one circuit. It raises nothing."""
         found: dict[int, Outcome | Unsettled] = {}
-        groups: dict[Any, list[tuple[int, Question, Asked]]] = {}
+        groups: dict[Any, list[_Read]] = {}
         for i, question in enumerate(questions):
             try:
-                asked = self._read(question)
+                read = self._read(i, question)
             except Exception as error:
                 found[i] = error
             else:
-                groups.setdefault(asked.form, []).append((i, question, asked))
+                groups.setdefault(read.asked.form, []).append(read)
         for group in groups.values():
             for part in _parts(group):
                 self._run(part, found)
         return [found[i] for i in range(len(questions))]
 
-    def _read(self, question: Question) -> Asked:
+    def _read(self, place: int, question: Question) -> _Read:
         asked = read_request(question.model.circuit, question.body, question.json_bytes)
         if asked.samples > self._max_samples:
             raise InputError(f"the batch has {asked.samples} samples, over the limit of {self._max_samples}")
-        _tier(asked.parameters)
-        flag(asked.parameters, "alone")
-        return asked
+        return _Read(place, question, asked, _tier(asked.parameters), flag(asked.parameters, "alone"))
 
-    def _run(self, group: list[tuple[int, Question, Asked]], found: dict[int, Outcome | Unsettled]) -> None:
-        circuit = group[0][1].model.circuit
+    def _run(self, group: list[_Read], found: dict[int, Outcome | Unsettled]) -> None:
+        circuit = group[0].question.model.circuit
         try:
-            inputs = integers_of(circuit, [asked for _, _, asked in group])
+            inputs = integers_of(circuit, [read.asked for read in group])
             outputs = executed(circuit, inputs)
             samples = samples_of(circuit, inputs, outputs)
         except Exception as error:
             if len(group) == 1:
-                found[group[0][0]] = error
+                found[group[0].place] = error
             else:
-                for one in group:
-                    self._run([one], found)
+                for read in group:
+                    self._run([read], found)
             return
         written = Outputs(circuit, outputs)
         start = 0
-        for i, question, asked in group:
-            part = slice(start, start + asked.samples)
+        for read in group:
+            part = slice(start, start + read.asked.samples)
             start = part.stop
             try:
-                found[i] = self._finish(question, asked, written, part, inputs, samples[part])
+                found[read.place] = self._finish(read, written, part, inputs, samples[part])
             except Exception as error:
-                found[i] = error
+                found[read.place] = error
 
     def _finish(
         self,
-        question: Question,
-        asked: Asked,
+        read: _Read,
         outputs: Outputs,
         part: slice,
         inputs: Sequence[IntArray],
         samples: Sequence[Sample],
     ) -> Answer | Unsettled:
-        tier, alone = _tier(asked.parameters), flag(asked.parameters, "alone")
+        question, asked, tier = read.question, read.asked, read.tier
         described, binary = outputs.write(part, asked.outputs)
         model = question.model
 
@@ -163,7 +171,7 @@ class Answers:
         if tier is Tier.NONE:
             return answer(None)
         own = [array[part] for array in inputs]
-        settlement = Settlement(question.tenant, model, tier, own, question.idempotency_key, alone)
+        settlement = Settlement(question.tenant, model, tier, own, question.idempotency_key, read.alone)
 
         def settle() -> Answer:
             with tracing.going_on(question.trace):
@@ -172,16 +180,16 @@ class Answers:
         return settle
 
 
-def _parts(group: list[tuple[int, Question, Asked]]) -> list[list[tuple[int, Question, Asked]]]:
+def _parts(group: list[_Read]) -> list[list[_Read]]:
     """A group in parts of at most so many samples, unless one request alone has more."""
-    parts: list[list[tuple[int, Question, Asked]]] = []
+    parts: list[list[_Read]] = []
     samples = MAX_SAMPLES
-    for one in group:
-        samples += one[2].samples
+    for read in group:
+        samples += read.asked.samples
         if samples > MAX_SAMPLES:
             parts.append([])
-            samples = one[2].samples
-        parts[-1].append(one)
+            samples = read.asked.samples
+        parts[-1].append(read)
     return parts
 
 
