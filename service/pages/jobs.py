@@ -14,6 +14,7 @@ from service.api.events import Streams
 from service.api_keys import Caller, Scope
 from service.database import Kind, Status
 from service.job_views import Filter, list_jobs, show_job
+from service.jobs import CLAIM, POST
 from service.pages.site import Site
 from service.pages.timeline import all_events, stages
 
@@ -60,6 +61,8 @@ def job_pages(site: Site, streams: Streams) -> APIRouter:
             stages=stages(shown.job, events),
             last=events[-1].sequence,
             result=shown.job.result or {},
+            claim=shown.results[CLAIM]["claim_id"] if POST in shown.results else None,
+            may_cancel=CLAIM not in shown.results,
             put_back=put_back[-1].data.get("why") if put_back else None,
         )
 
