@@ -10,7 +10,7 @@ PROOFS := .venv/proofs
 NATIVE := CMakeLists.txt $(wildcard circuits/kernels/* prover/kernels/*)
 
 # The attacks on proofs again, each proof of one sample judged by the contract and its machine as well.
-JUDGED = VERINFER_TEST_JUDGES=machine,contract $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+JUDGED = VERINFER_TEST_JUDGES=machine,contract $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # The pins hold in the isolated environment that builds the native code, too (newer pips read the second name).
 export PIP_CONSTRAINT := constraints.txt
