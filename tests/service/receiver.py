@@ -13,6 +13,8 @@ from typing import Any
 
 from standardwebhooks import Webhook as Signature
 
+from tests.service.patience import PATIENCE
+
 Answer = Callable[[Any], None]
 """Writes what it likes to a connection; the request has been read."""
 
@@ -45,7 +47,7 @@ class Receiver:
         """Where it is."""
         return f"http://{self.host}:{self.port}/hook"
 
-    def wait(self, count: int = 1, seconds: float = 20.0) -> list[Received]:
+    def wait(self, count: int = 1, seconds: float = PATIENCE) -> list[Received]:
         """What was received, once it is so many requests."""
         until = time.monotonic() + seconds
         while len(self.received) < count:

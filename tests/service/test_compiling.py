@@ -35,12 +35,11 @@ from service.worker import Worker
 from tests.scratch import scratch
 from tests.service.compiling_worker import main
 from tests.service.conftest import add_tenant
+from tests.service.patience import PATIENCE
 from tests.service.processes import process
 from tests.service.serving import add_model
 from verifier.key import VerifyingKey
 from verifier.srs import SrsStore
-
-PATIENCE = 180.0
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from service.artifacts import Artifacts
 from service.database import Database, Job, JobEvent, JobStage, Kind, Status
 from service.jobs import Jobs, Order
 from tests.service.crash_worker import LARGEST, LEASE, STAGES, bytes_of, main
+from tests.service.patience import PATIENCE
 from tests.service.processes import process
 
 KILLS, WORKERS = 10, 2
-PATIENCE = 120.0
 
 
 class Crew:

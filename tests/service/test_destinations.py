@@ -27,6 +27,7 @@ from service.destinations import Destinations, NotAllowed, is_public, system_res
 from service.webhooks import Webhooks
 from tests.service.conftest import add_tenant
 from tests.service.destinations import LOCAL
+from tests.service.patience import PATIENCE
 from tests.service.receiver import Receiver, receiving, status
 from tests.service.tables import make_sqlite
 
@@ -66,7 +67,7 @@ class Attempts:
         self._webhooks = Webhooks(database, Destinations(LOCAL._networks, http=True))
         self._id = self._webhooks.add(tenant, url).id
 
-    def outcome(self, seconds: float = 20.0) -> Delivery:
+    def outcome(self, seconds: float = PATIENCE) -> Delivery:
         """Send one message, and wait until it was tried once."""
         message = self._webhooks.test(self._tenant, self._id)
         until = time.monotonic() + seconds

@@ -23,10 +23,10 @@ from service.database import Kind
 from service.jobs import Order
 from service.leases import Lease
 from service.parts import LOCAL_TENANT, Parts
+from tests.service.patience import PATIENCE
 from tests.service.serving import ask, opened, served
 
 KINDS = list(Kind)
-PATIENCE = 30.0
 
 
 class Service:

@@ -16,6 +16,7 @@ from service.fair import Candidate, in_turn
 from service.jobs import Jobs, Order
 from service.leases import EXECUTE, Lease, Leases, Sort
 from tests.service.conftest import add_tenant
+from tests.service.patience import PATIENCE
 
 KINDS = list(Kind)
 ORDER = Order(Kind.VERIFY, "sumcheck", {})
@@ -30,7 +31,7 @@ def claimed(leases: Leases, worker: str = "w") -> Lease:
 
 
 def claimed_soon(leases: Leases) -> Lease:
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while (lease := leases.claim("w", KINDS)) is None:
         assert time.monotonic() < until
         time.sleep(0.01)

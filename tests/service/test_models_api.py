@@ -24,11 +24,10 @@ from service.parts import Parts
 from service.settings import Settings
 from service.worker import Worker
 from tests.service.conftest import add_tenant
+from tests.service.patience import PATIENCE
 from tests.service.serving import add_model, compiled, served
 from verifier.key import VerifyingKey
 from verifier.srs import SrsStore
-
-PATIENCE = 180.0
 
 
 @dataclass

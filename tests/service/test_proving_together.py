@@ -36,6 +36,7 @@ from service.leases import Leases
 from service.worker import Worker
 from tests.service import proving_worker
 from tests.service.conftest import add_tenant
+from tests.service.patience import PATIENCE
 from tests.service.processes import process
 from tests.service.test_proving import INPUT, Scene, made  # noqa: F401 - a fixture
 from tests.service.test_worker import ended
@@ -43,8 +44,6 @@ from verifier.key import VerifyingKey
 from verifier.proof import Proof
 from verifier.srs import SrsStore
 from verifier.verify import verify
-
-PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from circuits.errors import InputError
 from service.application import application
 from service.ledger import What, record
+from tests.service.patience import PATIENCE
 from tests.service.serving import opened, served
 from tests.service.test_access import ask
 from verinfer.cli import cli
@@ -64,7 +65,7 @@ def test_a_tenant_from_beginning_to_end(run: Run, service: Any) -> None:
     assert ask(where, "/v2/models/x", key)[0] == 404 and ask(where, "/api/v1/webhooks", key)[0] == 200
     changed = as_json(run, "limits", "acme", "--set", "requests_per_second=0.001", "--unset", "open_jobs")
     assert changed["own_limits"] == {"models": None, "requests_per_second": 0.001}
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while ask(where, "/v2/models/x", key)[0] != 429:
         assert time.monotonic() < until
     run("limits", "acme", "--unset", "requests_per_second")

@@ -24,6 +24,7 @@ from service.leases import EXECUTE, Leases
 from service.webhooks import OLD_SECRET_FOR, Event, Webhooks
 from tests.service.conftest import add_tenant
 from tests.service.destinations import LOCAL
+from tests.service.patience import PATIENCE
 from tests.service.receiver import receiving, status
 
 ORDER = Order(Kind.PROVE, "sumcheck", {})
@@ -66,7 +67,7 @@ def messages(database: Database) -> list[Delivery]:
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for something."""
     limit = time.monotonic() + seconds
     while not condition():

@@ -16,6 +16,7 @@ from service.database import Database, Job, Kind, Status
 from service.jobs import Jobs, Order
 from service.leases import EXECUTE, Leases
 from service.worker import Context, Handler, Result, Worker
+from tests.service.patience import PATIENCE
 
 ORDER = Order(Kind.VERIFY, "sumcheck", {"x": 20})
 PROOF = Order(Kind.PROVE, "sumcheck", {"x": 20})
@@ -37,7 +38,7 @@ def working(leases: Leases, handler: Handler) -> Iterator[Worker]:
 
 
 def soon(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -16,11 +16,11 @@ from service.database import Job, JobEvent, Kind, Status, VersionKey
 from service.jobs import Order
 from service.parts import Parts
 from tests.prover.circuits_to_prove import build
+from tests.service.patience import PATIENCE
 from verifier.proof import Proof
 from verifier.srs import SrsStore
 from verifier.verify import verify
 
-PATIENCE = 120.0
 INPUT = [0, 17, 255, 128]
 
 
