@@ -86,7 +86,10 @@ class Artifacts:
         try:
             # What other processes put and delete must be seen, so no listing is remembered.
             found, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-        except (ImportError, ValueError, OSError) as error:
+        except ImportError as error:
+            missing = f"{error}. For S3: pip install 'verinfer[s3]'"
+            raise InputError(f"cannot keep artifacts in {url}: {missing}") from None
+        except (ValueError, OSError) as error:
             raise InputError(f"cannot keep artifacts in {url}: {error}") from None
         self._files: Any = found
         self._root: str = root.rstrip("/")
