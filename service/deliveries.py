@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as Signature
 
 from circuits.errors import InputError
+from service import metrics
 from service.checked_resolver import CheckedResolver
 from service.database import Database, Delivery, Webhook, now
 from service.destinations import Destinations, NotAllowed, Resolve, system_resolve
@@ -168,6 +169,7 @@ class Deliverer:
             "webhook", message=message.id, webhook=message.webhook_id, attempt=message.attempt,
             status=outcome.status, error=outcome.error,
         )  # fmt: skip
+        metrics.delivery_tried(outcome.status, outcome.error is None)
         await self._in_thread(threads, partial(self._finish, message, outcome))
 
     async def _attempt(self, http: aiohttp.ClientSession, message: Message) -> Outcome:

@@ -42,6 +42,20 @@ _stage_seconds = Histogram(
 _lost = Counter(
     "verinfer_leases_expired", "Jobs taken from workers without a sign of life", ("kind",), registry=WORK
 )
+DELIVERIES = CollectorRegistry()
+"""What a server counts of the messages that it sends to webhooks."""
+_deliveries = Counter(
+    "verinfer_deliveries",
+    "Attempts to send messages to webhooks, by outcome",
+    ("outcome",),
+    registry=DELIVERIES,
+)
+
+
+def delivery_tried(status: int | None, delivered: bool) -> None:
+    """Count an attempt to send a message: its receiver took it, answered otherwise, or gave no answer."""
+    outcome = "delivered" if delivered else "unanswered" if status is None else "refused"
+    _deliveries.labels(outcome).inc()
 
 
 def job_ended(kind: str, tier: str, outcome: str, seconds: float) -> None:

@@ -1,8 +1,8 @@
 """GET /metrics, and what a server counts for it.
 
-Requests are counted by this server alone: sum them over servers. What is read from the database (jobs that
-wait and run, deliveries, artifacts) is of the whole service, and every server says the same: take the
-largest.
+Requests and deliveries are counted by this server alone: sum them over servers. What is read from the
+database (jobs that wait and run, deliveries that wait, artifacts) is of the whole service, and every server
+says the same: take the largest.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def metrics_router(parts: Parts, requests: Requests) -> APIRouter:
     token = parts.settings.metrics_token
     shown = metrics.registry(
         _Of(requests.registry),
+        _Of(metrics.DELIVERIES),
         Remembered(lambda: _queue(parts.database), QUEUE_SECONDS),
         Remembered(lambda: _store(parts.database), STORE_SECONDS),
     )

@@ -115,7 +115,7 @@ def verify_router(parts: Parts, access: Access, uploads: Uploads, verification: 
             key_id=parts.signer.key_id, algorithm="ed25519", public_key=raw.hex(), pem=pem.decode()
         )
 
-    @router.post("/receipts/verify", openapi_extra=_receipt_body())
+    @router.post("/receipts/verify", openapi_extra=_receipt_body(), dependencies=[Depends(access.visitor)])
     async def verify_receipt(request: Request) -> ReceiptOut:
         """Check a receipt of this service's: the body is the receipt, as an answer had it."""
         body = await read_body(request, MAX_RECEIPT_BYTES, parts.settings.body_seconds)

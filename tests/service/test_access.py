@@ -76,6 +76,19 @@ def test_keys_are_not_tried_for_long(tmp_path: Path) -> None:
         assert ask(where, "/v2/models/x", key)[0] == 404, "a key that is known stays good"
 
 
+def test_receipts_are_not_checked_for_one_address_for_long(tmp_path: Path) -> None:
+    """With the share of all else that needs no account."""
+    settings = {"access": "keys", "visitor_requests_per_second": 0.01, "visitor_burst": 3}
+    with opened(tmp_path, **settings) as parts, served(application(parts)) as where:
+        key = create_key(parts.database, add_tenant(parts.database, "one"), "a", ["infer"])
+        path = "/api/v1/receipts/verify"
+        assert ask(where, path, key, "POST", b"{}")[0] == 200
+        assert [ask(where, path, "", "POST", b"{}")[0] for _ in range(3)] == [200] * 3
+        status, headers, _ = ask(where, path, "", "POST", b"{}")
+        assert status == 429 and int(headers["retry-after"]) > 0
+        assert ask(where, path, key, "POST", b"{}")[0] == 200, "a tenant has a rate of its own"
+
+
 def begin(where: str, key: str, length: int, sent: bytes = b"") -> socket.socket:
     """Begin a request, and send a part of its body at most."""
     host, port = where.split(":")

@@ -97,6 +97,7 @@ def test_requests_and_jobs_are_counted(tmp_path: Path, circuit: Circuit) -> None
         assert value(body, "verinfer_jobs_oldest_seconds", kind="prove") > 0
         assert value(body, "verinfer_jobs_running", kind="prove") == 0
         assert value(body, "verinfer_artifact_bytes") > 1000
+        assert b"# TYPE verinfer_deliveries_total counter" in body
         assert value(body, "process_resident_memory_bytes") > 1 << 20
 
 

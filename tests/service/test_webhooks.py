@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from standardwebhooks import WebhookVerificationError
 
 import service.deliveries
 from circuits.errors import InputError
+from service import metrics
 from service.database import Database, Delivery, Job, Kind, Webhook
 from service.deliveries import MOST_ATTEMPTS, Deliverer, pause_after
 from service.errors import Conflict, NotFound, QuotaExceeded
@@ -60,6 +62,15 @@ def ended(database: Database, tenant: str, how: str = "succeed") -> Job:
     else:
         leases.fail(lease, "it does not fit")
     return jobs.get(tenant, job.id)
+
+
+def counted() -> Counter[str]:
+    """The attempts to send so far, by outcome."""
+    found = Counter[str]()
+    for outcome in ("delivered", "refused", "unanswered"):
+        value = metrics.DELIVERIES.get_sample_value("verinfer_deliveries_total", {"outcome": outcome})
+        found[outcome] = int(value or 0)
+    return found
 
 
 def messages(database: Database) -> list[Delivery]:
@@ -156,6 +167,7 @@ def test_what_fails_is_sent_again(
     database: Database, tenant: str, webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service.deliveries, "pause_after", lambda attempts: timedelta(milliseconds=30))
+    before = counted()
     with receiving(status(500), status(404), status(200)) as receiver, delivering(database):
         webhook = webhooks.add(tenant, receiver.url)
         ended(database, tenant)
@@ -168,6 +180,19 @@ def test_what_fails_is_sent_again(
     assert (found.failing_since, found.disabled_at) == (None, None)
     [message] = messages(database)
     assert (message.attempts, message.response_status, message.error) == (3, 200, None)
+    assert counted() - before == Counter(refused=2, delivered=1)
+
+
+def test_who_gives_no_answer_is_counted_apart(database: Database, tenant: str, webhooks: Webhooks) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    before = counted()
+    webhooks.add(tenant, f"http://127.0.0.1:{port}/")
+    ended(database, tenant)
+    with delivering(database):
+        until(lambda: messages(database)[0].error is not None)
+    assert counted() - before == Counter(unanswered=1)
+    assert b'verinfer_deliveries_total{outcome="unanswered"}' in metrics.text(metrics.DELIVERIES)
 
 
 def test_pauses_grow_to_half_a_day_and_all_take_some_days() -> None:
