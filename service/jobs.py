@@ -21,6 +21,7 @@ from service.database import Database, Job, JobEvent, JobStage, Kind, Model, Sta
 from service.errors import Conflict, NotFound, QuotaExceeded
 from service.ledger import record_success
 from service.limits import DEFAULTS, Limits
+from service.registry import withdraw
 from service.webhooks import announce
 
 MOVES = {
@@ -256,7 +257,8 @@ def move(session: Session, job: Job, which: str, to: Status) -> None:
 def end(session: Session, job: Job, how: Status, error: str | None = None) -> None:
     """End a locked job: what is open of it succeeds, fails or is cancelled. Nobody holds it any more.
 
-    Where the execution fails, no proof was tried, so that is cancelled.
+    Where the execution fails, no proof was tried, so that is cancelled. A model is compiled if its job has
+    succeeded, and only then: else its version goes, too.
     """
     failed_early = how is Status.FAILED and job.execution in OPEN
     for which in ("execution", "proof"):
@@ -266,6 +268,8 @@ def end(session: Session, job: Job, how: Status, error: str | None = None) -> No
     job.error, job.finished_at = error, now(session)
     if how is Status.SUCCEEDED:
         record_success(session, job)
+    elif job.kind is Kind.COMPILE:
+        withdraw(session, job)
     announce(session, job)
     add_event(session, job, FINISHED, {"status": how} | ({} if error is None else {"error": error}))
 

@@ -22,6 +22,7 @@ from service.database import (
     ArtifactOwner,
     Database,
     Job,
+    JobStage,
     Model,
     Status,
     Tenant,
@@ -35,6 +36,8 @@ from service.limits import DEFAULTS, Limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 PAGE = 50
+BEFORE_REGISTERING = ("compile", "read")
+"""The stages of a job that compiles which do not know of its version."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +316,26 @@ class Registry:
         """Keep artifacts no longer for a tenant, but for those that its versions or open jobs need."""
         with self._database.write() as session:
             _release(session, tenant, digests)
+
+
+def withdraw(session: Session, job: Job) -> None:
+    """Undo what a locked job that compiled has registered, and forget that it did: who tries the job again
+    registers anew. A version that somebody has asked for jobs about stays, as does what the job changed of a
+    version that was there before.
+    """
+    # As in `Registry.add`: nobody adds another version to the model meanwhile.
+    session.get_one(Tenant, job.tenant_id, with_for_update={"key_share": True})
+    # Who adds a job about a version refers to its row: locked, there will be none.
+    version = session.scalar(select(Version).where(Version.made_by == job.id).with_for_update())
+    if version is None or session.scalar(select(Job.id).where(Job.version_id == version.id).limit(1)):
+        return
+    session.execute(delete(VersionKey).where(VersionKey.version_id == version.id))
+    session.delete(version)
+    session.flush()
+    left = exists().where(Version.model_id == version.model_id)
+    session.execute(delete(Model).where(Model.id == version.model_id, ~left))
+    kept = JobStage.stage.in_(BEFORE_REGISTERING)
+    session.execute(delete(JobStage).where(JobStage.job_id == job.id, ~kept))
 
 
 def _next(session: Session, model: Model, new: Addition) -> Version:
