@@ -186,7 +186,7 @@ class Model(Base):
 
 class Version(Base):
     """A circuit of a model; versions count from 1. `made_by` is the job that added it; `summary`, `layers`
-    and `drawing` are what `service.sandbox.compiling` says of it.
+    and `drawing` are what `service.sandbox.describing` says of it.
     """
 
     __tablename__ = "versions"

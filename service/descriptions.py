@@ -15,7 +15,7 @@ from service.registry import ModelView, VersionView
 from service.sandbox.files import CIRCUIT, DRAWING, LAYERS
 from service.sandbox.sandbox import Limits, Sandbox
 
-DESCRIBE = "service.sandbox.compiling:describe"
+DESCRIBE = "service.sandbox.describing:describe"
 LAYERS_TYPE, DRAWING_TYPE = "application/json", "image/svg+xml"
 SECONDS = 60.0
 """How long a request may wait for a description that is not there yet."""

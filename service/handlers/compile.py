@@ -32,7 +32,7 @@ from service.summary import Summary
 from service.worker import Context, Result
 
 SOURCE_TYPE, DATA_TYPE = "application/vnd.verinfer.source", "application/vnd.verinfer.data"
-COMPILE, READ = "service.sandbox.compiling:compile_model", "service.sandbox.compiling:read_circuit"
+COMPILE, READ = "service.sandbox.compiling:compile_model", "service.sandbox.describing:read_circuit"
 MAX_NOTES, MAX_NOTE = 20, 1000
 _MAGIC = {b"PK\x03\x04": "calibration.npz", b"\x93NUM": "calibration.npy"}
 

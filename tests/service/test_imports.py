@@ -40,6 +40,7 @@ def loaded(code: str) -> set[str]:
     "module",
     [
         "service.sandbox.checking",
+        "service.sandbox.describing",
         "service.worker_process",
         "verinfer.commands.serve",
         "verinfer.commands.verify",
@@ -50,7 +51,9 @@ def test_programs_load_no_heavy_library_before_they_need_it(module: str) -> None
     assert loaded(f"import {module}") & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", ["service.sandbox.checking", "service.worker_process"])
+@pytest.mark.parametrize(
+    "module", ["service.sandbox.checking", "service.sandbox.describing", "service.worker_process"]
+)
 def test_what_does_jobs_loads_nothing_that_answers_requests(module: str) -> None:
     assert loaded(f"import {module}") & SERVING == set()
 
