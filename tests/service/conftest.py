@@ -22,13 +22,18 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database with the service's tables, of each kind in turn."""
+def furnished(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with the service's tables, of the kind that is a fixture's parameter."""
     if request.param == "postgresql":
         return make_postgres(request.getfixturevalue("postgres"))
     make_sqlite(tmp_path / "service.db")
     return f"sqlite:///{tmp_path / 'service.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with the service's tables, of each kind in turn."""
+    return furnished(request, tmp_path)
 
 
 @pytest.fixture

@@ -15,10 +15,17 @@ import pytest
 
 from service.embedded import Workers
 from service.settings import Settings
+from tests.service.conftest import furnished
 from tests.service.serving import opened
 from tests.service.working import Provable, soon
 
 LEASE = 2.0
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Processes start and stop alike with each kind of database; `test_crashes` has both, and is quicker."""
+    return furnished(request, tmp_path)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from prover.cuda.source import UNITS, unit_source
 from tests.prover.cuda.nvrtc import compiled, library
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
-SLOW = ("fractions", "msm")
-"""Half a minute each: all but one architecture are for `make test-long`."""
+SLOW = ("contraction", "fractions", "msm", "products")
+"""Up to half a minute each: all but one architecture are for `make test-long`."""
 CASES = [
     pytest.param(
         unit,
