@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.scratch import scratch
 
 # Pytest's own folders, those of `tmp_path`, are made below this one.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(scratch()))
+
+# Shells have what they start in the background ignore Ctrl-C, which the programs that tests start inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # By default the same examples every time: a change fails its own tests, not another's. `make fuzz` searches.
 settings.register_profile("default", derandomize=True, deadline=None)

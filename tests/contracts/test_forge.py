@@ -11,7 +11,7 @@ FOLDER = REPOSITORY / "contracts"
 
 def forge(*arguments: str) -> None:
     command = [foundry_path("forge"), *arguments]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
 
 
