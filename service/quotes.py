@@ -240,7 +240,7 @@ def _posted(session: Session, version_id: str) -> list[float]:
         .order_by(Job.id.desc())
         .limit(MEASURED_JOBS)
     )
-    found = session.execute(done).tuples()
+    found = session.execute(done)
     return [(posted - started).total_seconds() for started, posted in found if started is not None]
 
 

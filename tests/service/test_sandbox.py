@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -103,14 +104,14 @@ def test_what_is_said_is_bounded(box: Sandbox) -> None:
         box.run(f"{FUNCTIONS}:babble", {})
 
 
-def test_only_plain_files_come_back(box: Sandbox, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("receipt key")
-    box.run(f"{FUNCTIONS}:forge", {"secret": str(secret)})
-    (box.folder / "second").hardlink_to(secret)  # as it could where there is no Landlock
-    for name in ("link", "pipe", "folder", "second", "absent"):
-        with pytest.raises(InputError, match=r"^the model gave"):
-            box.open(name, 1000)
+def test_only_plain_files_come_back(box: Sandbox) -> None:
+    with tempfile.NamedTemporaryFile(dir=box.folder.parent) as secret:
+        secret.write(b"receipt key")
+        box.run(f"{FUNCTIONS}:forge", {"secret": secret.name})
+        (box.folder / "second").hardlink_to(secret.name)  # as it could where there is no Landlock
+        for name in ("link", "pipe", "folder", "second", "absent"):
+            with pytest.raises(InputError, match=r"^the model gave"):
+                box.open(name, 1000)
     with pytest.raises(InputError, match="no plain file of 99 bytes"):
         box.open("large", 99)
     assert len(box.open("large", 100).read()) == 100
