@@ -279,10 +279,12 @@ class Context:
             overdue = most_seconds is not None and time.monotonic() >= began + most_seconds
             if beats:
                 due = time.monotonic() + interval
+            taken: list[Context] = []
             for context in [one for one in self._held if not one.ended and not one._lost.is_set()]:
                 try:
                     if overdue:
                         context._end_overdue(most_seconds or 0.0)
+                        taken.append(context)
                         continue
                     if beats:
                         context._beat()
@@ -291,6 +293,9 @@ class Context:
                     context._lost.set()
                 except SQLAlchemyError as error:  # a pool without room for too long, too
                     log.warning("heartbeat failed", job=context.lease.job_id, error=_cause(error))
+            # Told once all have ended: a handler that is told of one puts back the others for another reason.
+            for context in taken:
+                context._lost.set()
 
     def _end_overdue(self, seconds: float) -> None:
         """End the job though its handler goes on, which learns of it as of a lost lease."""
@@ -300,7 +305,6 @@ class Context:
             self._leases.try_again(self.lease, why)
         else:
             self._leases.fail(self.lease, why)
-        self._lost.set()
         self.outcome = OVERDUE
         self.note(seconds)  # now: the process may not live to do so
 
