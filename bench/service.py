@@ -30,12 +30,12 @@ def page(found: dict[str, Any]) -> str:
         "|---|---:|---:|---:|---:|---:|",
     ]
     names = {"bare": "bare FastAPI and onnxruntime", "verinfer": "`verinfer serve`"}
-    keys = ("requests", "p50_ms", "p99_ms", "per_second", "cpu_us")
+    keys = ("requests", *service_infer.FIGURES)
     for side, name in names.items():
         lines.append(f"| {name} | " + " | ".join(f"{infer[side][key]:,}" for key in keys) + " |")
     ratios = infer["ratios"]
     lines += [
-        f"| ratio | | {ratios['p50_ms']} | {ratios['p99_ms']} | | {ratios['cpu_us']} |",
+        "| ratio | | " + " | ".join(str(ratios[key]) for key in service_infer.FIGURES) + " |",
         "",
         "## A long queue",
         "",
