@@ -98,17 +98,7 @@ class Trace:
                 pack(leaves, record.first, record.width, value[0])
 
         outputs = execute(circuit, [x[None] for x in arrays], observe=keep)
-        memory = {
-            region: tree.reshape(-1)
-            for region, tree in (
-                (Region.TRACE, leaves),
-                (Region.INPUT, input_leaves),
-                (Region.WEIGHTS, identity.weights_leaves),
-            )
-        }
-        for record, node in zip(identity.plan.records, identity.plan.nodes, strict=True):
-            if node is None:
-                pack(leaves, record.first, record.width, recompute_tensor(record, memory))
+        recompute(circuit, leaves, input_leaves)
         return cls(circuit, leaves, input_leaves, tuple(output[0] for output in outputs))
 
     @cached_property
@@ -175,6 +165,34 @@ def commitment(circuit: Circuit, inputs: Sequence[IntArray]) -> Commitment:
         If an input does not fit its port, or there are several samples.
     """
     return Trace.of(circuit, inputs).commitment
+
+
+def recompute(circuit: Circuit, leaves: Leaves, input_leaves: Leaves) -> list[Record]:
+    """Put the tensors that no node of the circuit yields in their places.
+
+    Parameters
+    ----------
+    leaves
+        Of the trace tree, with all that these tensors read.
+
+    Returns
+    -------
+    list[Record]
+        Those that are there now.
+    """
+    identity = circuit.identity
+    memory = {
+        region: tree.reshape(-1)
+        for region, tree in (
+            (Region.TRACE, leaves),
+            (Region.INPUT, input_leaves),
+            (Region.WEIGHTS, identity.weights_leaves),
+        )
+    }
+    made = [r for r, node in zip(identity.plan.records, identity.plan.nodes, strict=True) if node is None]
+    for record in made:
+        pack(leaves, record.first, record.width, recompute_tensor(record, memory))
+    return made
 
 
 def slots(plan: Plan) -> dict[int, Record]:

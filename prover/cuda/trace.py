@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from circuits.cells.arrays import recompute_tensor
 from circuits.circuit import Circuit
 from circuits.executor import execute
 from circuits.merkle import hash_leaves
-from circuits.packing import Leaves, empty_leaves, pack, pack_inputs
-from circuits.records import Record, Region
+from circuits.packing import empty_leaves, pack, pack_inputs
+from circuits.records import Region
 from circuits.tensor import IntArray
-from circuits.trace import Commit, Commitment, commitment, sample, slots
+from circuits.trace import Commit, Commitment, commitment, recompute, sample, slots
 from prover.cuda.choice import chosen_driver
 from prover.cuda.driver import Array, Driver
 from prover.cuda.execution import Execution
@@ -75,35 +74,11 @@ class Committer:
 
         outputs = execute(circuit, [x[None] for x in arrays], keep, self._execution)
         if splits:
-            self._recompute(circuit, arrays, splits, leaves, of_trace)
+            for record in recompute(circuit, leaves, pack_inputs(circuit, plan, arrays)):
+                place = slice(record.first, record.first + record.leaves)
+                of_trace[place] = self._execution.hold(hash_leaves(leaves[place]).view(np.uint64))
         return Commitment(
             self._merkle.root(of_trace),
             self._merkle.root(of_input),
             tuple(output[0] for output in outputs),
         )
-
-    def _recompute(
-        self,
-        circuit: Circuit,
-        arrays: Sequence[IntArray],
-        splits: Sequence[Record],
-        leaves: Leaves,
-        hashes: Array,
-    ) -> None:
-        """The tensors that no node of the circuit yields, on the processor, as in a trace.
-
-        Parameters
-        ----------
-        leaves
-            Of the trace, with what these tensors read in its place.
-        """
-        identity = circuit.identity
-        memory = {
-            Region.TRACE: leaves.reshape(-1),
-            Region.INPUT: pack_inputs(circuit, identity.plan, arrays).reshape(-1),
-            Region.WEIGHTS: identity.weights_leaves.reshape(-1),
-        }
-        for record in splits:
-            pack(leaves, record.first, record.width, recompute_tensor(record, memory))
-            place = slice(record.first, record.first + record.leaves)
-            hashes[place] = self._execution.hold(hash_leaves(leaves[place]).view(np.uint64))
