@@ -12,7 +12,6 @@ The results go to bench/results/dispute-2026-11.json and .md. Run it on an idle 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from web3 import Web3
 
+from bench.keeping import keep
 from challenger.moves import Choose, Move, ProveCell, Reveal
 from challenger.player import Dispute, GameView
 from challenger.rounds import Rounds
@@ -42,8 +42,7 @@ from verinfer.bench import random_inputs
 
 P = ParamSpec("P")
 T = TypeVar("T")
-RESULTS = Path(__file__).parent / "results"
-NAME = "dispute-2026-11"
+RESULTS = Path(__file__).parent / "results" / "dispute-2026-11"
 
 
 @dataclass(frozen=True)
@@ -236,8 +235,7 @@ def main() -> None:
         print(table(results[-1:]), flush=True)
     if not arguments.print:
         rows = [{**asdict(one), "overhead": one.overhead} for one in results]
-        (RESULTS / f"{NAME}.json").write_text(json.dumps({"results": rows}, indent=2) + "\n")
-        (RESULTS / f"{NAME}.md").write_text(table(results))
+        keep(RESULTS, {"results": rows}, table(results))
 
 
 def _loaded(path: Path) -> Circuit:

@@ -10,7 +10,6 @@ The results go to bench/results/dispute-gas-2026-11.json and .md.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from hexbytes import HexBytes
 
 from bench.dispute import falsehood, name_of, products
 from bench.gas import BASE, DEAR_BYTE, PROPOSED_BYTE
+from bench.keeping import keep
 from challenger.calls import call_of
 from challenger.moves import Move, Reveal
 from challenger.player import Dispute, GameView
@@ -144,8 +144,7 @@ def main() -> None:
             print(table(results[-1:]), flush=True)
     if not arguments.print:
         rows = [asdict(one) | {"total": one.total(0)} for one in results]
-        RESULTS.with_suffix(".json").write_text(json.dumps({"results": rows}, indent=1) + "\n")
-        RESULTS.with_suffix(".md").write_text(table(results))
+        keep(RESULTS, {"results": rows}, table(results))
 
 
 if __name__ == "__main__":

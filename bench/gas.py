@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.keeping import keep
 from bench.known_tau import KnownTauBackend, find
 from circuits.answer import largest_only
 from circuits.circuit import Circuit
@@ -52,8 +53,7 @@ def main(arguments: list[str]) -> None:
             rows.append(measured(deployment, *spec.split("=", 1)))
             print(line(rows[-1]), flush=True)
     if output is not None:
-        output.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
-        output.with_suffix(".md").write_text(table(rows))
+        keep(output, rows, table(rows))
 
 
 def measured(deployment: Deployment, name: str, spec: str) -> dict[str, Any]:

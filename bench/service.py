@@ -7,13 +7,11 @@ together are in `bench.service_together`.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 from pathlib import Path
 from typing import Any
 
 from bench import service_infer, service_queue
+from bench.keeping import keep, machine
 
 
 def page(found: dict[str, Any]) -> str:
@@ -57,15 +55,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write NAME.json and NAME.md")
     given = parser.parse_args()
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
+        "machine": machine(),
         "infer": service_infer.measure(),
         "queue": service_queue.measure(),
     }
     text = page(found)
     print(text)
     if given.output is not None:
-        given.output.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-        given.output.with_suffix(".md").write_text(text)
+        keep(given.output, found, text)
 
 
 if __name__ == "__main__":

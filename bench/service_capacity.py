@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import tempfile
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
+from bench.keeping import keep, machine
 from bench.service_process import Server, running
 from service.database import Database, Kind
 from service.jobs import Order
@@ -135,9 +134,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write NAME.json and NAME.md")
     parser.add_argument("--database", help="an empty database; by default a file for SQLite")
     given = parser.parse_args()
-    found: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
-    }
+    found: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.database is not None:
@@ -154,8 +151,7 @@ def main() -> None:
     text_ = page(found)
     print(text_)
     if given.output is not None:
-        given.output.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-        given.output.with_suffix(".md").write_text(text_)
+        keep(given.output, found, text_)
 
 
 if __name__ == "__main__":
