@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 
 from tests.budget import examples
-from tests.postgres import binaries, running_postgres
-from tests.s3 import Store, binary, running_s3
+from tests.postgres import running_postgres
+from tests.s3 import Store, running_s3
 from tests.scratch import scratch
 
 # Pytest's own folders, those of `tmp_path`, are made below this one.
@@ -37,8 +37,6 @@ def digits() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server."""
-    if binaries() is None:
-        pytest.skip("no PostgreSQL server is installed")
     with running_postgres() as url:
         yield url
 
@@ -46,8 +44,6 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Store]:
     """An S3-compatible server."""
-    if binary() is None:
-        pytest.skip("rclone is not installed")
     with running_s3() as store:
         yield store
 

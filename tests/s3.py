@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 STARTUP_SECONDS = 60.0
 KEY, SECRET = "test-key", "test-secret-0123456789"
 
@@ -43,9 +45,11 @@ def binary() -> str | None:
 
 @contextmanager
 def running_s3() -> Iterator[Store]:
-    """Run a server for as long as the block lasts, with an empty bucket called `bucket`."""
+    """Run a server for as long as the block lasts, with an empty bucket called `bucket`; skip the test if
+    none is installed."""
     found = binary()
-    assert found is not None
+    if found is None:
+        pytest.skip("rclone is not installed")
     with tempfile.TemporaryDirectory(prefix="s3") as name:
         folder = Path(name)
         (folder / "bucket").mkdir()

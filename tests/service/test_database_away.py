@@ -19,7 +19,7 @@ from service.application import application
 from service.database import Database, Kind, Status, is_away
 from service.jobs import Order
 from service.pages.site import COOKIE
-from tests.postgres import Server, binaries, stoppable_postgres
+from tests.postgres import Server, stoppable_postgres
 from tests.service.serving import Reply, add_model, ask, compiled, opened, served
 from tests.service.working import soon
 
@@ -30,8 +30,6 @@ ORDER = Order(Kind.PROVE, "sumcheck", {"input": "0"})
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server of these tests' own, which they stop and start."""
-    if binaries() is None:
-        pytest.skip("no PostgreSQL server is installed")
     with stoppable_postgres() as made:
         yield made
 
