@@ -24,13 +24,13 @@ from bench.keeping import keep, machine
 from bench.service_process import Server, running
 from service.database import Database, Kind
 from service.jobs import Order
-from service.leases import EXECUTE
 from service.parts import LOCAL_TENANT, Parts
 from service.settings import Settings
+from service.stages import EXECUTE, PROVE
 
 STREAMS, JOBS, PROGRESS = 1000, 200, 10
 OPENING, IDLE_SECONDS = 50, 20.0
-STAGES = (EXECUTE, "prove")
+STAGES = (EXECUTE, PROVE)
 
 
 async def follow(url: str, job: str, count: Counter[str], gate: asyncio.Semaphore) -> float:

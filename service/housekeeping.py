@@ -38,6 +38,7 @@ from service.database import (
 from service.handlers.prove import PROOF_TYPE
 from service.repeating import Repeating
 from service.settings import Settings
+from service.stages import COMPILE
 
 BATCH = 1000
 """How many rows a transaction deletes at most: nobody waits for it for long."""
@@ -177,7 +178,7 @@ def _read_by_jobs() -> Any:
     made = (
         select(JobStage.result["circuit"].as_string(), Job.tenant_id, Job.finished_at)
         .join(Job, Job.id == JobStage.job_id)
-        .where(Job.kind == Kind.COMPILE, JobStage.stage == "compile")
+        .where(Job.kind == Kind.COMPILE, JobStage.stage == COMPILE)
     )
     return union_all(*given, made)
 

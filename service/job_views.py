@@ -28,7 +28,7 @@ from service.database import (
 )
 from service.errors import NotFound
 from service.jobs import PAGE
-from service.leases import EXECUTE
+from service.stages import EXECUTE
 
 PROGRESS = "progress"
 

@@ -22,6 +22,7 @@ from service.errors import Conflict, NotFound, QuotaExceeded
 from service.ledger import record_success
 from service.limits import DEFAULTS, Limits
 from service.registry import withdraw
+from service.stages import CLAIM
 from service.webhooks import announce
 
 MOVES = {
@@ -34,9 +35,6 @@ MOVES = {
 }
 """Where each status may go. Back to QUEUED: a lease was lost, or the tenant asked to try again."""
 OPEN = {Status.QUEUED, Status.RUNNING}
-CLAIM, POST = "claim", "post"
-"""The stage after which a job cannot be cancelled, since what it claims will be posted to a chain; and the
-stage that ends when it is there."""
 FINISHED = "finished"
 """The last event of a job, unless it is tried again."""
 PAGE = 100

@@ -24,9 +24,8 @@ from service.identifiers import new_id
 from service.jobs import add_event, end, lock, move
 from service.ledger import What, record
 from service.limits import DEFAULTS, Limits
+from service.stages import EXECUTE
 
-EXECUTE = "execute"
-"""The stage that ends the execution of a job that has a proof."""
 MAX_BACKOFF = timedelta(minutes=10)
 
 

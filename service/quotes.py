@@ -23,10 +23,9 @@ from circuits.circuit import Circuit
 from prover.backend import Estimate
 from prover.backends import backend
 from service.database import Database, Job, JobStage, Kind, Status, now
-from service.handlers.prove import PROVE
-from service.jobs import POST
 from service.key_choices import KeyChoices
 from service.models import Served
+from service.stages import POST, PROVE
 from service.version_keys import find_subject, require_key, require_samples
 from service.worker import POLL_SECONDS
 

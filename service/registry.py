@@ -33,10 +33,11 @@ from service.database import (
 from service.errors import Conflict, NotFound, QuotaExceeded
 from service.key_choices import KeyChoices
 from service.limits import DEFAULTS, Limits
+from service.stages import COMPILE, READ
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 PAGE = 50
-BEFORE_REGISTERING = ("compile", "read")
+BEFORE_REGISTERING = (COMPILE, READ)
 """The stages of a job that compiles which do not know of its version."""
 
 

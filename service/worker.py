@@ -26,9 +26,9 @@ from circuits.errors import InputError
 from service import metrics, tracing
 from service.database import Kind
 from service.errors import LeaseLost
-from service.jobs import CLAIM
 from service.leases import Lease, Leases, Sort
 from service.own_thread import OwnThread
+from service.stages import CLAIM
 from service.stop_signals import StopSignals
 
 Result = dict[str, Any]

@@ -49,14 +49,12 @@ from contracts.signer import KeySigner
 from prover.backend import sample_by_sample
 from service.database import JobEvent
 from service.handlers.prove import OUTPUT_TYPE, without_folder
-from service.jobs import CLAIM, POST
-from service.leases import EXECUTE
 from service.parts import Parts
 from service.settings import Settings
+from service.stages import CLAIM, EXECUTE, FOLLOW, POST
 from service.version_keys import find_subject
 from service.worker import Context, Postponed, Result
 
-FOLLOW = "follow"
 POST_SECONDS, LOOK_SECONDS = 30.0, 0.5
 """For how long a worker waits for a claim's block, and how often it looks."""
 BUSY = timedelta(seconds=2)

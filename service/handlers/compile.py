@@ -28,11 +28,13 @@ from service.registry import Addition
 from service.sandbox.files import CIRCUIT, MODEL
 from service.sandbox.sandbox import Limits, Sandbox
 from service.settings import Settings
+from service.stages import COMPILE, DESCRIBE, READ, REGISTER, setup_for
 from service.summary import Summary
 from service.worker import Context, Result
 
 SOURCE_TYPE, DATA_TYPE = "application/vnd.verinfer.source", "application/vnd.verinfer.data"
-COMPILE, READ = "service.sandbox.compiling:compile_model", "service.sandbox.describing:read_circuit"
+COMPILE_MODEL = "service.sandbox.compiling:compile_model"
+READ_CIRCUIT = "service.sandbox.describing:read_circuit"
 MAX_NOTES, MAX_NOTE = 20, 1000
 _MAGIC = {b"PK\x03\x04": "calibration.npz", b"\x93NUM": "calibration.npy"}
 
@@ -109,15 +111,13 @@ class _Compiling:
 
     def run(self) -> Result:
         context = self._context
-        compiled = context.stage("compile", self._compile)
-        read = context.stage("read", lambda: self._read(compiled["circuit"]))
+        compiled = context.stage(COMPILE, self._compile)
+        read = context.stage(READ, lambda: self._read(compiled["circuit"]))
         summary = Summary.model_validate(read)
-        added = context.stage("register", lambda: self._register(compiled["circuit"], summary))
-        described = context.stage(
-            "describe", lambda: self._describe(compiled["circuit"], added["version_id"])
-        )
+        added = context.stage(REGISTER, lambda: self._register(compiled["circuit"], summary))
+        described = context.stage(DESCRIBE, lambda: self._describe(compiled["circuit"], added["version_id"]))
         setup = {
-            backend: context.stage(f"setup {backend}", lambda b=backend: self._set_up(added["version_id"], b))  # type: ignore[misc]
+            backend: context.stage(setup_for(backend), lambda b=backend: self._set_up(added["version_id"], b))  # type: ignore[misc]
             for backend in self._request["setup"]
         }
         return {
@@ -136,7 +136,7 @@ class _Compiling:
                 return {"circuit": self._request["source"], "notes": []}
             source.rename(box.folder / MODEL)
             arguments = {"calibration": self._calibration(box.folder), "options": self._request["options"]}
-            made = box.run(COMPILE, arguments, self._context.progress, self._context.check)
+            made = box.run(COMPILE_MODEL, arguments, self._context.progress, self._context.check)
             notes = [str(note)[:MAX_NOTE] for note in made.get("notes", [])][:MAX_NOTES]
             with box.open(CIRCUIT, self._limits.file_bytes) as file:
                 return {
@@ -149,7 +149,7 @@ class _Compiling:
         bounds = {"nodes": settings.max_nodes, "macs": settings.max_macs, "cells": settings.max_cells}
         with Sandbox(self._limits) as box:
             self._fetch(circuit, box.folder / CIRCUIT)
-            return box.run(READ, bounds, self._context.progress, self._context.check)
+            return box.run(READ_CIRCUIT, bounds, self._context.progress, self._context.check)
 
     def _register(self, circuit: str, summary: Summary) -> Result:
         request = self._request

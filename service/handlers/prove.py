@@ -37,8 +37,8 @@ from prover.memory import available_bytes
 from service.artifacts import Artifacts
 from service.database import Database
 from service.errors import LeaseLost
-from service.leases import EXECUTE
 from service.reference_strings import finder
+from service.stages import EXECUTE, PROVE, SETUP, VERIFY
 from service.version_keys import WITHOUT_SETUP, find_subject, keep_key, require_key
 from service.worker import Context, Interrupted, Result
 from verifier.key import VerifyingKey
@@ -55,7 +55,6 @@ WORTH_IT = 0.8
 could do the others meanwhile."""
 MEMORY_PART = 0.5
 """The part of the free memory that a proof of several jobs may take."""
-PROVE, VERIFY, SETUP = "prove", "verify", "setup"
 
 
 class ProveHandler:

@@ -22,6 +22,7 @@ from service.handlers.prove import KEY_TYPE
 from service.key_choices import DEFAULT_CHOICES, KeyChoices, check_choices
 from service.parts import Parts
 from service.reference_strings import finder
+from service.stages import SETUP
 from service.version_keys import find_subject, keep_key, require_choices
 from service.worker import Context, Result
 from verifier.srs import SrsStore
@@ -52,7 +53,7 @@ class SetupHandler:
         version, chosen = lease.version_id or "", lease.request.get("choices")
         choices = None if chosen is None else KeyChoices.model_validate(chosen)
         done = context.stage(
-            "setup",
+            SETUP,
             lambda: {"key": set_up(self._parts, context, version, lease.tier, choices, self._srs)},
         )
         return {"verifying_key": done["key"], "proving_key": None}

@@ -10,6 +10,7 @@ from service.parts import Parts
 from service.sandbox.files import PROOF
 from service.sandbox.sandbox import Limits, Sandbox
 from service.settings import Settings
+from service.stages import VERIFY
 from service.worker import Context, Result
 
 CHECK, READ = "service.sandbox.checking:check_proof", "service.sandbox.checking:read_proof"
@@ -34,7 +35,7 @@ class VerifyHandler:
         InputError
             If one is not a proof, or the other no key, or checking takes more than it may.
         """
-        return context.stage("verify", lambda: self._verify(context))
+        return context.stage(VERIFY, lambda: self._verify(context))
 
     def _verify(self, context: Context) -> Result:
         artifacts, request = self._parts.artifacts, context.lease.request

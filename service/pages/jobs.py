@@ -14,9 +14,9 @@ from service.api.events import Streams
 from service.api_keys import Caller, Scope
 from service.database import Kind, Status
 from service.job_views import Filter, list_jobs, show_job
-from service.jobs import CLAIM, POST
 from service.pages.site import Site
 from service.pages.timeline import all_events, stages
+from service.stages import CLAIM, POST
 
 PAGE = 50
 E = TypeVar("E", bound=StrEnum)

@@ -9,28 +9,42 @@ from typing import Any
 
 from service.database import Job, JobEvent, Kind, Status
 from service.jobs import Jobs
+from service.stages import (
+    CLAIM,
+    COMPILE,
+    DESCRIBE,
+    EXECUTE,
+    FOLLOW,
+    POST,
+    PROVE,
+    READ,
+    REGISTER,
+    SETUP,
+    VERIFY,
+    setup_for,
+)
 
 PLANNED = {
-    Kind.PROVE: ("execute", "prove", "verify"),
-    Kind.COMPILE: ("compile", "read", "register", "describe"),
-    Kind.SETUP: ("setup",),
-    Kind.VERIFY: ("verify",),
+    Kind.PROVE: (EXECUTE, PROVE, VERIFY),
+    Kind.COMPILE: (COMPILE, READ, REGISTER, DESCRIBE),
+    Kind.SETUP: (SETUP,),
+    Kind.VERIFY: (VERIFY,),
 }
 """The stages that each kind of job has at least, in order."""
 WORDS = {
-    "execute": ("Run the model", "Computing the answer once more, in exact integers"),
-    "setup": ("Make the key", "Committing to the circuit's weights"),
-    "prove": ("Prove the answer", "Making a proof that these are the circuit's outputs"),
-    "verify": ("Check the proof", "Verifying it with the independent verifier"),
-    "claim": ("Prepare the claim", "What is sent is written down first"),
-    "post": ("Post the claim", "With a bond, on the chain"),
-    "follow": ("Follow the claim", "Until nobody can dispute it any more; disputes are answered"),
-    "compile": ("Compile the model", "From the ONNX file to a circuit of integers"),
-    "read": ("Check the circuit", "Every shape and bound of it, and its size"),
-    "register": ("Add the version", "Under its name, with the circuit's id"),
-    "describe": ("Draw it, and count the costs", "Its graph, and what each layer takes to prove"),
-    "setup sumcheck": ("Make the sumcheck key", "Committing to the circuit's weights"),
-    "setup ezkl": ("Make the ezkl keys", "This takes minutes"),
+    EXECUTE: ("Run the model", "Computing the answer once more, in exact integers"),
+    SETUP: ("Make the key", "Committing to the circuit's weights"),
+    PROVE: ("Prove the answer", "Making a proof that these are the circuit's outputs"),
+    VERIFY: ("Check the proof", "Verifying it with the independent verifier"),
+    CLAIM: ("Prepare the claim", "What is sent is written down first"),
+    POST: ("Post the claim", "With a bond, on the chain"),
+    FOLLOW: ("Follow the claim", "Until nobody can dispute it any more; disputes are answered"),
+    COMPILE: ("Compile the model", "From the ONNX file to a circuit of integers"),
+    READ: ("Check the circuit", "Every shape and bound of it, and its size"),
+    REGISTER: ("Add the version", "Under its name, with the circuit's id"),
+    DESCRIBE: ("Draw it, and count the costs", "Its graph, and what each layer takes to prove"),
+    setup_for("sumcheck"): ("Make the sumcheck key", "Committing to the circuit's weights"),
+    setup_for("ezkl"): ("Make the ezkl keys", "This takes minutes"),
 }
 PAGE = 1000
 

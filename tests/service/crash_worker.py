@@ -9,12 +9,13 @@ from datetime import timedelta
 
 from service.artifacts import Artifacts
 from service.database import Database, Kind
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
+from service.stages import EXECUTE, PROVE, VERIFY
 from service.worker import Context, Result, Worker
 
 LARGEST = 1 << 22
 LEASE = timedelta(seconds=0.6)
-STAGES = (EXECUTE, "prove", "verify")
+STAGES = (EXECUTE, PROVE, VERIFY)
 
 
 def bytes_of(seed: int, stage: str) -> bytes:

@@ -39,10 +39,10 @@ from service.database import (
 )
 from service.errors import DamagedArtifact
 from service.jobs import Order
-from service.leases import EXECUTE
 from service.parts import Parts
 from service.receipts import ReceiptSigner
 from service.settings import Settings
+from service.stages import EXECUTE
 from tests.service.backing_up import backing_up, restoring
 from tests.service.conftest import add_tenant
 from tests.service.processes import process

@@ -27,9 +27,10 @@ from service.database import (
 from service.handlers.prove import PROOF_TYPE
 from service.housekeeping import Housekeeping, Purged
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Lease, Leases
+from service.leases import Lease, Leases
 from service.registry import Addition, Registry
 from service.settings import Settings
+from service.stages import EXECUTE
 from service.webhooks import Webhooks
 from tests.service.conftest import add_tenant
 from tests.service.destinations import LOCAL

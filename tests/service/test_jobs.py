@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from service.database import Artifact, Database, Job, Kind, Model, Status, Version
 from service.errors import Conflict, NotFound, QuotaExceeded
 from service.jobs import MOVES, Jobs, Order, lock, move
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
+from service.stages import EXECUTE
 from tests.service.conftest import add_tenant
 
 ORDER = Order(Kind.PROVE, "sumcheck", {"input": "x"})

@@ -17,8 +17,9 @@ from service.api_keys import create_key
 from service.application import application
 from service.database import Kind, Model, Status
 from service.handlers.prove import ProveHandler
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
 from service.parts import Parts
+from service.stages import EXECUTE
 from service.worker import Worker
 from tests.service.serving import Reply, add_model, ask, compiled, images, opened, served
 from tests.service.test_worker import ended

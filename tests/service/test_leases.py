@@ -14,7 +14,8 @@ from service.database import Database, Job, Kind, Status, now
 from service.errors import Conflict, LeaseLost
 from service.fair import Candidate, in_turn
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Lease, Leases, Sort
+from service.leases import Lease, Leases, Sort
+from service.stages import EXECUTE
 from tests.service.conftest import add_tenant
 from tests.service.patience import PATIENCE
 

@@ -21,9 +21,10 @@ from service.artifacts import Artifacts
 from service.database import Database, Kind, LedgerEntry, Status
 from service.errors import LeaseLost
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
 from service.ledger import DONE, UNITS, Meter, What, record
 from service.parts import LOCAL_TENANT
+from service.stages import EXECUTE
 from service.usage import COLUMNS, PAGE, usage, usage_csv
 from service.worker import Context, Worker
 from tests.service.conftest import add_tenant

@@ -26,7 +26,7 @@ from service.database import Kind
 from service.embedded import Workers
 from service.health import Health
 from service.jobs import Order
-from service.leases import EXECUTE
+from service.stages import EXECUTE
 from service.worker import Context, Result, Worker
 from tests.service.serving import add_model, compiled, images, opened, served
 from tests.service.working import soon

@@ -19,7 +19,8 @@ from service.database import Database, Job, Kind, Model, Status, Version, Versio
 from service.errors import NotFound
 from service.handlers.prove import ProveHandler
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
+from service.stages import EXECUTE
 from service.worker import Worker
 from tests.prover.circuits_to_prove import build
 from tests.service.conftest import add_tenant

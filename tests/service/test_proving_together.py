@@ -33,6 +33,7 @@ from service.handlers import prove
 from service.handlers.prove import ProveHandler
 from service.jobs import Order, lock
 from service.leases import Leases
+from service.stages import PROVE
 from service.worker import Worker
 from tests.service import proving_worker
 from tests.service.conftest import add_tenant
@@ -141,7 +142,7 @@ def test_waiting_jobs_share_a_proof_within_their_tenant(
     with database.read() as session:
         finished = session.scalars(select(JobEvent.job_id).where(JobEvent.event == "finished")).all()
         entries = session.scalars(select(LedgerEntry).where(LedgerEntry.job_id.is_not(None))).all()
-        stages = {job.id: session.get_one(JobStage, (job.id, prove.PROVE)).result for job in shared}
+        stages = {job.id: session.get_one(JobStage, (job.id, PROVE)).result for job in shared}
     assert Counter(finished) == dict.fromkeys((job for _, job in ids), 1)
     # Each has one proof to its account, and its share of what the one proof took.
     assert Counter(entry.job_id for entry in entries if entry.what == "proofs") == Counter(finished)

@@ -16,9 +16,10 @@ from service.application import application
 from service.database import Job, Kind
 from service.handlers.prove import ProveHandler
 from service.jobs import Order
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
 from service.parts import Parts
 from service.quotes import Quote, Quotes
+from service.stages import EXECUTE
 from service.worker import Worker
 from tests.service.conftest import add_tenant
 from tests.service.serving import add_model, ask, compiled, images, opened, served

@@ -20,8 +20,9 @@ from circuits.compile import compile_file
 from service import metrics
 from service.database import Database, JobStage, Kind, Status
 from service.embedded import Workers
-from service.jobs import CLAIM, Jobs, Order
-from service.leases import EXECUTE, Lease, Leases
+from service.jobs import Jobs, Order
+from service.leases import Lease, Leases
+from service.stages import CLAIM, EXECUTE
 from service.worker import Context, Handler, Result, Worker
 from tests.service import endless_worker
 from tests.service.serving import add_model, opened

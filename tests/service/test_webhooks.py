@@ -22,7 +22,8 @@ from service.database import Database, Delivery, Job, Kind, Webhook
 from service.deliveries import MOST_ATTEMPTS, Deliverer, pause_after
 from service.errors import Conflict, NotFound, QuotaExceeded
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
+from service.stages import EXECUTE
 from service.webhooks import OLD_SECRET_FOR, Event, Webhooks
 from tests.service.conftest import add_tenant
 from tests.service.destinations import LOCAL

@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 from circuits.errors import InputError
 from service.database import Database, Job, Kind, Status
 from service.jobs import Jobs, Order
-from service.leases import EXECUTE, Leases
+from service.leases import Leases
+from service.stages import EXECUTE
 from service.worker import Context, Handler, Result, Worker
 from tests.service.patience import PATIENCE
 
