@@ -42,6 +42,14 @@ BEFORE_REGISTERING = (COMPILE, READ)
 
 
 @dataclass(frozen=True)
+class KeyView:
+    """A version's key for a backend: the verifying key's digest, and how it was made."""
+
+    verifying_key: str
+    choices: KeyChoices
+
+
+@dataclass(frozen=True)
 class VersionView:
     """A version. Artifacts are given by their digests, and are the owner's."""
 
@@ -56,10 +64,8 @@ class VersionView:
     summary: dict[str, Any]
     card: str
     created_at: datetime
-    keys: dict[str, str]
-    """The verifying key of each backend that is set up."""
-    choices: dict[str, KeyChoices]
-    """How each of these was made."""
+    keys: dict[str, KeyView]
+    """Those of each backend that is set up."""
 
 
 @dataclass(frozen=True)
@@ -391,16 +397,14 @@ def _own(session: Session, tenant: str, name: str) -> Model:
 
 
 def _views(session: Session, versions: Sequence[Version]) -> list[VersionView]:
-    keys: dict[str, dict[str, str]] = {version.id: {} for version in versions}
-    choices: dict[str, dict[str, KeyChoices]] = {version.id: {} for version in versions}
+    keys: dict[str, dict[str, KeyView]] = {version.id: {} for version in versions}
     for key in session.scalars(select(VersionKey).where(VersionKey.version_id.in_(list(keys)))):
-        keys[key.version_id][key.backend] = key.verifying_key
-        choices[key.version_id][key.backend] = KeyChoices.model_validate(key.choices)
+        view = KeyView(key.verifying_key, KeyChoices.model_validate(key.choices))
+        keys[key.version_id][key.backend] = view
     return [
         VersionView(
             one.id, one.number, one.circuit_id, one.circuit, one.source, one.calibration, one.layers,
             one.drawing, one.summary, one.card, one.created_at, keys[one.id],
-            choices[one.id],
         )
         for one in versions
     ]  # fmt: skip

@@ -261,7 +261,7 @@ def models_router(parts: Parts, access: Access, uploads: Uploads, descriptions: 
         if backend not in version.keys:
             raise NotFound(f"the version has no key for {backend!r}: it is made by POST .../setup/{backend}")
         filename = f"{model.name}-{version.number}-{backend}.vk"
-        return _download(request, parts, model, version.keys[backend], filename, KEY_TYPE)
+        return _download(request, parts, model, version.keys[backend].verifying_key, filename, KEY_TYPE)
 
     @router.post(
         "/{name}/versions/{number}/setup/{backend}",
@@ -351,8 +351,8 @@ def _version(version: VersionView) -> VersionOut:
         circuit_id="0x" + version.circuit_id,
         created_at=version.created_at,
         summary=_summary(version),
-        keys=version.keys,
-        choices=version.choices,
+        keys={backend: key.verifying_key for backend, key in version.keys.items()},
+        choices={backend: key.choices for backend, key in version.keys.items()},
         circuit_digest=version.circuit,
     )
 

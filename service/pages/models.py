@@ -159,7 +159,8 @@ def model_pages(site: Site, uploads: Uploads, descriptions: Descriptions, exampl
         model, found = parts.registry.find(caller.tenant, name, version)
         if backend not in found.keys:
             raise NotFound(f"the model has no key for {backend!r:.40}")
-        return _file(model, found.keys[backend], f"{model.name}-v{found.number}-{backend}.vk", KEY_TYPE)
+        filename = f"{model.name}-v{found.number}-{backend}.vk"
+        return _file(model, found.keys[backend].verifying_key, filename, KEY_TYPE)
 
     def _file(model: ModelView, digest: str, filename: str, media_type: str) -> Response:
         return download(parts.artifacts, model.owner_id, digest, filename, media_type)

@@ -128,7 +128,9 @@ def test_a_model_becomes_a_version(scene: Scene, digits: Path) -> None:
     assert version.layers is not None and version.drawing is not None
     drawing = b"".join(scene.parts.artifacts.read(scene.tenant, version.drawing))
     assert drawing.startswith(b"<svg")
-    key = VerifyingKey.decode(b"".join(scene.parts.artifacts.read(scene.tenant, version.keys["sumcheck"])))
+    key = VerifyingKey.decode(
+        b"".join(scene.parts.artifacts.read(scene.tenant, version.keys["sumcheck"].verifying_key))
+    )
     assert key.circuit_id.hex() == circuit_id and key.backend == "sumcheck"
     assert scene.parts.models.find(scene.tenant, "m").circuit.circuit_id.hex() == circuit_id
     events = scene.parts.jobs.events(scene.tenant, job.id)
