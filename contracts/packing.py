@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from eth_hash.auto import keccak
 from numpy.typing import NDArray
 
+from circuits import _kernels
 from circuits.circuit import Circuit, Port
 from circuits.errors import InputError
 from circuits.tensor import IntArray
@@ -54,7 +54,7 @@ def output_hashes(circuit: Circuit, outputs: Sequence[IntArray]) -> list[bytes]:
     for port, array in zip(circuit.outputs, outputs, strict=True):
         stored = _stored(circuit, port, array, batch, "output")
         columns.append(stored.reshape(batch, -1).view(np.uint8))
-    return [keccak(row.tobytes()) for row in np.concatenate(columns, axis=1)]
+    return [row.tobytes() for row in _kernels.hash_rows(np.concatenate(columns, axis=1))]
 
 
 def pack_inputs(circuit: Circuit, inputs: Sequence[IntArray]) -> bytes:

@@ -37,6 +37,13 @@ def test_hashes_equal_keccak_for_every_instruction_set_and_tail(instruction_set:
     assert [row.tobytes() for row in got] == [keccak(b"\x01" + pair.tobytes()) for pair in pairs]
 
 
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 40, 134, 135, 136, 137, 271, 272, 273, 1000])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_rows_of_any_length_are_hashed_as_they_are(count: int, size: int) -> None:
+    rows = random_bytes(count, size)
+    assert [row.tobytes() for row in _kernels.hash_rows(rows)] == [keccak(row.tobytes()) for row in rows]
+
+
 def test_the_portable_code_is_always_there() -> None:
     assert _kernels.instruction_sets()[-1] == "portable"
     with pytest.raises(ValueError, match="instruction set 'sse9'"):
