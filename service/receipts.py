@@ -9,7 +9,6 @@ there for as long as its receipts are to hold.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import stat
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic_core import to_json
 from securesystemslib.signer import CryptoSigner
 
 from circuits.circuit import Circuit
@@ -96,7 +96,7 @@ class ReceiptSigner:
 
     def sign(self, receipt: Receipt) -> str:
         """The receipt as it is handed out: an envelope in canonical JSON."""
-        payload = canonical(statement(receipt))
+        payload = to_json(statement(receipt))
         # The envelope is put together here: the library takes as long for it as the signature takes.
         message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
         encoded, signature = (
@@ -109,7 +109,7 @@ class ReceiptSigner:
 
 
 def statement(receipt: Receipt) -> dict[str, Any]:
-    """The in-toto statement that is signed."""
+    """The in-toto statement that is signed. Its keys are in order: JSON of it is canonical as it is."""
     samples = [
         {
             "input_commitment": sample.input_commitment.hex(),
@@ -150,10 +150,3 @@ def samples_of(circuit: Circuit, inputs: Sequence[IntArray], outputs: Sequence[I
     """
     pairs = zip(input_commitments(circuit, inputs), output_hashes(circuit, outputs), strict=True)
     return [Sample(*pair) for pair in pairs]
-
-
-def canonical(value: dict[str, Any]) -> bytes:
-    """JSON with sorted keys and no spaces."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()

@@ -16,10 +16,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from circuits.errors import CheckFailed, FormatError, InputError, VerinferError
 from service.receipt_check import Keyring, Receipt, Sample, check_receipt, key_id
-from service.receipts import ReceiptSigner, canonical, statement
+from service.receipts import ReceiptSigner, statement
 
 SIGNER = ReceiptSigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 KEYRING = Keyring([SIGNER.public_key])
@@ -112,6 +113,18 @@ def test_every_field_of_the_envelope_is_bound(new: Any) -> None:
         tampered = json.dumps(changed_at(envelope, path, new), sort_keys=True, separators=(",", ":"))
         with pytest.raises((FormatError, CheckFailed)):
             check_receipt(tampered, KEYRING)
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """JSON with sorted keys and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def test_any_text_is_signed_in_canonical_json() -> None:
+    text = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x11000), 0x10FFFF)))
+    receipt = replace(RECEIPT, model=text, version=text[::-1])
+    assert check_receipt(SIGNER.sign(receipt), KEYRING) == receipt
+    assert to_json(statement(receipt)) == canonical(statement(receipt))
 
 
 def signed_payload(payload: bytes, payload_type: str = "application/vnd.in-toto+json") -> bytes:
