@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from service.api.bodies import Bodies
 from service.api.direct import DirectInfer
 from service.api.document import describe_errors
 from service.api.events import Streams, events_router
+from service.api.front import Front
 from service.api.health import Readiness, health_router
 from service.api.inference import Inference, InferEndpoint, inference_router
 from service.api.jobs import jobs_router
@@ -102,7 +104,7 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
         if log is not None:
             await asyncio.to_thread(log.stop)
 
-    app = FastAPI(
+    app = Front(
         title="Verinfer",
         version=version("verinfer"),
         lifespan=lifespan,
@@ -133,11 +135,11 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification, uploads, proofs)
     add_pages(app, parts, access, tools, example)
     describe_errors(app)
-    app.add_middleware(DirectInfer, infer=infer)
-    app.add_middleware(Origins, local=settings.access == "local")
     observer = Observer(requests, log)
-    app.add_middleware(RequestIds, failed=internal_error, ended=observer.ended)
-    app.add_middleware(SecurityHeaders)
+    app.put_behind(partial(DirectInfer, infer=infer))
+    app.put_behind(partial(Origins, local=settings.access == "local"))
+    app.put_behind(partial(RequestIds, failed=internal_error, ended=observer.ended))
+    app.put_behind(SecurityHeaders)
     return app
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from fastapi import Request
 
+from service.api.headers import header
 from service.api.inference import Inference
 from service.api.problems import Busy
 from service.api_keys import Caller, KeyCheck, Scope, Unauthenticated
@@ -55,7 +56,7 @@ class Access:
         """
         if self._keys is None:
             return self._local
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, key = (header(request.scope, b"authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("this needs an API key: Authorization: Bearer vk_...")
         found = self._keys.remembered(key.strip())

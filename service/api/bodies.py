@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message
 
 from circuits.errors import InputError
+from service.api.headers import header
 from service.api.problems import Busy, TooSlow, Unsupported
 from service.errors import TooLarge
 
@@ -28,7 +29,7 @@ SHARE = 4
 
 def idempotency_key(request: Request) -> str | None:
     """The header Idempotency-Key. Raises InputError if it is empty or too long."""
-    key = request.headers.get("Idempotency-Key")
+    key = header(request.scope, b"idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
         raise InputError(f"an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} characters")
     return key
@@ -39,7 +40,7 @@ def require_json(request: Request) -> None:
 
     Pages of other sites can have a browser send what it calls text, but not what it calls JSON.
     """
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+    if (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
         raise Unsupported("the body must be JSON, and say so: Content-Type: application/json")
 
 
@@ -159,9 +160,9 @@ class Bodies:
 
 def _length(request: Request, unknown: int) -> int:
     """How many bytes a body says it has. Raises Unsupported if it is compressed."""
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if header(request.scope, b"content-encoding") not in (None, "identity"):
         raise Unsupported("the body is compressed: send it as it is")
-    length = request.headers.get("Content-Length", "")
+    length = header(request.scope, b"content-length") or ""
     return int(length[:20]) if length.isascii() and length.isdigit() else unknown
 
 

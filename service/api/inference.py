@@ -23,6 +23,7 @@ from circuits.errors import InputError
 from service import tracing
 from service.api.answers import Answer, Answers, Outcome, Question, Unsettled
 from service.api.bodies import Bodies, idempotency_key
+from service.api.headers import header
 from service.api.problems import Busy
 from service.api.tensors import InferRequest, metadata
 from service.ledger import Meter, What
@@ -30,7 +31,7 @@ from service.models import Models, Served
 from service.receipts import ReceiptSigner
 from service.submitting import Settlement
 
-JSON_BYTES = "Inference-Header-Content-Length"
+JSON_BYTES = b"inference-header-content-length"
 EXTENSIONS = ("binary_tensor_data",)
 CLOSING_SECONDS = 30.0
 T = TypeVar("T")
@@ -200,7 +201,7 @@ class InferEndpoint:
         self._meter.count(tenant, counted)
         if not answer.binary:
             return Response(answer.json, media_type="application/json")
-        headers = {JSON_BYTES: str(len(answer.json))}
+        headers = {JSON_BYTES.decode(): str(len(answer.json))}
         return Response(answer.json + answer.binary, 200, headers, "application/octet-stream")
 
 
@@ -298,11 +299,11 @@ def inference_router(
 
 
 def _json_bytes(request: Request) -> int | None:
-    text = request.headers.get(JSON_BYTES)
+    text = header(request.scope, JSON_BYTES)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise InputError(f"{JSON_BYTES} is no number of bytes")
+        raise InputError("Inference-Header-Content-Length is no number of bytes")
     return int(text)
 
 

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import tracing
+from service.api.headers import header
 
-HEADER = "X-Request-Id"
+HEADER = b"x-request-id"
 GONE = 499
 """What servers say in their logs of those who went away without waiting for an answer."""
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
@@ -48,7 +48,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = HTTPConnection(scope).headers.get(HEADER, "")
+        given = header(scope, HEADER) or ""
         name = given if _ALLOWED.fullmatch(given) else f"{_random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = name
         began, status = time.perf_counter(), 0
@@ -57,28 +57,27 @@ class RequestIds:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                MutableHeaders(scope=message)[HEADER] = name
+                message["headers"] = [*message["headers"], (HEADER, name.encode())]
             await send(message)
 
-        with (
-            structlog.contextvars.bound_contextvars(request_id=name),
-            tracing.span("request", _parent(scope)),
-        ):
-            try:
+        bound = structlog.contextvars.bind_contextvars(request_id=name)
+        try:
+            with tracing.span("request", _parent(scope)):
                 await self._app(scope, receive, named)
-            except Exception:
-                response = self._failed(Request(scope))
-                if status:  # too late to say so
-                    raise
-                await response(scope, receive, named)
-            finally:
-                # Without a status, whoever asked was gone before there was an answer.
-                self._ended(scope, status or GONE, time.perf_counter() - began)
+        except Exception:
+            response = self._failed(Request(scope))
+            if status:  # too late to say so
+                raise
+            await response(scope, receive, named)
+        finally:
+            # Without a status, whoever asked was gone before there was an answer.
+            self._ended(scope, status or GONE, time.perf_counter() - began)
+            structlog.contextvars.reset_contextvars(**bound)
 
 
 def _parent(scope: Scope) -> str | None:
     """The caller's own trace, if traces are wanted."""
     if not tracing.on():
         return None
-    given = HTTPConnection(scope).headers.get("traceparent", "")
+    given = header(scope, b"traceparent") or ""
     return given if _TRACE.fullmatch(given) else None

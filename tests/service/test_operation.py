@@ -278,6 +278,18 @@ def test_a_trace_goes_from_the_request_through_the_job_to_its_stages(
     assert attributes["job"] == job
 
 
+def test_the_framework_sends_no_traces_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would have the texts of errors in them."""
+    pytest.importorskip("opentelemetry.sdk")
+    with opened(tmp_path) as parts, collecting() as collector:
+        monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.removesuffix("/v1/traces"))
+        with served(application(parts)) as url, pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://{url}/api/v1/jobs/none")
+        tracing.stop()
+    assert [span.name for span in collector.spans] == ["request"]
+
+
 def test_nothing_of_a_trace_is_kept_where_there_are_none(tmp_path: Path) -> None:
     with opened(tmp_path) as parts:
         tenant = parts.tenant("local")
