@@ -51,8 +51,10 @@ class Server(uvicorn.Server):
     """Serves an application of `service.application`; see above."""
 
     def __init__(self, app: FastAPI, **options: Any) -> None:
-        # The service logs its requests itself, with their ids.
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, **options))
+        # The service logs its requests itself, with their ids. Uvicorn would take what else is installed:
+        # httptools, which is quicker, but holds headers of any size; and a library for WebSockets.
+        config = uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False, **options)
+        super().__init__(config)
         self._app = app
         self.on_started: Callable[[], None] = lambda: None
 

@@ -1,4 +1,4 @@
-"""Bodies that are slow, and uploads that are too many at a time."""
+"""Headers that are large, bodies that are slow, and uploads that are too many at a time."""
 
 from __future__ import annotations
 
@@ -39,6 +39,20 @@ def answer(sending: socket.socket) -> bytes:
 def upload(address: str) -> requests.Response:
     """An upload that lacks the model."""
     return requests.post(f"http://{address}/api/v1/models", files={"name": (None, "x")}, timeout=30)
+
+
+@pytest.mark.parametrize("piece", [b"x" * 4096, b"\r\nX-More: y" * 300])
+def test_headers_without_end_are_refused(tmp_path: Path, piece: bytes) -> None:
+    with opened(tmp_path) as parts, served(application(parts)) as address:
+        host, _, port = address.partition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as sending:
+            sending.sendall(f"GET / HTTP/1.1\r\nHost: {address}\r\nX-Long: ".encode())
+            sent = 0
+            with pytest.raises(ConnectionError):
+                while True:
+                    sent += sending.send(piece)
+                    assert sent < 1 << 24, "the service took 16 MiB of headers"
+        assert requests.get(f"http://{address}/v2/health/live", timeout=30).ok
 
 
 def test_an_upload_must_arrive_in_time(tmp_path: Path) -> None:
