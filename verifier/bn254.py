@@ -1,4 +1,4 @@
-"""BN254 (alt_bn128): encodings of points, checks that they are what they claim, and the pairing check.
+"""BN254 (alt_bn128): encodings of points, and checks that they are what they claim.
 
 ::
 
@@ -13,13 +13,8 @@ Points are affine tuples of integers. Encodings are those of the EVM's precompil
 valid where a point is decoded.
 """
 
-from collections.abc import Iterable
-
-from py_ecc.fields import optimized_bn128_FQ as FQ
 from py_ecc.fields import optimized_bn128_FQ2 as FQ2
-from py_ecc.fields import optimized_bn128_FQ12 as FQ12
 from py_ecc.optimized_bn128.optimized_curve import is_inf, multiply
-from py_ecc.optimized_bn128.optimized_pairing import final_exponentiate, pairing
 
 from circuits.errors import FormatError
 
@@ -112,28 +107,6 @@ def decode_g2(data: bytes) -> G2Point:
     if not on_g2(point):
         raise FormatError("a point is not in the group G2, or its coordinates are not canonical")
     return point
-
-
-def pairing_product_is_one(pairs: Iterable[tuple[G1Point | None, G2Point]]) -> bool:
-    """Tell whether the product of e(P, Q) over the pairs is one, as the EVM's precompile does.
-
-    Parameters
-    ----------
-    pairs
-        Points of G1 (None for infinity) and of G2, already checked to be in their groups.
-
-    Returns
-    -------
-    bool
-        Whether the product is one.
-    """
-    product = FQ12.one()
-    for p, q in pairs:
-        if p is None:
-            continue
-        lifted = (FQ(p[0]), FQ(p[1]), FQ.one())
-        product = product * pairing(_projective_g2(q), lifted, final_exponentiate=False)
-    return bool(final_exponentiate(product) == FQ12.one())
 
 
 def negate_g1(point: G1Point) -> G1Point:

@@ -28,9 +28,9 @@ from verifier.bn254 import (
     SCALAR_FIELD,
     G1Point,
     negate_g1,
-    pairing_product_is_one,
 )
 from verifier.msm import Sum, add_pairs, multi_scalar_multiply
+from verifier.pairing import pairing_product_is_one
 from verifier.powers_of_tau import RAW_G1_BYTES, PowersOfTau, Progress, decode_g1_points, domain_generator
 from verifier.scalars import invert_all, powers
 from verifier.srs_head import SrsHead

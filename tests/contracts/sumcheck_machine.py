@@ -19,12 +19,12 @@ from verifier.bn254 import (
     decode_g2,
     negate_g1,
     on_g1,
-    pairing_product_is_one,
 )
 from verifier.bn254 import (
     SCALAR_FIELD as R,
 )
 from verifier.msm import Sum, multi_scalar_multiply
+from verifier.pairing import pairing_product_is_one
 
 MAGIC, VERSION = b"VERINFpg", 1
 PART_BYTES = 24_575

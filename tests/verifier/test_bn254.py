@@ -18,9 +18,7 @@ from verifier.bn254 import (
     decode_g2,
     encode_g1,
     encode_g2,
-    negate_g1,
     on_g2,
-    pairing_product_is_one,
 )
 from verifier.msm import MultiplesTable, Sum, add_pairs, multi_scalar_multiply
 
@@ -106,18 +104,6 @@ def test_wrong_lengths_are_refused(length: int) -> None:
         decode_g1(bytes(length))
     with pytest.raises(FormatError, match="bytes, not"):
         decode_g2(bytes(length))
-
-
-def test_the_pairing_is_bilinear() -> None:
-    two, three = times(2), times(3)
-    assert two is not None and three is not None
-    five = times(5)
-    assert five is not None
-    assert pairing_product_is_one(
-        [(two, G2_GENERATOR), (three, G2_GENERATOR), (negate_g1(five), G2_GENERATOR)]
-    )
-    assert not pairing_product_is_one([(two, G2_GENERATOR), (negate_g1(three), G2_GENERATOR)])
-    assert pairing_product_is_one([(None, G2_GENERATOR)])
 
 
 def test_sums_of_pairs_in_every_constellation() -> None:

@@ -17,9 +17,9 @@ from verifier.bn254 import (
     G2Point,
     decode_g1,
     negate_g1,
-    pairing_product_is_one,
 )
 from verifier.msm import Sum, multi_scalar_multiply
+from verifier.pairing import pairing_product_is_one
 from verifier.sumcheck.multilinear import Point
 from verifier.sumcheck.rounds import next_claim, next_claim_at
 from verifier.sumcheck.transcript import WORD_BYTES, Transcript
