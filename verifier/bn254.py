@@ -13,6 +13,8 @@ Points are affine tuples of integers. Encodings are those of the EVM's precompil
 valid where a point is decoded.
 """
 
+from functools import lru_cache
+
 from py_ecc.fields import optimized_bn128_FQ2 as FQ2
 from py_ecc.optimized_bn128.optimized_curve import is_inf, multiply
 
@@ -53,8 +55,12 @@ def on_g1(point: G1Point) -> bool:
     return 0 <= x < BASE_FIELD and 0 <= y < BASE_FIELD and (y * y - x * x * x - 3) % BASE_FIELD == 0
 
 
+@lru_cache(maxsize=16)
 def on_g2(point: G2Point) -> bool:
-    """Tell whether all coordinates are canonical and the point is on the twist and of order r."""
+    """Tell whether all coordinates are canonical and the point is on the twist and of order r.
+
+    What was told is kept: most keys have the [tau]_2 of one string.
+    """
     x, y = point
     if not all(0 <= c < BASE_FIELD for c in (*x, *y)):
         return False

@@ -18,7 +18,7 @@ adds points of G2 as those of a curve over F_p^12, and works out the last power 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from py_ecc.fields import optimized_bn128_FQ2 as FQ2
 from py_ecc.fields import optimized_bn128_FQ12 as FQ12
@@ -76,8 +76,14 @@ class _Step:
         return FQ12((p[1], s - 9 * s_u, 0, rest - 9 * rest_u, 0, 0, 0, s_u, 0, rest_u, 0, 0))
 
 
-def _steps(q: G2Point) -> Iterator[_Step]:
-    """All steps for a point of G2. As its order is r, no line is vertical."""
+@lru_cache(maxsize=16)
+def _steps(q: G2Point) -> list[_Step]:
+    """All steps for a point of G2. They are kept: checks are of [1]_2 and of the few [tau]_2 of keys."""
+    return list(_walk(q))
+
+
+def _walk(q: G2Point) -> Iterator[_Step]:
+    """As the order of the point is r, no line is vertical."""
     start = (FQ2(q[0]), FQ2(q[1]))
     point = start
     for bit in f"{6 * _T + 2:b}"[1:]:
