@@ -127,7 +127,8 @@ class Leases:
                 continue
 
     def gather(self, lease: Lease, most: int) -> list[Lease]:
-        """Take waiting jobs of a lease's tenant, kind, tier and version, to be done together with its own.
+        """Take waiting jobs of a lease's tenant, kind, tier, version and recipient, to be done together with
+        its own.
 
         Only jobs that were never begun are taken, and none whose request says `alone`: what has failed once
         is done by itself from then on.
@@ -150,6 +151,8 @@ class Leases:
                     Job.version_id == lease.version_id,
                     Job.attempts == 0,
                     Job.request["alone"].as_boolean().is_not(True),
+                    # A proof is for one recipient, or for anyone.
+                    Job.request["recipient"].as_string().is_not_distinct_from(lease.request.get("recipient")),
                 )
                 .order_by(Job.not_before, Job.id)
                 .limit(most)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from circuits.errors import InputError
 from circuits.tensor import IntArray
@@ -15,6 +16,7 @@ from service.jobs import Order
 from service.models import Served
 from service.parts import Parts
 from service.version_keys import find_subject, require_key, require_samples
+from verifier.recipient import read_address, show_address
 
 INPUT_TYPE = "application/json"
 
@@ -30,6 +32,8 @@ class Tier(StrEnum):
 
 ONE_SAMPLE = {Tier.EZKL, Tier.OPTIMISTIC}
 """The tiers that settle a single answer at a time."""
+BINDING = {Tier.SUMCHECK}
+"""The tiers whose proofs can be made for one recipient."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Settlement:
         Integers of shape (batch, *port's shape), as `circuits.executor.checked` gives them.
     alone
         Whether the proof must not be shared with other jobs of the tenant.
+    recipient
+        The Ethereum address for which alone the proof is to hold; None for anyone.
     """
 
     tenant: str
@@ -50,6 +56,25 @@ class Settlement:
     inputs: Sequence[IntArray]
     idempotency_key: str | None = None
     alone: bool = False
+    recipient: str | None = None
+
+
+def bound_to(tier: Tier, recipient: str | None) -> str | None:
+    """A recipient's address in its one spelling, with its checksum.
+
+    Raises
+    ------
+    InputError
+        If it is no address, or what settles by the tier binds no recipient.
+    """
+    if recipient is None:
+        return None
+    if tier not in BINDING:
+        raise InputError(
+            f"the tier {tier.value!r} binds no recipient: leave it out, or use "
+            + " or ".join(sorted(BINDING))
+        )
+    return show_address(read_address(recipient))
 
 
 class Submitter:
@@ -64,8 +89,8 @@ class Submitter:
         Raises
         ------
         InputError
-            If this service does not settle by that tier, or the version lacks a key that cannot be made on
-            the way.
+            If this service does not settle by that tier, the tier binds no recipient or the recipient is no
+            address, or the version lacks a key that cannot be made on the way.
         Conflict
             If the idempotency key was used for another request.
         QuotaExceeded
@@ -75,6 +100,7 @@ class Submitter:
         samples = settlement.inputs[0].shape[0]
         if tier is Tier.NONE:
             raise InputError("the tier 'none' settles nothing: it is for answers without a job")
+        recipient = bound_to(tier, settlement.recipient)
         if tier is Tier.OPTIMISTIC:
             if not self._parts.settings.has_chain:
                 raise InputError(
@@ -88,7 +114,11 @@ class Submitter:
             raise InputError(
                 f"there are {samples} samples, and the tier {tier.value!r} settles one at a time"
             )
-        request = {"input": self._keep_input(settlement)} | ({"alone": True} if settlement.alone else {})
+        request: dict[str, Any] = {"input": self._keep_input(settlement)}
+        if settlement.alone:
+            request["alone"] = True
+        if recipient is not None:
+            request["recipient"] = recipient
         order = Order(Kind.PROVE, tier, request, version)
         return self._parts.jobs.submit(settlement.tenant, order, settlement.idempotency_key).id
 

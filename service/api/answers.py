@@ -19,11 +19,11 @@ from circuits.errors import InputError
 from circuits.executor import execute
 from circuits.tensor import IntArray
 from service import tracing
-from service.api.tensors import Asked, Outputs, flag, integers_of, read_request
+from service.api.tensors import Asked, Outputs, flag, integers_of, read_request, text
 from service.models import Served
 from service.receipt_check import Receipt, Sample
 from service.receipts import ReceiptSigner, samples_of
-from service.submitting import Settlement, Tier
+from service.submitting import Settlement, Tier, bound_to
 
 MAX_SAMPLES = 256
 """How many samples of several requests are joined."""
@@ -72,6 +72,7 @@ class _Read:
     asked: Asked
     tier: Tier
     alone: bool
+    recipient: str | None
 
 
 class Answers:
@@ -110,7 +111,10 @@ class Answers:
         asked = read_request(question.model.circuit, question.body, question.json_bytes)
         if asked.samples > self._max_samples:
             raise InputError(f"the batch has {asked.samples} samples, over the limit of {self._max_samples}")
-        return _Read(place, question, asked, _tier(asked.parameters), flag(asked.parameters, "alone"))
+        parameters = asked.parameters
+        tier = _tier(parameters)
+        recipient = bound_to(tier, text(parameters, "recipient"))
+        return _Read(place, question, asked, tier, flag(parameters, "alone"), recipient)
 
     def _run(self, group: list[_Read], found: dict[int, Outcome | Unsettled]) -> None:
         circuit = group[0].question.model.circuit
@@ -171,7 +175,9 @@ class Answers:
         if tier is Tier.NONE:
             return answer(None)
         own = [array[part] for array in inputs]
-        settlement = Settlement(question.tenant, model, tier, own, question.idempotency_key, read.alone)
+        settlement = Settlement(
+            question.tenant, model, tier, own, question.idempotency_key, read.alone, read.recipient
+        )
 
         def settle() -> Answer:
             with tracing.going_on(question.trace):

@@ -2,7 +2,8 @@
 
 The receipt stands in the answer's parameters as `receipt`, a string (`service.receipt_check` reads it). The
 request's parameter `tier` says how the answer is to be settled: none (as it is by default), sumcheck, ezkl or
-optimistic. For any but none, a job is submitted before the answer is given, and named in it as `job`.
+optimistic. For any but none, a job is submitted before the answer is given, and named in it as `job`; the
+parameters `alone` and `recipient` are that job's.
 
 Specification: kserve/open-inference-protocol, specification/protocol/inference_rest.md.
 """

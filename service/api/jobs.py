@@ -50,6 +50,9 @@ class JobRequest(BaseModel):
         False,
         description="the proof is not to be shared with other jobs, whose samples it would show as well",
     )
+    recipient: str | None = Field(
+        None, description="the Ethereum address for which alone the proof is to hold; by default for anyone"
+    )
 
 
 class JobLinks(BaseModel):
@@ -96,6 +99,7 @@ class Timings(BaseModel):
 class JobView(JobSummary):
     """A job, with what its worker last said, and when each stage was done."""
 
+    recipient: str | None = Field(description="the address for which alone the proof holds; null: anyone")
     progress: str | None
     timings: Timings
     stages: dict[str, datetime]
@@ -144,7 +148,7 @@ def jobs_router(
         inputs = checked(model.circuit, inputs_of(model.circuit, document, "the request"))
         if inputs[0].shape[0] > max_samples:
             raise InputError(f"there are {inputs[0].shape[0]} samples, over the limit of {max_samples}")
-        job = submit(Settlement(tenant, model, asked.tier, inputs, key, asked.alone))
+        job = submit(Settlement(tenant, model, asked.tier, inputs, key, asked.alone, asked.recipient))
         return _view(show_job(database, tenant, job))
 
     body_schema = {
@@ -284,6 +288,7 @@ def _view(shown: Shown) -> JobView:
     job = shown.job
     return JobView(
         **_fields(shown),
+        recipient=job.request.get("recipient"),
         progress=shown.progress,
         timings=Timings(
             waited=_seconds(job.created_at, job.started_at), taken=_seconds(job.started_at, job.finished_at)

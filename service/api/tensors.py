@@ -174,6 +174,14 @@ def flag(parameters: dict[str, Any], name: str, default: bool = False) -> bool:
     return value
 
 
+def text(parameters: dict[str, Any], name: str) -> str | None:
+    """A parameter that is text; None where it is not given. Raises InputError if it is something else."""
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"the parameter {name!r} must be text, not {value!r:.40}")
+    return value
+
+
 def _first(error: ValidationError) -> str:
     """The first mistake, with where it is."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -1,14 +1,14 @@
 """The handler of `prove` jobs: execute the circuit, prove its outputs, check the proof.
 
-request   {"input": digest of an artifact, "alone": true or absent}: input data as JSON, the way
-          `circuits.data` has it
+request   {"input": digest of an artifact, "alone": true or absent, "recipient": address or absent}: input
+          data as JSON, the way `circuits.data` has it; whom alone the proof is for, by default anyone
 result    {"output": digest, "proof": digest, "verifying_key": digest,
            "first_sample": i, "samples": n, "proof_samples": m}
 
 The output is JSON {"output_ints": ...}. The proof is about m samples, of which those from i on, n of them,
-are the job's. Jobs of one tenant about one version that wait at the same time are proved together where that
-is cheaper, unless they say `alone`: whoever has such a proof sees the samples of all of them. Each is
-executed, and ends, by itself.
+are the job's. Jobs of one tenant about one version for one recipient that wait at the same time are proved
+together where that is cheaper, unless they say `alone`: whoever has such a proof sees the samples of all of
+them. Each is executed, and ends, by itself.
 
 A sumcheck key is cheap, so it is made where a version has none yet. By a key that commits to inputs each job
 is proved by itself: such a proof is of one sample.
@@ -43,6 +43,7 @@ from service.version_keys import WITHOUT_SETUP, find_subject, keep_key, require_
 from service.worker import Context, Interrupted, Result
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import ANYONE, read_address
 from verifier.srs import SrsStore
 from verifier.verify import verify
 
@@ -140,6 +141,8 @@ class _Member:
         self._artifacts = artifacts
         self._tenant = context.lease.tenant_id
         self._folder = folder
+        named = context.lease.request.get("recipient")
+        self.recipient = ANYONE if named is None else read_address(named)
         self.inputs: list[IntArray] = []
         self.output = ""
         self.place: Result = context.done(PROVE) or {}
@@ -175,7 +178,10 @@ class _Member:
             self.context.finish(PROVE, self.place, self.place["seconds"] * share)
 
     def check(self, proof: Proof) -> Result:
-        """Check that the job's samples of a proof that holds are its own. Raises RuntimeError if not."""
+        """Check that a proof that holds is for the job's recipient, and the job's samples of it are its own.
+        Raises RuntimeError if not."""
+        if proof.recipient != self.recipient:
+            raise RuntimeError("the proof is for another recipient than the job's")
         executed = json.loads(b"".join(self._artifacts.read(self._tenant, self.output)))["output_ints"]
         first, total = self.place["first_sample"], self.place["proof_samples"]
         for said, own, what in (
@@ -266,7 +272,7 @@ class _Proving:
             member.context.attempt(member.finish_proof)
 
     def _prove_together(self, prover: Prover, group: Sequence[_Member]) -> None:
-        """Prove the samples of some jobs. Goes on as long as one of them is wanted."""
+        """Prove the samples of some jobs for their recipient. Goes on as long as one of them is wanted."""
 
         def tell(text: str) -> None:
             wanted = [member.context for member in group if not member.context.cancelled]
@@ -278,7 +284,7 @@ class _Proving:
                         raise
 
         joined = [np.concatenate(parts) for parts in zip(*(one.inputs for one in group), strict=True)]
-        proven = prover.prove(joined, tell)
+        proven = prover.prove(joined, tell, group[0].recipient)
         digest = self._put(proven.proof.encode(), PROOF_TYPE)
         first = 0
         for member in group:

@@ -28,7 +28,7 @@ from service.pages.values import Shown, Tensor, canvas, example, read_values, sh
 from service.quotes import Quotes
 from service.receipt_check import Receipt
 from service.receipts import samples_of
-from service.submitting import Settlement, Submitter, Tier
+from service.submitting import BINDING, Settlement, Submitter, Tier
 
 MOST_NODES = 2000
 """Of larger circuits it takes long to say how long a proof takes."""
@@ -42,6 +42,11 @@ class Offer:
 
     tier: str
     seconds: float | None
+
+    @property
+    def binds(self) -> bool:
+        """Whether the proof can be made for one recipient."""
+        return self.tier in BINDING
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,10 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
         inputs = read_values(model.circuit, text(data, "integers"))
         # Who presses the button twice gets one proof. It shows nobody else's samples: it may be shared.
         key = text(data, "once")[:MAX_IDEMPOTENCY_KEY] or None
-        return submit(Settlement(caller.tenant, model, Tier(tier), inputs, key, alone=True))
+        recipient = text(data, "recipient").strip() or None
+        return submit(
+            Settlement(caller.tenant, model, Tier(tier), inputs, key, alone=True, recipient=recipient)
+        )
 
     return router
 

@@ -14,6 +14,7 @@ from service.pages.values import Shown, Tensor, show
 from verifier.circuit_header import PortEntry
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.recipient import shown_recipient
 from verifier.statement import samples_of, split_by_port
 
 MOST_SAMPLES = 20
@@ -130,7 +131,7 @@ def read_evidence(data: bytes, proof: Proof, key: VerifyingKey, circuit: Circuit
         "0x" + proof.key_digest.hex(),
         len(data),
         proof.insecure_srs or key.insecure_srs,
-        None if not any(statement.recipient) else "0x" + statement.recipient.hex(),
+        shown_recipient(statement.recipient),
         None if committed is None else "0x" + committed.root.hex(),
         count,
         tuple(samples),

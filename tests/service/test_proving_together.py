@@ -46,6 +46,8 @@ from verifier.proof import Proof
 from verifier.srs import SrsStore
 from verifier.verify import verify
 
+HERS, HIS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+
 
 @pytest.fixture
 def scene(
@@ -149,6 +151,37 @@ def test_waiting_jobs_share_a_proof_within_their_tenant(
     for job in shared:
         share = stages[job.id]["seconds"] * len(samples[job.id]) / 4
         assert any(entry.quantity == pytest.approx(share) for entry in entries if entry.job_id == job.id)
+
+
+def test_only_jobs_for_the_same_recipient_share_a_proof(scene: Scene, proofs: list[int]) -> None:
+    recipients = [None, HERS, HIS, HERS, None, HIS, HERS]
+    ids = [
+        submit(scene, scene.tenant, sample(i), **({} if who is None else {"recipient": who}))
+        for i, who in enumerate(recipients)
+    ]
+    digests: dict[str | None, set[str]] = {}
+    for i, job in enumerate(run(scene, *[(scene.tenant, job) for job in ids])):
+        proof, who = check(scene, job, sample(i)), recipients[i]
+        assert job.result is not None and verify(proof, scene.key).recipient == who
+        for other in (HERS, HIS):
+            assert verify(proof, scene.key, other).valid == (other == who)
+        digests.setdefault(who, set()).add(job.result["proof"])
+    assert [len(each) for each in digests.values()] == [1, 1, 1] and sorted(proofs) == [2, 2, 3]
+
+
+def test_a_proof_for_another_recipient_ends_no_job_well(scene: Scene, database: Database) -> None:
+    """As if a worker had kept the wrong one."""
+    theirs = submit(scene, scene.tenant, sample(1), recipient=HIS)
+    [done] = run(scene, (scene.tenant, theirs))
+    check(scene, done, sample(1))
+    wrong = [submit(scene, scene.tenant, sample(1), **named) for named in ({"recipient": HERS}, {})]
+    with database.write() as session:
+        kept = session.get_one(JobStage, (theirs, PROVE))
+        for job in wrong:
+            stage = JobStage(job_id=job, stage=PROVE, result=kept.result, finished_at=kept.finished_at)
+            session.add(stage)
+    for failed in run(scene, *[(scene.tenant, job) for job in wrong], workers=scene.workers[1:]):
+        assert failed.result is None and failed.proof is Status.FAILED
 
 
 def test_each_ends_by_itself(scene: Scene, proofs: list[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
@@ -17,7 +18,9 @@ from tests.service.pages.conftest import House
 from tests.service.pages.visiting import Visitor
 from tests.service.serving import add_model, images
 from tests.service.test_worker import ended
+from verifier.key import VerifyingKey
 from verifier.proof import Proof
+from verifier.verify import verify
 
 
 class Scene:
@@ -50,6 +53,28 @@ class Scene:
 def scene(keyed: House, circuit: Circuit) -> Scene:
     """One with one sample."""
     return Scene(keyed, circuit, 1)
+
+
+def test_an_answer_is_proved_for_a_recipient(keyed: House, scene: Scene) -> None:
+    recipient = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+    visitor = keyed.visitor(scene.key)
+    given = {"csrf": visitor.get("/models").csrf, "values": json.dumps([images(1).reshape(-1).tolist()])}
+    answer = visitor.post("/models/digits/try", given)
+    action = "/models/digits/prove"
+    form = answer.fields(action) | {"tier": Tier.SUMCHECK.value}
+    assert 'name="recipient"' in answer.text
+    mistyped = visitor.post(action, form | {"recipient": recipient.replace("7099", "7098")})
+    assert mistyped.status == 400 and "a wrong checksum" in mistyped.text
+    begun = visitor.post(action, form | {"recipient": f" {recipient.lower()} "})
+    assert begun.status == 303
+    path = begun.headers["Location"]
+    done = ended(keyed.parts.jobs, scene.tenant, path.rpartition("/")[2])
+    assert done.error is None and done.result is not None
+    assert recipient in visitor.get(path).text
+    proof = Proof.decode(scene.file(done.result["proof"]))
+    key = VerifyingKey.decode(scene.file(done.result["verifying_key"]))
+    assert verify(proof, key, recipient).valid and not verify(proof, key, "0x" + "11" * 20).valid
+    assert recipient in visitor.get(f"/proofs/{done.result['proof']}").text
 
 
 def test_a_proof_is_private_until_its_owner_says_otherwise(keyed: House, scene: Scene) -> None:
