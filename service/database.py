@@ -220,7 +220,9 @@ class VersionKey(Base):
 
 
 class Job(Base):
-    """Something to be done, once. It waits while it has neither `lease_owner` nor `finished_at`."""
+    """Something to be done, once. It waits while it has neither `lease_owner` nor `finished_at`; `memory` is
+    how many bytes it takes, once a worker has found that to be more than it has.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -255,6 +257,7 @@ class Job(Base):
     proof: Mapped[Status]
     stage: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    memory: Mapped[int | None]
     not_before: Mapped[datetime]
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 
 import structlog
 
+from prover.cuda.choice import is_gpu
+from prover.memory import whole_bytes
 from service import metrics
 from service.database import Kind
 from service.settings import PREFIX, Settings
@@ -44,7 +46,8 @@ class Workers:
         self._count = settings.workers
         self._patience = settings.drain_seconds
         self._threads = settings.job_threads or max(1, _processors() // max(1, self._count))
-        bounded = settings.model_copy(update={"job_threads": self._threads})
+        memory = settings.job_memory or _share_of_memory(settings.device, self._count)
+        bounded = settings.model_copy(update={"job_threads": self._threads, "job_memory": memory})
         self._line = Start.of(bounded, list(kinds), logs_as_json).line()
         self._counts = metrics.Files()
         self._lock = threading.Lock()
@@ -134,6 +137,12 @@ def _environment(threads: int) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
     bounded = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
     return kept | dict.fromkeys(bounded, str(threads))
+
+
+def _share_of_memory(device: str, jobs: int) -> int | None:
+    """What each of some jobs at a time may take. On a GPU estimates, which are of processors, say nothing."""
+    whole = None if is_gpu(device) else whole_bytes()
+    return None if whole is None else whole // max(1, jobs)
 
 
 def _processors() -> int:

@@ -83,6 +83,8 @@ class Leases:
         How long a job waits after its first failed attempt; after each further one, twice as long.
     defaults
         The limits of tenants that have none of their own.
+    memory
+        How many bytes a job may take here; jobs known to take more are left to others. None is any number.
     """
 
     def __init__(
@@ -92,9 +94,10 @@ class Leases:
         most_attempts: int = 5,
         backoff: timedelta = timedelta(seconds=1),
         defaults: Limits = DEFAULTS,
+        memory: int | None = None,
     ) -> None:
         self._database = database
-        self.length = length
+        self.length, self.memory = length, memory
         self._most_attempts = most_attempts
         self._backoff = backoff
         self._defaults = defaults
@@ -114,7 +117,7 @@ class Leases:
         self.recover()
         while True:
             with self._database.read() as session:
-                candidates = in_turn(_candidates(session, kinds, sorts, self._defaults))
+                candidates = in_turn(self._candidates(session, kinds, sorts))
             try:
                 for candidate in candidates:
                     # A transaction for each: who held two tenants' rows could wait for who holds them too.
@@ -146,7 +149,7 @@ class Leases:
                 select(Job)
                 .where(
                     Job.tenant_id == tenant.id,
-                    _waiting(at, [lease.kind], None),
+                    self._waiting(at, [lease.kind], None),
                     Job.tier == lease.tier,
                     Job.version_id == lease.version_id,
                     Job.attempts == 0,
@@ -168,9 +171,9 @@ class Leases:
         columns = (Job.tenant_id, Job.kind, Job.tier, Job.version_id)
         found: Counter[Sort] = Counter()
         with self._database.read() as session:
-            counted = select(*columns, func.count()).where(_waiting(now(session), kinds, None))
+            counted = select(*columns, func.count()).where(self._waiting(now(session), kinds, None))
             rows = session.execute(counted.group_by(*columns)).all()
-            for candidate in in_turn(_candidates(session, kinds, None, self._defaults)):
+            for candidate in in_turn(self._candidates(session, kinds, None)):
                 room = candidate.room
                 for tenant, kind, tier, version, count in rows:
                     if tenant == candidate.tenant_id and room > 0:
@@ -258,6 +261,15 @@ class Leases:
             job.attempts -= 1
             _queue(session, job, timedelta(0), "the worker stops")
 
+    def leave(self, lease: Lease, memory: int, why: str) -> None:
+        """Put a job back that takes more memory than there is here: the attempt does not count, and only who
+        has so much takes it from now on. Raises LeaseLost."""
+        with self._database.write() as session:
+            job = _held(session, lease)
+            job.attempts -= 1
+            job.memory = memory
+            _queue(session, job, timedelta(0), why)
+
     def postpone(self, lease: Lease, delay: timedelta) -> None:
         """Let go of a job that waits for something, until after a while. It runs on, in nobody's hands.
 
@@ -300,7 +312,7 @@ class Leases:
         at = now(session)
         waiting = (
             select(Job)
-            .where(Job.tenant_id == tenant.id, _waiting(at, kinds, sorts))
+            .where(Job.tenant_id == tenant.id, self._waiting(at, kinds, sorts))
             .order_by(Job.not_before, Job.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -310,6 +322,39 @@ class Leases:
             return None
         tenant.served_at = at
         return self._take(session, job, worker, at)
+
+    def _candidates(
+        self, session: Session, kinds: Collection[Kind], sorts: Collection[Sort] | None
+    ) -> list[Candidate]:
+        waiting = self._waiting(now(session), kinds, sorts)
+        waits = select(Job.id).where(Job.tenant_id == Tenant.id, waiting).exists()
+        # The tenants come first: a claim made in between changes `served_at` after it was read, and is
+        # noticed.
+        tenants = session.scalars(select(Tenant).where(waits)).all()
+        leased = select(Job.tenant_id, func.count()).where(Job.lease_owner.is_not(None))
+        running = {row[0]: row[1] for row in session.execute(leased.group_by(Job.tenant_id))}
+        candidates = []
+        for tenant in tenants:
+            limits = self._defaults.overlaid(tenant.limits)
+            count = running.get(tenant.id, 0)
+            candidates.append(
+                Candidate(tenant.id, count, limits.weight, limits.running_jobs, tenant.served_at)
+            )
+        return candidates
+
+    def _waiting(
+        self, at: Any, kinds: Collection[Kind], sorts: Collection[Sort] | None
+    ) -> ColumnElement[bool]:
+        of_a_sort = [] if sorts is None else [or_(false(), *map(_is_of, sorts))]
+        fits = [] if self.memory is None else [or_(Job.memory.is_(None), Job.memory <= self.memory)]
+        return and_(
+            Job.finished_at.is_(None),
+            Job.lease_owner.is_(None),
+            Job.not_before <= at,
+            Job.kind.in_(kinds),
+            *fits,
+            *of_a_sort,
+        )
 
     def _take(self, session: Session, job: Job, worker: str, at: datetime) -> Lease:
         """Give a worker a locked job that waits."""
@@ -357,33 +402,6 @@ def _held(session: Session, lease: Lease) -> Job:
     if job is None or job.lease_owner != lease.owner:
         raise LeaseLost(f"job {lease.job_id} is not this worker's any more")
     return job
-
-
-def _candidates(
-    session: Session, kinds: Collection[Kind], sorts: Collection[Sort] | None, defaults: Limits
-) -> list[Candidate]:
-    waits = select(Job.id).where(Job.tenant_id == Tenant.id, _waiting(now(session), kinds, sorts)).exists()
-    # The tenants come first: a claim made in between changes `served_at` after it was read, and is noticed.
-    tenants = session.scalars(select(Tenant).where(waits)).all()
-    leased = select(Job.tenant_id, func.count()).where(Job.lease_owner.is_not(None)).group_by(Job.tenant_id)
-    running = {row[0]: row[1] for row in session.execute(leased)}
-    candidates = []
-    for tenant in tenants:
-        limits = defaults.overlaid(tenant.limits)
-        count = running.get(tenant.id, 0)
-        candidates.append(Candidate(tenant.id, count, limits.weight, limits.running_jobs, tenant.served_at))
-    return candidates
-
-
-def _waiting(at: Any, kinds: Collection[Kind], sorts: Collection[Sort] | None) -> ColumnElement[bool]:
-    of_a_sort = [] if sorts is None else [or_(false(), *map(_is_of, sorts))]
-    return and_(
-        Job.finished_at.is_(None),
-        Job.lease_owner.is_(None),
-        Job.not_before <= at,
-        Job.kind.in_(kinds),
-        *of_a_sort,
-    )
 
 
 def _is_of(sort: Sort) -> ColumnElement[bool]:

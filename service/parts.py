@@ -56,7 +56,12 @@ class Parts:
             Registry(database, settings.limits),
             Models(database, artifacts, defaults=settings.limits),
             Jobs(database, open_jobs_quota(settings.limits)),
-            Leases(database, timedelta(seconds=settings.lease_seconds), defaults=settings.limits),
+            Leases(
+                database,
+                timedelta(seconds=settings.lease_seconds),
+                defaults=settings.limits,
+                memory=settings.job_memory,
+            ),
         )
 
     @cached_property

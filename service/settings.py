@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         le=1024,
         description="how many threads a job may use; by default its share of the processors",
     )
+    job_memory: int | None = Field(
+        None,
+        ge=1 << 20,
+        description="the most bytes of memory that a job may be expected to take; by default its share of "
+        "what the machine, or its container, has, and no bound where proofs are made on a GPU",
+    )
     lease_seconds: float = Field(
         30, ge=1, le=3600, description="after so long without a sign of life, a worker's job is another's"
     )

@@ -65,6 +65,16 @@ class Postponed(Interrupted):
         self.delay = delay
 
 
+class TooLarge(Interrupted):
+    """The job takes more memory than it may take here."""
+
+    def __init__(self, memory: int, most: int) -> None:
+        super().__init__(
+            f"it takes about {memory / 1e6:,.0f} MB of memory, and a job may take {most / 1e6:,.0f} MB here"
+        )
+        self.memory = memory
+
+
 class Context:
     """What a handler is given: the job, and how to say what was done."""
 
@@ -145,6 +155,16 @@ class Context:
             self._untold = text
         self._tell()
 
+    @property
+    def memory(self) -> int | None:
+        """How many bytes the job may take; None is any number."""
+        return self._leases.memory
+
+    def require_memory(self, needed: int) -> None:
+        """Leave the job to a worker that has so many bytes for it, if this one does not: let it pass."""
+        if self.memory is not None and needed > self.memory:
+            raise TooLarge(needed, self.memory)
+
     def gather(self, most: int) -> list[Context]:
         """More jobs like this one, to be done together with it; see `Leases.gather`.
 
@@ -207,6 +227,9 @@ class Context:
         except _Stopping:
             self._leases.give_back(lease)
             self.outcome = "given back"
+        except TooLarge as large:
+            self._leases.leave(lease, large.memory, f"{large}: it waits for a worker with more")
+            self.outcome = "left"
         except Postponed as wait:
             self._leases.postpone(lease, wait.delay)
             self.outcome = "postponed"

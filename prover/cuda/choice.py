@@ -25,7 +25,7 @@ def chosen_driver(name: str) -> Driver | None:
     InputError
         If the name stands for nothing, or CuPy or the GPU is missing.
     """
-    if name == "cpu" or (name == "auto" and not _is_usable()):
+    if not is_gpu(name):
         return None
     if name == "auto":
         return CupyDriver()
@@ -33,6 +33,11 @@ def chosen_driver(name: str) -> Driver | None:
     if match is None:
         raise InputError(f"there is no device {name!r}: it is auto, cpu, cuda or cuda:N")
     return CupyDriver(int(match[1] or 0))
+
+
+def is_gpu(name: str) -> bool:
+    """Whether a name stands for a GPU here, be it usable or not."""
+    return name != "cpu" and (name != "auto" or _is_usable())
 
 
 def _is_usable() -> bool:

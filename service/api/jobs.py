@@ -101,6 +101,9 @@ class JobView(JobSummary):
 
     recipient: str | None = Field(description="the address for which alone the proof holds; null: anyone")
     progress: str | None
+    memory: int | None = Field(
+        description="how many bytes it takes, once a worker has left it for having less; it waits for another"
+    )
     timings: Timings
     stages: dict[str, datetime]
 
@@ -290,6 +293,7 @@ def _view(shown: Shown) -> JobView:
         **_fields(shown),
         recipient=job.request.get("recipient"),
         progress=shown.progress,
+        memory=job.memory,
         timings=Timings(
             waited=_seconds(job.created_at, job.started_at), taken=_seconds(job.started_at, job.finished_at)
         ),

@@ -30,7 +30,7 @@ from service.sandbox.sandbox import Limits, Sandbox
 from service.settings import Settings
 from service.stages import COMPILE, DESCRIBE, READ, REGISTER, setup_for
 from service.summary import Summary
-from service.worker import Context, Result
+from service.worker import Context, Result, TooLarge
 
 SOURCE_TYPE, DATA_TYPE = "application/vnd.verinfer.source", "application/vnd.verinfer.data"
 COMPILE_MODEL = "service.sandbox.compiling:compile_model"
@@ -182,7 +182,7 @@ class _Compiling:
         choices = None if chosen is None else KeyChoices.model_validate(chosen)
         try:
             return {"verifying_key": set_up(self._parts, self._context, version_id, backend, choices)}
-        except InputError as error:  # the version is there, with a key or without
+        except (InputError, TooLarge) as error:  # the version is there, with a key or without
             return {"error": str(error)}
 
     def _calibration(self, folder: Path) -> str | None:

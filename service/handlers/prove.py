@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ from service.database import Database
 from service.errors import LeaseLost
 from service.reference_strings import finder
 from service.stages import EXECUTE, PROVE, SETUP, VERIFY
-from service.version_keys import WITHOUT_SETUP, find_subject, keep_key, require_key
+from service.version_keys import WITHOUT_SETUP, Subject, find_subject, keep_key, require_key
 from service.worker import Context, Interrupted, Result
 from verifier.key import VerifyingKey
 from verifier.proof import Proof
@@ -56,6 +57,8 @@ WORTH_IT = 0.8
 could do the others meanwhile."""
 MEMORY_PART = 0.5
 """The part of the free memory that a proof of several jobs may take."""
+MAX_KNOWN = 10_000
+"""How many estimates are kept."""
 
 
 class ProveHandler:
@@ -85,7 +88,8 @@ class ProveHandler:
         self._threads = threads
         self._device = device
         self._lock = threading.Lock()
-        self._together: dict[str, int] = {}
+        self._together: dict[tuple[str, str], int] = {}
+        self._memory: dict[tuple[Subject, int], int] = {}
 
     def __call__(self, context: Context) -> Result:
         """Do a job.
@@ -103,17 +107,32 @@ class ProveHandler:
             except InputError as error:
                 raise without_folder(error, Path(folder)) from error
 
-    def most_together(self, tier: str, digest: str, circuit: Circuit) -> int:
-        """How many samples of a circuit are best proved at a time by a key that states inputs: 1 where more
-        are not worth it."""
+    def most_together(self, tier: str, digest: str, circuit: Circuit, memory: int | None) -> int:
+        """How many samples of a circuit are best proved at a time by a key that states inputs, in so many
+        bytes of memory: 1 where more are not worth it, or do not fit."""
         with self._lock:
-            if digest not in self._together:
-                self._together[digest] = _most_together(tier, circuit)
-            return self._together[digest]
+            if (tier, digest) not in self._together:
+                self._together[tier, digest] = _most_together(tier, circuit, memory)
+            return self._together[tier, digest]
+
+    def memory(self, subject: Subject, circuit: Circuit, samples: int) -> int:
+        """How many bytes a proof is estimated to take. Raises InputError if it cannot be made."""
+        with self._lock:
+            if (subject, samples) not in self._memory:
+                if len(self._memory) >= MAX_KNOWN:
+                    self._memory.clear()
+                choices = subject.choices.of_setup
+                found = backend(subject.backend).estimate(circuit, choices, samples)
+                self._memory[subject, samples] = found.peak_rss_bytes
+            return self._memory[subject, samples]
 
 
-def _most_together(tier: str, circuit: Circuit) -> int:
+def _most_together(tier: str, circuit: Circuit, memory: int | None) -> int:
     made, free = backend(tier), available_bytes()
+    room = min(
+        (size for size in (memory, None if free is None else MEMORY_PART * free) if size is not None),
+        default=math.inf,
+    )
     try:
         made.estimate(circuit, samples=MAX_TOGETHER)
     except InputError:  # not in one proof
@@ -122,7 +141,7 @@ def _most_together(tier: str, circuit: Circuit) -> int:
     while most > 1:
         estimate = made.estimate(circuit, samples=most)
         cheaper = estimate.prove_seconds <= WORTH_IT * most * one.prove_seconds
-        if cheaper and (free is None or estimate.peak_rss_bytes <= MEMORY_PART * free):
+        if cheaper and estimate.peak_rss_bytes <= room:
             return most
         most //= 2
     return 1
@@ -214,6 +233,8 @@ class _Proving:
         circuit = self._load_circuit()
         lead = _Member(self._artifacts, self._context, self._folder / "own")
         lead.execute(circuit)
+        if self._context.memory is not None and self._context.done(PROVE) is None:
+            self._context.require_memory(self._handler.memory(self._subject, circuit, lead.samples))
         if self._key_digest is None:
             self._key_digest = self._context.stage(SETUP, lambda: self._set_up(circuit))["verifying_key"]
         key = VerifyingKey.decode(b"".join(self._artifacts.read(self._subject.owner, self._key_digest)))
@@ -233,7 +254,8 @@ class _Proving:
         lease = lead.context.lease
         if lease.attempt > 1 or lease.request.get("alone") or self._subject.choices.commit_inputs:
             return []
-        room = self._handler.most_together(lease.tier, self._subject.circuit, circuit) - lead.samples
+        most = self._handler.most_together(lease.tier, self._subject.circuit, circuit, lead.context.memory)
+        room = most - lead.samples
         members = []
         for number, context in enumerate(lead.context.gather(room)):
             member = _Member(self._artifacts, context, self._folder / str(number))

@@ -84,8 +84,10 @@ def set_up(
     wanted, prover = choices or DEFAULT_CHOICES, backend(name)
     check_choices(name, wanted)
     prover.check(circuit)
+    needed = prover.estimate(circuit).peak_rss_bytes
+    context.require_memory(needed)
     if name != "sumcheck":  # which asks for itself, before it takes any
-        require(prover.estimate(circuit).peak_rss_bytes, f"a proof by {name}")
+        require(needed, f"a proof by {name}")
     made = prover.setup(circuit, finder(srs or SrsStore()), context.progress, wanted.of_setup)
     digest = parts.artifacts.put(tenant, io.BytesIO(made.key.encode()), KEY_TYPE)
     kept = keep_key(subject, parts.database, digest, wanted)

@@ -56,7 +56,8 @@ class Scene:
     def __init__(self, folder: Path, url: str, **settings: Any) -> None:
         self.parts = Parts.open(Settings(data=folder / "data", database=url, **settings))
         self.tenant = add_tenant(self.parts.database, "one")
-        leases = Leases(self.parts.database, timedelta(seconds=10), most_attempts=1)
+        memory = self.parts.settings.job_memory
+        leases = Leases(self.parts.database, timedelta(seconds=10), most_attempts=1, memory=memory)
         self.worker = Worker(leases, handlers(self.parts), poll_seconds=0.02)
 
     def put(self, data: bytes, tenant: str | None = None) -> str:
@@ -374,6 +375,19 @@ def test_a_description_that_takes_too_long_is_tried_once(
 
 
 STAGES = ("compile", "read", "register", "describe", "setup sumcheck")
+
+
+def test_keys_that_do_not_fit_into_memory_are_left_out(tmp_path: Path, url: str, digits: Path) -> None:
+    """The model is there: who has more memory makes them."""
+    scene = Scene(tmp_path, url, job_memory=1 << 20)
+    job = scene.parts.jobs.submit(
+        scene.tenant, scene.order((digits / "mlp.onnx").read_bytes(), setup=["sumcheck"])
+    )
+    assert scene.worker.do_next() == "succeeded"
+    done = scene.parts.jobs.get(scene.tenant, job.id)
+    assert done.result is not None and done.memory is None
+    assert "MB of memory" in done.result["setup"]["sumcheck"]["error"]
+    scene.parts.close()
 
 
 def test_a_worker_killed_in_the_midst_leaves_one_version(

@@ -44,7 +44,15 @@ def test_what_is_shown_can_be_read_back_but_for_secrets(tmp_path: Path) -> None:
     assert read["database"] == "postgresql://verinfer:***@db/name?sslpassword=hidden"
     assert read["metrics_token"] == "hidden"
     assert read["data"] == 'a "b" \\c' and read["port"] == 8480
-    unset = {"artifacts", "receipt_key", "keep_inputs_days", "job_threads", "ray_node_bytes", "traces_url"}
+    unset = {
+        "artifacts",
+        "receipt_key",
+        "keep_inputs_days",
+        "job_threads",
+        "job_memory",
+        "ray_node_bytes",
+        "traces_url",
+    }
     unset |= {f"chain_{name}" for name in ("rpc", "tier", "key", "database", "window")}
     assert set(read) == set(Settings.model_fields) - unset
     assert "database" not in tomllib.loads(Settings.load().effective())
