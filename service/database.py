@@ -377,6 +377,11 @@ class Database:
         parsed = _shared_url(url)
         try:
             self.engine = make_engine(parsed, BUSY_SECONDS, wal=True)
+            if parsed.get_backend_name() == "postgresql":
+                # Loaded here: its driver is not always installed.
+                from service.watched_connection import watch
+
+                watch(self.engine)
         except ModuleNotFoundError:
             raise InputError(
                 f"cannot open {parsed.render_as_string(hide_password=True)}: its driver is missing. "

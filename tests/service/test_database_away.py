@@ -6,24 +6,29 @@ import http.client
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError, TimeoutError
 
+from service import watched_connection
 from service.api_keys import create_key
 from service.application import application
 from service.database import Database, Kind, Status, is_away
 from service.jobs import Order
 from service.pages.site import COOKIE
+from service.parts import Parts
 from tests.postgres import Server, stoppable_postgres
 from tests.service.serving import Reply, add_model, ask, compiled, opened, served
 from tests.service.working import soon
 
 SCOPES = ["infer", "jobs", "models", "account", "operate"]
+PATIENT_SECONDS = watched_connection.SILENCE_SECONDS + watched_connection.CONNECT_SECONDS
+"""Until it is said that a database stands still."""
 ORDER = Order(Kind.PROVE, "sumcheck", {"input": "0"})
 
 
@@ -37,8 +42,15 @@ def server() -> Iterator[Server]:
 class Service:
     """A served service with keys: each key that is used was never seen before."""
 
-    def __init__(self, where: str, keys: list[str], tenant: str, job: str) -> None:
-        self.where, self._keys, self.tenant, self.job = where, keys, tenant, job
+    def __init__(self, where: str, parts: Parts, tenant: str, job: str) -> None:
+        self.where, self.parts, self.tenant, self.job = where, parts, tenant, job
+        self._keys: list[str] = []
+        self.more_keys(20)
+
+    def more_keys(self, count: int) -> None:
+        """Make keys: those in hand are soon used up."""
+        made = range(len(self._keys), len(self._keys) + count)
+        self._keys += [create_key(self.parts.database, self.tenant, f"k{i}", SCOPES) for i in made]
 
     def key(self) -> str:
         return f"Bearer {self._keys.pop()}"
@@ -56,9 +68,8 @@ def service(server: Server, folder: Path, digits: Path) -> Iterator[Service]:
         tenant = parts.tenant("one")
         add_model(parts, tenant, compiled(digits))
         job = parts.jobs.submit(tenant, ORDER).id
-        keys = [create_key(parts.database, tenant, f"k{i}", SCOPES) for i in range(20)]
         with served(application(parts)) as where:
-            yield Service(where, keys, tenant, job)
+            yield Service(where, parts, tenant, job)
 
 
 def away(reply: Reply) -> bool:
@@ -142,6 +153,76 @@ def test_a_database_that_neither_answers_nor_refuses(server: Server, tmp_path: P
         assert taken < 20, "it has waited for the database"
         soon(asked.ready, "it is ready again")
         assert asked.ask("/api/v1/health").status == 200
+
+
+@pytest.fixture
+def frozen(server: Server) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """What stops all of the server's processes for as long as a block lasts: sockets stay open, and say
+    nothing."""
+
+    @contextmanager
+    def freeze() -> Iterator[None]:
+        server.send_all(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            server.send_all(signal.SIGCONT)
+
+    yield freeze
+
+
+def test_requests_do_not_wait_for_a_database_that_stands_still(
+    server: Server,
+    frozen: Callable[[], AbstractContextManager[None]],
+    tmp_path: Path,
+    digits: Path,
+    questions: list[tuple[str, str, object]],
+) -> None:
+    """However many they are: those with connections, those that wait for one, and those that come later."""
+    with service(server, tmp_path, digits) as asked:
+        assert asked.ready()
+
+        def timed(number: int) -> float:
+            # The first, about health, is not waited for as long: see the test before.
+            path, method, body = questions[1:][number % (len(questions) - 1)]
+            began = time.monotonic()
+            assert away(asked.ask(path, method, body))
+            return time.monotonic() - began
+
+        asked.more_keys(60)
+        with frozen(), ThreadPoolExecutor(60) as clients:
+            longest = max(clients.map(timed, range(60)))
+            later = timed(1)
+        assert max(longest, later) < 2 * PATIENT_SECONDS, (longest, later)
+        soon(asked.ready, "it is ready again")
+        for path, method, body in questions:
+            assert asked.ask(path, method, body).status in (200, 202), path
+
+
+def test_a_transaction_in_which_the_database_stands_still_is_undone(
+    server: Server, frozen: Callable[[], AbstractContextManager[None]], tmp_path: Path, digits: Path
+) -> None:
+    with service(server, tmp_path, digits) as asked:
+        database = Database(server.url)
+        with pytest.raises(SQLAlchemyError) as raised, database.write() as session:
+            session.execute(text("UPDATE tenants SET name = 'changed' WHERE id = :id"), {"id": asked.tenant})
+            with frozen():
+                session.execute(text("SELECT 1"))
+        assert is_away(raised.value)
+        database.close()
+        soon(asked.ready, "it is ready again")
+        with asked.parts.database.read() as session:
+            name = "SELECT name FROM tenants WHERE id = :id"
+            assert session.scalars(text(name), {"id": asked.tenant}).one() == "one"
+
+
+def test_a_statement_that_takes_long_is_not_cut(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server, which is asked many times meanwhile, takes connections."""
+    monkeypatch.setattr(watched_connection, "SILENCE_SECONDS", 0.2)
+    database = Database(server.url)
+    with database.read() as session:
+        assert session.scalars(text("SELECT 1 FROM pg_sleep(3)")).one() == 1
+    database.close()
 
 
 def test_who_follows_a_job_misses_nothing(server: Server, tmp_path: Path, digits: Path) -> None:
