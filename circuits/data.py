@@ -211,7 +211,9 @@ def load_inputs(circuit: Circuit, path: str | os.PathLike[str], saturate: bool =
     return read_inputs(input_ports(circuit), path, saturate)
 
 
-def inputs_of(circuit: Circuit, document: Mapping[str, Any], where: str) -> list[IntArray]:
+def inputs_of(
+    circuit: Circuit, document: Mapping[str, Any], where: str, saturate: bool = False
+) -> list[IntArray]:
     """The integers for a circuit's inputs from what a JSON file would hold, called `where` in messages.
 
     Raises
@@ -219,7 +221,7 @@ def inputs_of(circuit: Circuit, document: Mapping[str, Any], where: str) -> list
     InputError, BoundError
         If it does not fit the circuit's inputs.
     """
-    return _integers(input_ports(circuit), *_arrays_of(dict(document), where), where, saturate=False)
+    return _integers(input_ports(circuit), *_arrays_of(dict(document), where), where, saturate)
 
 
 def read_inputs(
@@ -238,9 +240,20 @@ def _integers(
     saturate: bool,
 ) -> list[IntArray]:
     shaped = match(arrays, names, [(port.name, port.shape) for port in ports], where)
+    return taken(ports, shaped, integers, saturate)
+
+
+def taken(
+    ports: Sequence[InputPort], arrays: Sequence[NDArray[Any]], integers: bool, saturate: bool
+) -> list[IntArray]:
+    """The integers that a circuit takes for inputs: what `arrays` hold, if they hold `integers`, else the
+    nearest; see `quantised`. Integers are clamped to their bounds with `saturate`; without, none is checked.
+    """
     if not integers:
-        return quantised(ports, shaped, saturate)
-    return [np.clip(x, p.lo, p.hi) if saturate else x for x, p in zip(shaped, ports, strict=True)]
+        return quantised(ports, arrays, saturate)
+    if not saturate:
+        return list(arrays)
+    return [np.clip(_as_int64(x), port.lo, port.hi) for port, x in zip(ports, arrays, strict=True)]
 
 
 def quantise_inputs(

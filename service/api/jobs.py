@@ -46,6 +46,7 @@ class JobRequest(BaseModel):
         None, description="a flat list for each input, or a list of such lists, one for each sample"
     )
     input_ints: list[list[Any]] | None = Field(None, description="the same as the circuit's integers")
+    saturate: bool = Field(False, description="clamp inputs to their bounds instead of refusing them")
     alone: bool = Field(
         False,
         description="the proof is not to be shared with other jobs, whose samples it would show as well",
@@ -148,7 +149,7 @@ def jobs_router(
             raise RequestValidationError(error.errors(include_context=False, include_input=False)) from None
         model = parts.models.find(tenant, asked.model, asked.version)
         document = asked.model_dump(include={"input_data", "input_ints"}, exclude_none=True)
-        inputs = checked(model.circuit, inputs_of(model.circuit, document, "the request"))
+        inputs = checked(model.circuit, inputs_of(model.circuit, document, "the request", asked.saturate))
         if inputs[0].shape[0] > max_samples:
             raise InputError(f"there are {inputs[0].shape[0]} samples, over the limit of {max_samples}")
         job = submit(Settlement(tenant, model, asked.tier, inputs, key, asked.alone, asked.recipient))

@@ -7,7 +7,8 @@ The header Inference-Header-Content-Length gives the length of the JSON where bi
 says the length of its data by the parameter `binary_data_size`; an output is binary if its parameter
 `binary_data`, or the request's `binary_data_output`, says so. Two parameters are our own: an input whose
 `integers` is true holds the circuit's integers instead of reals, and an output whose `integers` is true, or
-the request's `integers_output`, is answered as the circuit's integers, INT64.
+the request's `integers_output`, is answered as the circuit's integers, INT64. The request's parameter
+`saturate` clamps inputs to their bounds instead of refusing them.
 
 Specification: kserve/open-inference-protocol, and the binary tensor data extension of Triton and KServe.
 """
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from circuits.circuit import Circuit, Port
-from circuits.data import InputPort, input_ports, match, quantised
+from circuits.data import InputPort, input_ports, match, taken
 from circuits.errors import InputError
 from circuits.executor import checked
 from circuits.tensor import MAX_RANK, IntArray, Shape
@@ -91,11 +92,13 @@ class Given:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, read: what it gives for each of the circuit's inputs; which outputs are wanted, and how."""
+    """A request, read: what it gives for each of the circuit's inputs; which outputs are wanted, and how;
+    whether inputs are to be clamped to their bounds."""
 
     id: str | None
     inputs: list[Given]
     outputs: list[Wanted]
+    saturate: bool
     parameters: dict[str, Any]
 
     @property
@@ -104,9 +107,9 @@ class Asked:
         return len(self.inputs[0].array)
 
     @property
-    def form(self) -> tuple[tuple[str, bool], ...]:
+    def form(self) -> tuple[bool, tuple[tuple[str, bool], ...]]:
         """Requests of one form can be worked on as one."""
-        return tuple((given.array.dtype.str, given.integers) for given in self.inputs)
+        return self.saturate, tuple((given.array.dtype.str, given.integers) for given in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ def read_request(circuit: Circuit, body: bytes, json_bytes: int | None) -> Asked
     sizes = {len(given.array) for given in inputs}
     if len(sizes) != 1 or 0 in sizes:
         raise InputError("all inputs need the same batch size, at least 1")
-    return Asked(request.id, inputs, _wanted(circuit, request), request.parameters)
+    saturate = flag(request.parameters, "saturate")
+    return Asked(request.id, inputs, _wanted(circuit, request), saturate, request.parameters)
 
 
 def integers_of(circuit: Circuit, asked: Sequence[Asked]) -> list[IntArray]:
@@ -159,10 +163,7 @@ def integers_of(circuit: Circuit, asked: Sequence[Asked]) -> list[IntArray]:
     arrays: list[IntArray] = []
     for i, port in enumerate(input_ports(circuit)):
         joined = np.concatenate([one.inputs[i].array for one in asked])
-        if asked[0].inputs[i].integers:
-            arrays.append(joined)
-        else:
-            arrays += quantised([port], [joined])
+        arrays += taken([port], [joined], asked[0].inputs[i].integers, asked[0].saturate)
     return checked(circuit, arrays)
 
 

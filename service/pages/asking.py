@@ -80,6 +80,7 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
         answer: Answer | None = None,
         offers: Sequence[Offer] = (),
         problem: str | None = None,
+        saturate: bool = False,
     ) -> Response:
         return site.render(
             request,
@@ -89,6 +90,7 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
             ports=input_ports(model.circuit),
             canvas=canvas(model.circuit),
             given=given or example(model.circuit),
+            saturate=saturate,
             answer=answer,
             problem=problem,
             offers=offers,
@@ -105,12 +107,12 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
     def _answered(request: Request, name: str, caller: Caller, data: FormData) -> Response:
         model = parts.models.find(caller.tenant, name, text(data, "version") or None)
         given, suffix = text(data, "values"), "input.json"
-        file = upload(data, "file")
+        file, saturate = upload(data, "file"), text(data, "saturate") == "yes"
         answer, problem, offers = None, None, list[Offer]()
         try:
             if file is not None:
                 given, suffix = _text_of(file.file.read()), file.filename or ""
-            answer = _answer(model, given, suffix)
+            answer = _answer(model, given, suffix, saturate)
             meter.count(caller.tenant, {What.REQUESTS: 1, What.SAMPLES: answer.count})
             offers = _offers(caller.tenant, model, answer.count)
         except InputError as error:
@@ -126,7 +128,8 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
                 bar=charts.bar,
                 may_prove=Scope.JOBS in caller.scopes,
             )
-        return _page(request, model, "" if suffix.endswith(".csv") else given, answer, offers, problem)
+        given = "" if suffix.endswith(".csv") else given
+        return _page(request, model, given, answer, offers, problem, saturate)
 
     def _offers(tenant: str, model: Served, samples: int) -> list[Offer]:
         """The ways in which an answer can be proved."""
@@ -143,9 +146,9 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
             found.append(Offer(Tier.OPTIMISTIC, None))
         return found
 
-    def _answer(model: Served, given: str, suffix: str) -> Answer:
+    def _answer(model: Served, given: str, suffix: str, saturate: bool) -> Answer:
         circuit = model.circuit
-        inputs = read_values(circuit, given, suffix)
+        inputs = read_values(circuit, given, suffix, saturate)
         count = inputs[0].shape[0]
         if count > parts.settings.max_samples:
             raise InputError(f"there are {count} samples, over the limit of {parts.settings.max_samples}")

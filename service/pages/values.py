@@ -15,7 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from circuits.circuit import Circuit, Port
-from circuits.data import InputPort, input_ports, match, quantised
+from circuits.data import InputPort, input_ports, match, taken
 from circuits.errors import InputError
 from circuits.executor import checked
 from circuits.json_depth import MAX_DEPTH, too_deep
@@ -81,7 +81,9 @@ def example(circuit: Circuit) -> str:
     return json.dumps({"input_data": lists})
 
 
-def read_values(circuit: Circuit, text: str, name: str = "input.json") -> list[IntArray]:
+def read_values(
+    circuit: Circuit, text: str, name: str = "input.json", saturate: bool = False
+) -> list[IntArray]:
     """The integers for a circuit's inputs, each shaped (batch, *port's shape), from what somebody gave.
 
     Parameters
@@ -91,6 +93,8 @@ def read_values(circuit: Circuit, text: str, name: str = "input.json") -> list[I
         numbers, or as `circuits.data` has it.
     name
         The file's name; only its suffix counts.
+    saturate
+        Clamp numbers to the inputs' bounds instead of refusing them.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def read_values(circuit: Circuit, text: str, name: str = "input.json") -> list[I
     else:
         arrays, integers = _json(text)
     shaped = match(arrays, None, [(port.name, port.shape) for port in ports], "the input")
-    return checked(circuit, shaped if integers else quantised(ports, shaped, saturate=False))
+    return checked(circuit, taken(ports, shaped, integers, saturate))
 
 
 def _csv(ports: Sequence[InputPort], text: str) -> NDArray[Any]:

@@ -64,6 +64,7 @@ REQUESTS = st.lists(
         st.lists(st.lists(st.integers(-55, 55), min_size=3, max_size=3), min_size=1, max_size=4),
         st.sampled_from(["FP32", "FP64", "INT16", "nonsense"]),
         st.booleans(),
+        st.booleans(),
     ),
     min_size=1,
     max_size=8,
@@ -73,7 +74,10 @@ REQUESTS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(requests=REQUESTS)
 def test_each_is_answered_as_it_would_be_alone(requests: Any, signer: ReceiptSigner) -> None:
-    asked = [question(values, datatype, integers=integers) for values, datatype, integers in requests]
+    asked = [
+        question(values, datatype, integers=integers, saturate=saturate)
+        for values, datatype, integers, saturate in requests
+    ]
     together = Answers(signer, refuse, 3).to(asked)
     for one, answer in zip(asked, together, strict=True):
         [alone] = Answers(signer, refuse, 3).to([one])
@@ -94,6 +98,33 @@ def test_who_is_wrong_spoils_nothing_for_the_others(signer: ReceiptSigner) -> No
     assert outputs(good) == [2, 4, 6] and outputs(nan) == outputs(other) == [8, 10, 12]
     assert isinstance(over, BoundError) and "51" in str(over)
     assert isinstance(Answers(signer, refuse, 8).to(asked)[2], InputError)
+
+
+def test_only_who_wishes_it_has_inputs_clamped(signer: ReceiptSigner) -> None:
+    """Real inputs are bounded by 50, integers by 100."""
+    over, low = [[1e9, 2, -51]], [[np.iinfo(np.int64).min, 2, 101]]
+    wrong = [[float("nan"), 0, 0]]
+    asked = [
+        question(over),
+        question(over, saturate=True),
+        question(over, saturate=False),
+        question(low, "INT64", integers=True, saturate=True),
+        question(low, "INT64", integers=True),
+        question([[2**64 - 1] * 3], "UINT64", integers=True, saturate=True),
+        question(wrong, saturate=True),
+        question(over, saturate="yes"),
+    ]
+    found = Answers(signer, refuse, 8).to(asked)
+    clamped = {1: [50, 2, -50], 3: [-50, 1, 50], 5: [50, 50, 50]}
+    for i, answer in enumerate(found):
+        if i not in clamped:
+            assert isinstance(answer, BoundError if i in (0, 2, 4) else InputError), i
+            continue
+        assert isinstance(answer, Answer) and outputs(answer) == [2 * x for x in clamped[i]]
+        signed = json.loads(answer.json)["parameters"]["receipt"]
+        [sample] = check_receipt(signed, Keyring([signer.public_key])).samples
+        integers = np.array([[round(2 * x) for x in clamped[i]]])
+        assert sample.input_commitment == input_tree(CIRCUIT, [integers]).root
 
 
 def test_an_empty_batch_is_refused_in_company_too(signer: ReceiptSigner) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from circuits.circuit import Circuit
-from circuits.data import quantise_inputs
+from circuits.data import input_ports, quantise_inputs
 from circuits.executor import execute
 from service.api_keys import create_key
 from service.application import application
@@ -164,6 +164,19 @@ def test_what_does_not_fit_is_refused(one: Client, status: int, message: str, ch
     assert reply.status == status and reply.headers["content-type"] == "application/problem+json"
     assert message in reply.json["detail"]
     assert one("GET").json["items"] == []
+
+
+def test_inputs_are_clamped_if_that_is_wished(one: Client, parts: Parts, circuit: Circuit) -> None:
+    port = input_ports(circuit)[0]
+    far, ints = {"input_data": [[1e9] * 32 + [-1e9] * 32]}, {"input_ints": [[2**62] * 32 + [-(2**62)] * 32]}
+    for given in (far, ints):
+        job = one("POST", "", {"model": "digits", **given, "saturate": True}).json["id"]
+        kept = parts.artifacts.read(one.tenant, parts.jobs.get(one.tenant, job).request["input"])
+        [values] = json.loads(b"".join(kept))["input_ints"]
+        assert values == [[port.hi] * 32 + [port.lo] * 32]
+        refused = one("POST", "", {"model": "digits", **given, "saturate": False})
+        assert refused.status == 400 and "outside its bound" in refused.json["detail"]
+    assert one("POST", "", {"model": "digits", **far, "saturate": 7}).status == 422
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"[]", b"\xff", b"[" * 100_000, b'{"model": NaN}'], ids=range(6))

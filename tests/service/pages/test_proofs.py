@@ -6,10 +6,11 @@ import json
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from circuits.circuit import Circuit
-from circuits.data import quantise_inputs
+from circuits.data import input_ports, quantise_inputs
 from service.pages.proofs import MAX_UPLOAD_BYTES
 from service.submitting import Settlement, Submitter, Tier
 from tests.prover.circuits_to_prove import build
@@ -75,6 +76,17 @@ def test_an_answer_is_proved_for_a_recipient(keyed: House, scene: Scene) -> None
     key = VerifyingKey.decode(scene.file(done.result["verifying_key"]))
     assert verify(proof, key, recipient).valid and not verify(proof, key, "0x" + "11" * 20).valid
     assert recipient in visitor.get(f"/proofs/{done.result['proof']}").text
+
+
+def test_inputs_are_clamped_if_that_is_wished(keyed: House, scene: Scene, circuit: Circuit) -> None:
+    visitor = keyed.visitor(scene.key)
+    given = {"csrf": visitor.get("/models").csrf, "values": json.dumps([[1e9] * 64])}
+    refused = visitor.post("/models/digits/try", given)
+    assert refused.status == 400 and "outside its bound" in refused.text
+    answer = visitor.post("/models/digits/try", given | {"saturate": "yes"})
+    integers = json.loads(answer.fields("/models/digits/prove")["integers"])["input_ints"]
+    high = input_ports(circuit)[0].hi
+    assert answer.status == 200 and np.unique(integers).tolist() == [high]
 
 
 def test_a_proof_is_private_until_its_owner_says_otherwise(keyed: House, scene: Scene) -> None:
