@@ -22,18 +22,20 @@ def page(found: dict[str, Any]) -> str:
         "",
         f"`python -m bench.service` on {found['machine']}; client and servers share the processors.",
         "",
-        f"## An answer with a receipt, over {infer['connections']} connections",
+        "## An answer with a receipt",
         "",
-        "| | requests | p50, ms | p99, ms | a second | processor time, us |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| | connections | requests | p50, ms | p99, ms | a second | processor time, us |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     names = {"bare": "bare FastAPI and onnxruntime", "verinfer": "`verinfer serve`"}
     keys = ("requests", *service_infer.FIGURES)
-    for side, name in names.items():
-        lines.append(f"| {name} | " + " | ".join(f"{infer[side][key]:,}" for key in keys) + " |")
-    ratios = infer["ratios"]
+    for load in infer:
+        for side, name in names.items():
+            cells = [f"{load[side][key]:,}" for key in keys]
+            lines.append(f"| {name} | {load['connections']} | " + " | ".join(cells) + " |")
+        ratios = [str(load["ratios"][key]) for key in service_infer.FIGURES]
+        lines.append(f"| ratio | {load['connections']} | | " + " | ".join(ratios) + " |")
     lines += [
-        "| ratio | | " + " | ".join(str(ratios[key]) for key in service_infer.FIGURES) + " |",
         "",
         "## A long queue",
         "",

@@ -28,6 +28,9 @@ from service.receipts import ReceiptSigner
 BODIES = 50
 PATH = "/v2/models/digits/infer"
 FIGURES = ("p50_ms", "p99_ms", "per_second", "cpu_us")
+LOADS = ((64, 8000), (1, 2000))
+"""Connections, and requests over all of them."""
+ROUNDS = 20
 WARM_UP = 2000
 """Requests that are not counted: meanwhile the service's worker starts, beside the server."""
 
@@ -69,15 +72,14 @@ def _round(
     return dict(zip(FIGURES, values, strict=True)), answers
 
 
-def measure(requests: int = 8000, connections: int = 64, rounds: int = 20) -> dict[str, Any]:
-    """Both sides: percentiles in milliseconds, requests a second, processor time for one; and the ratios."""
+def measure() -> list[dict[str, Any]]:
+    """Both sides under each load: percentiles in milliseconds, requests a second, processor time for one; and
+    the ratios."""
     samples = np.load(DIGITS / "heldout.npz")["image"][:BODIES].reshape(-1, 1, 1, 8, 8)
     tensor = {"name": "image", "shape": [1, 1, 8, 8], "datatype": "FP32"}
     bodies = [
         json.dumps({"inputs": [{**tensor, "data": image.ravel().tolist()}]}).encode() for image in samples
     ]
-    answered = {"bare": 0, "verinfer": 0}
-    measured: dict[str, list[dict[str, float]]] = {side: [] for side in answered}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         circuit = folder / "digits.circuit"
@@ -99,19 +101,27 @@ def measure(requests: int = 8000, connections: int = 64, rounds: int = 20) -> di
         }
         keyring = Keyring([ReceiptSigner.load(folder / "data" / "receipt-key.pem").public_key])
         for server in servers.values():
-            asyncio.run(load(server, bodies, WARM_UP, connections))
-        for _ in range(rounds):
-            for side, server in servers.items():
-                figures, answers = _round(server, bodies, requests // rounds, connections)
-                measured[side].append(figures)
-                answered[side] += len(answers)
-                if side == "verinfer":
-                    _, last = answers[-1]
-                    check_receipt(json.loads(last)["parameters"]["receipt"], keyring)
-                    assert all(b'"receipt"' in body for _, body in answers)
+            asyncio.run(load(server, bodies, WARM_UP, LOADS[0][0]))
+        return [_compared(servers, bodies, keyring, *given) for given in LOADS]
+
+
+def _compared(
+    servers: dict[str, Server], bodies: list[bytes], keyring: Keyring, connections: int, requests: int
+) -> dict[str, Any]:
+    answered = dict.fromkeys(servers, 0)
+    measured: dict[str, list[dict[str, float]]] = {side: [] for side in servers}
+    for _ in range(ROUNDS):
+        for side, server in servers.items():
+            figures, answers = _round(server, bodies, requests // ROUNDS, connections)
+            measured[side].append(figures)
+            answered[side] += len(answers)
+            if side == "verinfer":
+                _, last = answers[-1]
+                check_receipt(json.loads(last)["parameters"]["receipt"], keyring)
+                assert all(b'"receipt"' in body for _, body in answers)
     sides = {
         side: {"requests": answered[side]}
-        | {key: round(float(np.median([one[key] for one in found])), 1) for key in FIGURES}
+        | {key: round(float(np.median([one[key] for one in found])), 2) for key in FIGURES}
         for side, found in measured.items()
     }
     pairs = list(zip(measured["verinfer"], measured["bare"], strict=True))

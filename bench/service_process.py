@@ -25,9 +25,10 @@ class Server:
 
     @property
     def cpu_seconds(self) -> float:
-        """What it has used of the processors, without its children."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """What the threads that it has now have used of the processors, to the nanosecond; without its
+        children."""
+        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     @property
     def rss_bytes(self) -> int:
