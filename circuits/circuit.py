@@ -41,7 +41,7 @@ class Node:
     label: str = ""
     """The ONNX node it came from, for messages."""
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[np.signedinteger]:
         """The storage type of the tensor."""
         return dtype_of(self.lo, self.hi)

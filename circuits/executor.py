@@ -112,7 +112,7 @@ def checked(circuit: Circuit, inputs: Sequence[IntArray]) -> list[IntArray]:
     result = []
     for port, array in zip(circuit.inputs, inputs, strict=True):
         node = circuit.nodes[port.node]
-        if not np.issubdtype(array.dtype, np.integer):
+        if array.dtype.kind not in "iu":
             raise InputError(f"input {port.name!r} holds {array.dtype}: quantise it first")
         if array.ndim == 0 or array.shape[1:] != node.shape:
             raise InputError(

@@ -42,9 +42,12 @@ def width_of(lo: int, hi: int) -> int:
     return 8
 
 
+_TYPES: dict[int, np.dtype[np.signedinteger]] = {width: np.dtype(f"int{8 * width}") for width in (1, 2, 4, 8)}
+
+
 def dtype_of(lo: int, hi: int) -> np.dtype[np.signedinteger]:
     """The storage type of a tensor with bound [lo, hi]."""
-    return np.dtype(f"int{8 * width_of(lo, hi)}")
+    return _TYPES[width_of(lo, hi)]
 
 
 @dataclass(frozen=True)
