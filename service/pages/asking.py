@@ -186,9 +186,10 @@ def asking_pages(site: Site, submit: Submitter, quotes: Quotes, meter: Meter) ->
         if tier not in set(Tier) - {Tier.NONE}:
             raise InputError(f"there is no tier {tier!r:.40}")
         inputs = read_values(model.circuit, text(data, "integers"))
-        # Who presses the button twice gets one proof. It shows nobody else's samples: it may be shared.
-        key = text(data, "once")[:MAX_IDEMPOTENCY_KEY] or None
-        recipient = text(data, "recipient").strip() or None
+        recipient, once = text(data, "recipient").strip() or None, text(data, "once")
+        # Who presses the button twice gets one proof, and another one who goes back and chooses otherwise.
+        key = f"{once}-{tier}-{recipient or 'anyone'}"[:MAX_IDEMPOTENCY_KEY] if once else None
+        # It shows nobody else's samples: it may be shared.
         return submit(
             Settlement(caller.tenant, model, Tier(tier), inputs, key, alone=True, recipient=recipient)
         )

@@ -69,6 +69,9 @@ def test_an_answer_is_proved_for_a_recipient(keyed: House, scene: Scene) -> None
     begun = visitor.post(action, form | {"recipient": f" {recipient.lower()} "})
     assert begun.status == 303
     path = begun.headers["Location"]
+    twice = visitor.post(action, form | {"recipient": recipient.lower()})
+    for_anyone = visitor.post(action, form | {"recipient": ""})
+    assert twice.headers["Location"] == path != for_anyone.headers["Location"]
     done = ended(keyed.parts.jobs, scene.tenant, path.rpartition("/")[2])
     assert done.error is None and done.result is not None
     assert recipient in visitor.get(path).text
