@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,21 @@ def test_from_the_choice_to_proofs_that_commit_to_their_inputs(
         assert list(verdict.outputs) == [int(x) for y in execute(circuit, inputs) for x in y.ravel()]
         named.append(named_input(proof.statement, key.circuit))
     assert None not in named and len(set(named)) == 2
+
+
+def test_a_proof_that_commits_to_its_input_can_be_for_one_recipient(house: House) -> None:
+    recipient, other = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "0x" + "11" * 20
+    with house.working():
+        assert house.done(house.choose({"commit_inputs": True})).error is None
+        request = {"model": "layer", "input_ints": [INPUTS[0]], "recipient": recipient}
+        job = house.done(house.ask("POST", "/api/v1/jobs", request))
+    assert job.error is None
+    key = VerifyingKey.decode(house.ask("GET", "/api/v1/models/layer/versions/1/keys/sumcheck").body)
+    proof = Proof.decode(house.ask("GET", f"/api/v1/jobs/{job.id}/proof").body)
+    assert proof.committed and verify(proof, key, recipient).valid
+    assert not verify(proof, key, other).valid
+    # Nor does it hold for another if its header says so.
+    assert not verify(replace(proof, recipient=bytes.fromhex(other[2:])), key, other).valid
 
 
 def test_by_such_a_key_one_sample_is_proved_at_a_time(house: House) -> None:
