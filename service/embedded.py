@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -21,6 +22,7 @@ from prover.memory import whole_bytes
 from service import metrics
 from service.database import Kind
 from service.settings import PREFIX, Settings
+from service.worker import POLL_SECONDS
 from service.worker_process import Start
 
 YOUNG_SECONDS = 30.0
@@ -38,17 +40,24 @@ class Workers:
         The kinds of jobs that they do; by default all.
     logs_as_json
         How they log, on this process's standard error.
+    poll_seconds
+        How long each waits before looking again when there is nothing to do, unless `wake` is called.
     """
 
     def __init__(
-        self, settings: Settings, kinds: Iterable[Kind] = tuple(Kind), *, logs_as_json: bool = False
+        self,
+        settings: Settings,
+        kinds: Iterable[Kind] = tuple(Kind),
+        *,
+        logs_as_json: bool = False,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._count = settings.workers
         self._patience = settings.drain_seconds
         self._threads = settings.job_threads or max(1, _processors() // max(1, self._count))
         memory = settings.job_memory or _share_of_memory(settings.device, self._count)
         bounded = settings.model_copy(update={"job_threads": self._threads, "job_memory": memory})
-        self._line = Start.of(bounded, list(kinds), logs_as_json).line()
+        self._line = Start.of(bounded, list(kinds), logs_as_json, poll_seconds).line()
         self._counts = metrics.Files()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -86,6 +95,15 @@ class Workers:
             for process in self._processes:
                 process.kill()
 
+    def wake(self) -> None:
+        """Have them look at once for something to do."""
+        with self._lock:
+            for process in self._processes:
+                assert process.stdin is not None
+                # It is full where a worker has not listened for long, and broken where it has just died.
+                with suppress(BlockingIOError, BrokenPipeError):
+                    os.write(process.stdin.fileno(), b"\n")
+
     @property
     def pids(self) -> list[int]:
         """The processes that run."""
@@ -121,12 +139,13 @@ class Workers:
                 env=_environment(self._threads) | metrics.environment(self._counts),
             )
             self._processes.append(process)
-        assert process.stdin is not None
-        try:
-            process.stdin.write(self._line)
-            process.stdin.flush()
-        except BrokenPipeError:  # it has died already
-            log.warning("worker died at once", pid=process.pid)
+            assert process.stdin is not None
+            try:
+                process.stdin.write(self._line)
+                process.stdin.flush()
+            except BrokenPipeError:  # it has died already
+                log.warning("worker died at once", pid=process.pid)
+            os.set_blocking(process.stdin.fileno(), False)
         return process
 
 

@@ -99,6 +99,13 @@ class Jobs:
     def __init__(self, database: Database, quota: Quota | None = None) -> None:
         self._database = database
         self._quota = quota or open_jobs_quota()
+        self._wake: Callable[[], None] = lambda: None
+
+    def wake_by(self, wake: Callable[[], None]) -> None:
+        """Have something called whenever a job was put into the queue, so that no worker of this machine
+        waits for its next look. It must not raise, nor wait.
+        """
+        self._wake = wake
 
     def submit(self, tenant_id: str, order: Order, idempotency_key: str | None = None) -> Job:
         """Accept a job. It is never lost from here on.
@@ -118,18 +125,18 @@ class Jobs:
             If the tenant may not have another job.
         """
         with self._database.write() as session:
-            found = self._submitted(session, tenant_id, order, idempotency_key)
-            if found is not None:
-                return found
-            try:
-                with session.begin_nested():
-                    return self._add(session, tenant_id, order, idempotency_key)
-            except IntegrityError:
-                # The same key was submitted at the same time.
-                found = self._submitted(session, tenant_id, order, idempotency_key)
-                if found is None:
-                    raise
-                return found
+            job = self._submitted(session, tenant_id, order, idempotency_key)
+            if job is None:
+                try:
+                    with session.begin_nested():
+                        job = self._add(session, tenant_id, order, idempotency_key)
+                except IntegrityError:
+                    # The same key was submitted at the same time.
+                    job = self._submitted(session, tenant_id, order, idempotency_key)
+                    if job is None:
+                        raise
+        self._wake()
+        return job
 
     def get(self, tenant_id: str, job_id: str) -> Job:
         """A tenant's job. Raises NotFound."""
@@ -202,7 +209,8 @@ class Jobs:
                     move(session, job, which, Status.QUEUED)
             job.attempts, job.error, job.finished_at, job.cancel_requested = 0, None, None, False
             job.not_before = now(session)
-            return job
+        self._wake()
+        return job
 
     def _submitted(self, session: Session, tenant_id: str, order: Order, key: str | None) -> Job | None:
         if key is None:

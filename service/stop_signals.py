@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Self
+
+MOST_HEARD = 4096
+"""How many bytes of the line are taken at once for one."""
 
 
 class StopSignals:
@@ -33,25 +37,37 @@ class StopSignals:
         os.close(self._read)
         os.close(self._write)
 
-    def wait(self, seconds: float | None = None, *others: int) -> bool:
+    def wait(
+        self,
+        seconds: float | None = None,
+        line: int | None = None,
+        heard: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Wait for the next signal.
 
         Parameters
         ----------
         seconds
             For so long at most.
-        others
-            File descriptors; one that can be read, or has ended, counts as a signal.
+        line
+            A file descriptor. Its end counts as a signal.
+        heard
+            Called when something came on the line; then this returns.
 
         Returns
         -------
         bool
-            Whether one came.
+            Whether a signal came.
         """
-        ready = select.select([self._read, *others], [], [], seconds)[0]
-        if self._read in ready:
-            os.read(self._read, 1)
-        return bool(ready)
+        watched = [self._read] if line is None else [self._read, line]
+        ready = select.select(watched, [], [], seconds)[0]
+        if not ready:
+            return False
+        came = os.read(ready[0], MOST_HEARD if ready[0] == line else 1)
+        if ready[0] == line and came:
+            heard()
+            return False
+        return True
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

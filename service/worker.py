@@ -374,16 +374,22 @@ class Worker:
         self._job_seconds = job_seconds
         self._owns_process = owns_process
         self._thread = OwnThread("worker", self.run)
+        self._look = threading.Event()
 
     def run(self) -> None:
         """Do jobs until `stop` is called."""
         while not self._thread.stopping.is_set():
+            self._look.clear()
             try:
                 if self.do_next() is not None:
                     continue
             except SQLAlchemyError as error:
                 log.warning("the database failed", error=_cause(error))
-            self._thread.stopping.wait(self._poll_seconds)
+            self._look.wait(self._poll_seconds)
+
+    def wake(self) -> None:
+        """Look at once whether there is something to do."""
+        self._look.set()
 
     def do_next(self, sorts: Collection[Sort] | None = None) -> str | None:
         """Do the job that is next, of some sorts or any, and say what became of it; None if there is none."""
@@ -410,6 +416,8 @@ class Worker:
 
     def stop(self) -> None:
         """Finish the stage in hand, give the job back, and end; waits for the thread that `start` began."""
+        self._thread.stopping.set()
+        self.wake()
         self._thread.stop()
 
     def _do(self, lease: Lease) -> str:

@@ -1,8 +1,9 @@
 """A worker in a process of its own, as `service.embedded` starts it: `python -m service.worker_process`.
 
 What it has to know comes in a line on standard input, because others can read a process's arguments and
-environment. Standard input stays open as long as whoever started it lives. When that ends, or at SIGTERM,
-the worker finishes the stage in hand, gives its job back, and ends.
+environment. Standard input stays open as long as whoever started it lives; each further line there says that
+there may be something to do. When that ends, or at SIGTERM, the worker finishes the stage in hand, gives its
+job back, and ends.
 """
 
 from __future__ import annotations
@@ -46,19 +47,23 @@ class Start:
         The kinds of jobs to do.
     logs_as_json
         How to log.
+    poll_seconds
+        How long to wait before looking again when there is nothing to do.
     """
 
     settings: dict[str, Any]
     kinds: list[str]
     logs_as_json: bool
+    poll_seconds: float
 
     @classmethod
-    def of(cls, settings: Settings, kinds: list[Kind], logs_as_json: bool) -> Start:
+    def of(cls, settings: Settings, kinds: list[Kind], logs_as_json: bool, poll_seconds: float) -> Start:
         """What to start a worker with, with the service's settings."""
         return cls(
             {name: _plain(value) for name, value in settings.model_dump().items()},
             [kind.value for kind in kinds],
             logs_as_json,
+            poll_seconds,
         )
 
     def line(self) -> bytes:
@@ -95,11 +100,13 @@ def main() -> int:
             return UNUSABLE
         with parts:
             chosen = {kind: handler for kind, handler in handlers(parts).items() if kind in start.kinds}
-            worker = Worker(parts.leases, chosen, job_seconds=settings.job_seconds, owns_process=True)
+            worker = Worker(
+                parts.leases, chosen, start.poll_seconds, job_seconds=settings.job_seconds, owns_process=True
+            )
             worker.start()
             asked = False
             while worker.running and not asked:
-                asked = signals.wait(LOOK_SECONDS, sys.stdin.fileno())
+                asked = signals.wait(LOOK_SECONDS, sys.stdin.fileno(), worker.wake)
             worker.stop()
             tracing.stop()
             return 0 if asked else FAILED

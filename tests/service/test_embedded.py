@@ -37,9 +37,9 @@ def provable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Itera
 
 
 @contextmanager
-def working(settings: Settings) -> Iterator[Workers]:
+def working(settings: Settings, **options: float) -> Iterator[Workers]:
     """Workers for as long as the block lasts."""
-    workers = Workers(settings)
+    workers = Workers(settings, **options)
     workers.start()
     try:
         yield workers
@@ -77,6 +77,28 @@ def test_a_killed_worker_is_replaced_and_its_job_ends_once(provable: Provable) -
         provable.check(ids)
         assert not first & set(workers.pids)
     assert sum(provable.job(one).attempts for one in ids) > len(ids)
+
+
+def test_workers_that_are_told_of_a_job_do_not_wait_to_look(provable: Provable) -> None:
+    with working(provable.parts.settings, poll_seconds=3600) as workers:
+        provable.check(provable.submit())  # it may have been there when they looked for the first time
+        provable.parts.jobs.wake_by(workers.wake)
+        provable.check(provable.submit())
+
+
+def test_nobody_waits_for_a_worker_that_does_not_listen(provable: Provable) -> None:
+    with working(provable.parts.settings, poll_seconds=3600) as workers:
+        provable.check(provable.submit())
+        pids = list(workers.pids)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        for _ in range(100_000):  # more than a pipe holds
+            workers.wake()
+        ids = provable.submit()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        provable.check(ids)
+        assert workers.pids == pids
 
 
 PARENT = """

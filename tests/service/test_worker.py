@@ -50,6 +50,30 @@ def ended(jobs: Jobs, tenant: str, job_id: str) -> Job:
     return jobs.get(tenant, job_id)
 
 
+def test_who_is_woken_looks_at_once_and_ends_at_once(database: Database, tenant: str) -> None:
+    tried = []
+
+    def handler(context: Context) -> Result:
+        tried.append(context.lease.job_id)
+        if len(tried) == 1:
+            raise InputError("not this time")
+        return {}
+
+    jobs = Jobs(database)
+    worker = Worker(quick(database), {ORDER.kind: handler}, poll_seconds=3600)
+    jobs.wake_by(worker.wake)
+    worker.start()
+    try:
+        job = jobs.submit(tenant, ORDER)
+        assert ended(jobs, tenant, job.id).execution is Status.FAILED
+        jobs.retry(tenant, job.id)
+        assert ended(jobs, tenant, job.id).execution is Status.SUCCEEDED
+    finally:
+        began = time.monotonic()
+        worker.stop()
+    assert time.monotonic() - began < PATIENCE
+
+
 def test_a_job_is_done_in_its_stages(database: Database, tenant: str) -> None:
     def handler(context: Context) -> Result:
         executed = context.stage(EXECUTE, lambda: {"y": context.lease.request["x"] + 1})

@@ -58,6 +58,7 @@ def command(
         for circuit in circuits:
             _add(parts, circuit)
         workers = Workers(settings, logs_as_json=log == "json")
+        parts.jobs.wake_by(workers.wake)
         workers.start()
         try:
             serve(application(parts, digits()), settings, _started)
