@@ -18,6 +18,7 @@ from circuits.errors import InputError
 from service.settings import Settings
 
 GRACE_SECONDS = 30
+"""How long requests in hand have at a stop, if the settings' `drain_seconds` are not less."""
 BACKLOG = 2048
 
 
@@ -41,7 +42,8 @@ def serve(app: FastAPI, settings: Settings, started: Callable[[str], None]) -> N
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=settings.proxies,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # Else who does not read an answer would hold the stop for longer than the settings have it.
+        timeout_graceful_shutdown=min(GRACE_SECONDS, settings.drain_seconds),
     )
     server.on_started = lambda: started(url_of(listening))
     server.run(sockets=[listening])
