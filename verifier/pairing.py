@@ -11,7 +11,7 @@ The pairing is the optimal ate pairing of P in G1 and Q in G2, which `untwisted`
 
 f is Miller's function of [6t + 2] Q, which doubles and adds along the bits of 6t + 2, where t is the curve's
 parameter. l and m are the lines through [6t + 2] Q and F(Q), and through their sum and -F(F(Q)), where F
-takes coordinates to the power p. py_ecc's own pairing has the same values and takes seven times as long: it
+takes coordinates to the power p. py_ecc's own pairing has the same values and takes five times as long: it
 adds points of G2 as those of a curve over F_p^12, and works out the last power bit by bit.
 """
 
