@@ -378,8 +378,11 @@ class Worker:
 
     def run(self) -> None:
         """Do jobs until `stop` is called."""
-        while not self._thread.stopping.is_set():
+        while True:
+            # In this order: who stops or wakes it in between is heard.
             self._look.clear()
+            if self._thread.stopping.is_set():
+                return
             try:
                 if self.do_next() is not None:
                     continue
