@@ -17,6 +17,7 @@ from service.api.bodies import Bodies
 from service.api.direct import DirectInfer
 from service.api.document import describe_errors
 from service.api.events import Streams, events_router
+from service.api.failures import Failures
 from service.api.front import Front
 from service.api.health import Readiness, health_router
 from service.api.inference import Inference, InferEndpoint, inference_router
@@ -135,10 +136,11 @@ def application(parts: Parts, example: Path | None = None) -> FastAPI:
     tools = Tools(submit, streams, quotes, meter, webhooks, descriptions, verification, uploads, proofs)
     add_pages(app, parts, access, tools, example)
     describe_errors(app)
+    app.add_middleware(Failures, failed=internal_error)
     observer = Observer(requests, log)
     app.put_behind(partial(DirectInfer, infer=infer))
     app.put_behind(partial(Origins, local=settings.access == "local"))
-    app.put_behind(partial(RequestIds, failed=internal_error, ended=observer.ended))
+    app.put_behind(partial(RequestIds, ended=observer.ended))
     app.put_behind(SecurityHeaders)
     return app
 

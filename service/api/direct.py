@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.problems import handled
+from service.api.problems import handled, internal_error
 
 INFER = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<number>[^/]+))?/infer")
 
@@ -43,8 +43,5 @@ class DirectInfer:
         try:
             response = await self._infer(request, found["name"], found["number"])
         except Exception as error:
-            refusal = handled(request, error)
-            if refusal is None:
-                raise
-            response = refusal
+            response = handled(request, error) or internal_error(request)
         await response(scope, receive, send)

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import tracing
@@ -33,14 +32,10 @@ def request_id(request: HTTPConnection) -> str:
 
 class RequestIds:
     """Middleware that names requests: as the caller does in X-Request-Id, if that is a plain word, or anew.
-    What the application raises ends here, in the answer that `failed` makes; `ended` is told of each request
-    with its status and seconds."""
+    `ended` is told of each request with its status and seconds."""
 
-    def __init__(
-        self, app: ASGIApp, failed: Callable[[Request], Response], ended: Callable[[Scope, int, float], None]
-    ) -> None:
+    def __init__(self, app: ASGIApp, ended: Callable[[Scope, int, float], None]) -> None:
         self._app = app
-        self._failed = failed
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,11 +59,6 @@ class RequestIds:
         try:
             with tracing.span("request", _parent(scope)):
                 await self._app(scope, receive, named)
-        except Exception:
-            response = self._failed(Request(scope))
-            if status:  # too late to say so
-                raise
-            await response(scope, receive, named)
         finally:
             # Without a status, whoever asked was gone before there was an answer.
             self._ended(scope, status or GONE, time.perf_counter() - began)

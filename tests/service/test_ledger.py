@@ -9,6 +9,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ def test_workers_say_what_stages_take(database: Database, tenant: str) -> None:
 
     worker = Worker(Leases(database), {Kind.VERIFY: handler}, poll_seconds=0.01)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.worker.time.monotonic", lambda: next(clock, 0.0))
+        patch.setattr("service.worker.time", SimpleNamespace(monotonic=lambda: next(clock, 0.0)))
         lease = worker._leases.claim("a", [Kind.VERIFY])
         assert lease is not None
         context = Context(worker._leases, lease, worker._thread.stopping)
