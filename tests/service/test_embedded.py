@@ -48,17 +48,23 @@ def working(settings: Settings, **options: float) -> Iterator[Workers]:
     assert workers.pids == []
 
 
+def tell(pids: list[int], *signals: signal.Signals) -> None:
+    """Send signals to processes."""
+    for number in signals:
+        for pid in pids:
+            os.kill(pid, number)
+
+
 def leased(provable: Provable, ids: list[str]) -> list[str]:
     """The jobs that some worker has."""
     return [one for one in ids if provable.job(one).lease_owner is not None]
 
 
 def test_jobs_are_done_by_several_processes_and_given_back_at_the_end(provable: Provable) -> None:
-    ids = provable.submit(6)
     with working(provable.parts.settings) as workers:
-        soon(lambda: sum(provable.job(one).finished_at is not None for one in ids) >= 2, "two have ended")
-        pids = {str(pid) for pid in workers.pids}
-        assert len(pids) == 2 and str(os.getpid()) not in pids
+        ids = provable.freeze_at_work(lambda: workers.pids, 2)
+        assert os.getpid() not in workers.pids
+        tell(workers.pids, signal.SIGTERM, signal.SIGCONT)
     assert leased(provable, ids) == []
     jobs = [provable.job(one) for one in ids]
     assert all(job.attempts == (0 if job.finished_at is None else 1) for job in jobs)
@@ -68,12 +74,10 @@ def test_jobs_are_done_by_several_processes_and_given_back_at_the_end(provable: 
 
 
 def test_a_killed_worker_is_replaced_and_its_job_ends_once(provable: Provable) -> None:
-    ids = provable.submit(3)
     with working(provable.parts.settings) as workers:
-        soon(lambda: len(leased(provable, ids)) == 2, "both work")
+        ids = provable.freeze_at_work(lambda: workers.pids, 2)
         first = set(workers.pids)
-        for pid in first:
-            os.kill(pid, signal.SIGKILL)
+        tell(workers.pids, signal.SIGKILL)
         provable.check(ids)
         assert not first & set(workers.pids)
     assert sum(provable.job(one).attempts for one in ids) > len(ids)
@@ -90,13 +94,11 @@ def test_nobody_waits_for_a_worker_that_does_not_listen(provable: Provable) -> N
     with working(provable.parts.settings, poll_seconds=3600) as workers:
         provable.check(provable.submit())
         pids = list(workers.pids)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        tell(pids, signal.SIGSTOP)
         for _ in range(100_000):  # more than a pipe holds
             workers.wake()
         ids = provable.submit()
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        tell(pids, signal.SIGCONT)
         provable.check(ids)
         assert workers.pids == pids
 
@@ -136,12 +138,9 @@ def alive(pid: int) -> bool:
 
 def test_ctrl_c_and_repeated_signals_to_all_processes_lose_no_stage(provable: Provable) -> None:
     """A terminal sends SIGINT, and a service manager SIGTERM, to every process there is."""
-    ids = provable.submit(6)
     with working(provable.parts.settings) as workers:
-        soon(lambda: len(leased(provable, ids)) == 2, "both work")
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
-            for pid in workers.pids:
-                os.kill(pid, number)
+        ids = provable.freeze_at_work(lambda: workers.pids, 2)
+        tell(workers.pids, signal.SIGINT, signal.SIGTERM, signal.SIGCONT, signal.SIGTERM)
     assert leased(provable, ids) == []
     assert all(job.attempts <= 1 for job in map(provable.job, ids))
 
@@ -175,10 +174,9 @@ def test_who_cannot_start_is_tried_again_ever_more_seldom(
 
 
 def test_who_works_too_long_is_killed_in_the_end(provable: Provable) -> None:
-    ids = provable.submit(2)
     settings = provable.parts.settings.model_copy(update={"drain_seconds": 0.0})
     with working(settings) as workers:
-        soon(lambda: len(leased(provable, ids)) == 2, "both work")
+        ids = provable.freeze_at_work(lambda: workers.pids, 2)
         began = time.monotonic()
         workers.stop()
         assert time.monotonic() - began < 1

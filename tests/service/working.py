@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -61,6 +63,31 @@ class Provable:
             digest = self.put(json.dumps({"input_ints": [[number % 256, *INPUT[1:]]]}).encode())
             order = Order(Kind.PROVE, "sumcheck", {"input": digest, "alone": True}, self.version)
             ids.append(self.parts.jobs.submit(self.tenant, order).id)
+        return ids
+
+    def freeze_at_work(self, processes: Callable[[], list[int]], count: int) -> list[str]:
+        """Submit jobs until each of some worker processes works on one, and stop them all in the midst of it,
+        as SIGSTOP does: a job here is done before a test has looked twice. Returns the jobs' ids.
+        """
+        ids: list[str] = []
+
+        def at_work() -> bool:
+            found = processes()
+            if len(found) < count:
+                return False
+            for pid in found:
+                os.kill(pid, signal.SIGSTOP)
+            unfinished = [job for job in map(self.job, ids) if job.finished_at is None]
+            owners = [job.lease_owner for job in unfinished if job.lease_owner is not None]
+            if set(found) <= {int(owner.split()[0].rpartition(":")[2]) for owner in owners}:
+                return True
+            for pid in found:
+                os.kill(pid, signal.SIGCONT)
+            if len(unfinished) - len(owners) < count:
+                ids.extend(self.submit(count))
+            return False
+
+        soon(at_work, f"{count} processes work")
         return ids
 
     def job(self, job_id: str) -> Job:

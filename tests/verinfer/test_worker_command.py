@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.service.serving import opened
-from tests.service.test_embedded import alive
+from tests.service.test_embedded import alive, tell
 from tests.service.working import Provable, soon
 
 
@@ -46,8 +46,9 @@ def children(pid: int) -> list[int]:
 
 
 def test_jobs_are_done_and_logged_until_it_is_told_to_stop(provable: Provable) -> None:
-    ids = provable.submit(3)
     with worker("--data", provable.parts.settings.data, "--jobs", 2, "--log", "json") as process:
+        ids = provable.freeze_at_work(lambda: children(process.pid), 2)
+        tell(children(process.pid), signal.SIGCONT)
         provable.check(ids)
         assert len(children(process.pid)) == 2
         process.terminate()
@@ -61,11 +62,9 @@ def test_jobs_are_done_and_logged_until_it_is_told_to_stop(provable: Provable) -
 
 
 def test_a_second_signal_ends_it_at_once(provable: Provable) -> None:
-    [job] = provable.submit()
     with worker("--data", provable.parts.settings.data) as process:
-        soon(lambda: provable.job(job).lease_owner is not None, "it works")
+        provable.freeze_at_work(lambda: children(process.pid), 1)  # as if its stage took for ever
         [child] = children(process.pid)
-        os.kill(child, signal.SIGSTOP)  # as if its stage took for ever
         process.terminate()
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
