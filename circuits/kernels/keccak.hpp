@@ -17,6 +17,9 @@
 
 namespace verinfer {
 
+// How many lanes Keccak-256 takes in between two permutations: 1088 bits.
+constexpr int kRateWords = 17;
+
 VERINFER_TABLE std::uint64_t kRoundConstants[24] = {
     0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000, 0x000000000000808b,
     0x0000000080000001, 0x8000000080008081, 0x8000000000008009, 0x000000000000008a, 0x0000000000000088,

@@ -20,7 +20,6 @@ using u64 = std::uint64_t;
 typedef u64 u64x4 __attribute__((vector_size(32)));
 typedef u64 u64x8 __attribute__((vector_size(64)));
 
-constexpr std::size_t kRateWords = 17;  // 1088 bits
 constexpr std::size_t kHashWords = kHashBytes / 8;
 
 // Hashes sizeof(Lane) / 8 messages of `Bytes` bytes, back to back, each behind the byte `Prefix`.

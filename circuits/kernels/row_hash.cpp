@@ -13,11 +13,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "Keccak's lanes are little-endian words");
 
-constexpr std::size_t kRateWords = 17;  // 1088 bits
 constexpr std::size_t kRateBytes = 8 * kRateWords;
 
 void absorb(std::uint64_t *state, const std::uint8_t *block) {
-    for (std::size_t i = 0; i < kRateWords; ++i) {
+    for (int i = 0; i < kRateWords; ++i) {
         std::uint64_t word;
         std::memcpy(&word, block + 8 * i, 8);
         state[i] ^= word;

@@ -12,7 +12,7 @@
 
 namespace verinfer {
 
-constexpr int kLeafWords = 16, kRateWords = 17;
+constexpr int kLeafWords = 16;
 
 struct alignas(16) Node {  // GPUs load 16 bytes at once
     Word word[4];
