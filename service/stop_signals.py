@@ -9,12 +9,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
 from types import FrameType
 from typing import Self
-
-MOST_HEARD = 4096
-"""How many bytes of the line are taken at once for one."""
 
 
 class StopSignals:
@@ -37,36 +33,11 @@ class StopSignals:
         os.close(self._read)
         os.close(self._write)
 
-    def wait(
-        self,
-        seconds: float | None = None,
-        line: int | None = None,
-        heard: Callable[[], None] = lambda: None,
-    ) -> bool:
-        """Wait for the next signal.
-
-        Parameters
-        ----------
-        seconds
-            For so long at most.
-        line
-            A file descriptor. Its end counts as a signal.
-        heard
-            Called when something came on the line; then this returns.
-
-        Returns
-        -------
-        bool
-            Whether a signal came.
-        """
-        watched = [self._read] if line is None else [self._read, line]
-        ready = select.select(watched, [], [], seconds)[0]
-        if not ready:
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the next signal, so many seconds at most. Returns whether one came."""
+        if not select.select([self._read], [], [], seconds)[0]:
             return False
-        came = os.read(ready[0], MOST_HEARD if ready[0] == line else 1)
-        if ready[0] == line and came:
-            heard()
-            return False
+        os.read(self._read, 1)
         return True
 
 

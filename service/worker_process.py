@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from service.worker import Worker
 
 LOOK_SECONDS = 1.0
 """How often it is looked at whether the worker's thread still runs."""
+MOST_HEARD = 4096
+"""How many bytes of lines count as one."""
 FAILED, UNUSABLE = 1, 2
 log = structlog.get_logger()
 
@@ -104,12 +107,20 @@ def main() -> int:
                 parts.leases, chosen, start.poll_seconds, job_seconds=settings.job_seconds, owns_process=True
             )
             worker.start()
+            threading.Thread(target=_listen, args=(worker,), name="listener", daemon=True).start()
             asked = False
             while worker.running and not asked:
-                asked = signals.wait(LOOK_SECONDS, sys.stdin.fileno(), worker.wake)
+                asked = signals.wait(LOOK_SECONDS)
             worker.stop()
             tracing.stop()
             return 0 if asked else FAILED
+
+
+def _listen(worker: Worker) -> None:
+    """Wake a worker whenever lines come; have the process stop when there will be none any more."""
+    while os.read(sys.stdin.fileno(), MOST_HEARD):
+        worker.wake()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
