@@ -35,12 +35,27 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
+def media_type(request: Request) -> str:
+    """What a request says that its body is, in lower case and without parameters; empty if nothing."""
+    return (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower()
+
+
+def body_length(request: Request) -> int | None:
+    """How many bytes a request says that its body has; None if nothing. Raises Unsupported if it is
+    compressed: none is unpacked here, so its length would say nothing.
+    """
+    if header(request.scope, b"content-encoding") not in (None, "identity"):
+        raise Unsupported("the body is compressed: send it as it is")
+    length = header(request.scope, b"content-length") or ""
+    return int(length[:20]) if length.isascii() and length.isdigit() else None
+
+
 def require_json(request: Request) -> None:
     """Raise Unsupported unless a request says that its body is JSON.
 
     Pages of other sites can have a browser send what it calls text, but not what it calls JSON.
     """
-    if (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
+    if media_type(request) != "application/json":
         raise Unsupported("the body must be JSON, and say so: Content-Type: application/json")
 
 
@@ -66,7 +81,7 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     Unsupported
         If it is compressed.
     """
-    if _length(request, limit) > limit:
+    if (body_length(request) or 0) > limit:
         raise TooLarge(f"the request has over {limit} bytes")
     async with in_time(seconds):
         return await _read(request, limit)
@@ -131,7 +146,8 @@ class Bodies:
         Unsupported
             If it is compressed.
         """
-        wanted = _length(request, self._largest)
+        told = body_length(request)
+        wanted = self._largest if told is None else told
         if wanted > self._largest:
             raise TooLarge(f"the request has over {self._largest} bytes")
         self._take(tenant, wanted)
@@ -156,14 +172,6 @@ class Bodies:
         taken = self._taken.pop(tenant, 0) - size
         if taken:
             self._taken[tenant] = taken
-
-
-def _length(request: Request, unknown: int) -> int:
-    """How many bytes a body says it has. Raises Unsupported if it is compressed."""
-    if header(request.scope, b"content-encoding") not in (None, "identity"):
-        raise Unsupported("the body is compressed: send it as it is")
-    length = header(request.scope, b"content-length") or ""
-    return int(length[:20]) if length.isascii() and length.isdigit() else unknown
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from circuits.errors import InputError
-from service.api.bodies import in_time
+from service.api.bodies import body_length, in_time, media_type
 from service.api.problems import Busy, Unsupported
 from service.errors import TooLarge
 
@@ -98,14 +98,16 @@ class Uploads:
         TooSlow
             If it takes too long.
         """
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            raise Unsupported("the body is compressed: send it as it is")
-        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
+        told = body_length(request) or 0
+        if media_type(request) != FORM:
             raise Unsupported(f"this takes a form: {FORM}")
+        most = limit + (len(texts) + 1) * MAX_TEXT_BYTES + OVERHEAD_BYTES
+        if told > most:
+            raise _too_large(limit)
         with self.place():
             parser = MultiPartParser(
                 request.headers,
-                _bounded(request, limit + (len(texts) + 1) * MAX_TEXT_BYTES + OVERHEAD_BYTES, limit),
+                _bounded(request, most, limit),
                 max_files=len(files),
                 max_fields=len(texts),
                 max_part_size=MAX_TEXT_BYTES,
@@ -137,21 +139,21 @@ def _form(items: list[tuple[str, Any]], texts: frozenset[str], files: frozenset[
             known = ", ".join([*sorted(texts), *(f"{file} (a file)" for file in sorted(files))])
             raise InputError(f"the form has the field {name!r:.80}; it may have {known}")
     if size > limit:
-        raise TooLarge(f"the files have {size} bytes, over the limit of {limit}")
+        raise _too_large(limit)
     return Form(found_texts, found_files)
 
 
 async def _bounded(request: Request, most: int, limit: int) -> AsyncGenerator[bytes, None]:
-    too_large = TooLarge(f"the files have over {limit} bytes, which is the limit")
-    length = request.headers.get("Content-Length", "0")
-    if length.isascii() and length.isdigit() and int(length[:20]) > most:
-        raise too_large
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > most:
-            raise too_large
+            raise _too_large(limit)
         yield part
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the files have over {limit} bytes, which is the limit")
 
 
 def form_schema(fields: Mapping[str, str], files: Mapping[str, str], required: list[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from circuits.errors import InputError
 from service.api.access import Access
-from service.api.bodies import in_time
+from service.api.bodies import body_length, in_time
 from service.api.request_ids import request_id
 from service.api.uploads import Uploads
 from service.api_keys import Caller, Forbidden, Scope, Unauthenticated
@@ -146,10 +146,10 @@ class Site:
         Forbidden
             If it is not from a page that this visitor was given.
         """
-        length = request.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()):
+        length = body_length(request)
+        if length is None:
             raise InputError("the request does not say how long it is")
-        if int(length[:20]) > largest:
+        if length > largest:
             raise TooLarge(f"this is too large: at most {largest:,} bytes are taken")
         async with in_time(self.parts.settings.body_seconds if seconds is None else seconds):
             data = await request.form(
