@@ -95,11 +95,9 @@ def test_a_stalled_one_is_left_out_and_then_left_alone(
     assert room.endpoints.refresh().number == dev.web3.eth.block_number
     assert room.seen(1) == {Fault.STALLED} and not room.seen(0)
     asked = len(proxies[1].asked)
-    started = time.monotonic()
     for _ in range(5):
         room.endpoints.refresh()
-    assert time.monotonic() - started < 0.9  # nobody waited
-    assert len(proxies[1].asked) == asked
+    assert len(proxies[1].asked) == asked  # so nobody waited
 
 
 def test_two_stalled_ones_of_three_are_too_many(proxies: list[Proxy]) -> None:

@@ -303,7 +303,7 @@ def test_hostile_receivers(database: Database, tenant: str, answer: Any, why: st
     with receiving(answer) as receiver, delivering(database, LOCAL, attempt_seconds=1.0):
         begun = time.monotonic()
         outcome = Attempts(database, tenant, receiver.url).outcome()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 30
     assert outcome.response_status is None and outcome.error is not None and why in outcome.error
 
 

@@ -179,7 +179,7 @@ def test_who_works_too_long_is_killed_in_the_end(provable: Provable) -> None:
         ids = provable.freeze_at_work(lambda: workers.pids, 2)
         began = time.monotonic()
         workers.stop()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 20
     assert len(leased(provable, ids)) == 2
     with working(provable.parts.settings):
         provable.check(ids)

@@ -154,7 +154,7 @@ def test_a_stream_tells_all_as_it_happens_and_ends(running: Service) -> None:
         began = time.monotonic()
         leases.progress(lease, "a\nb: ü")
         assert next(events)[1:] == ("progress", {"text": "a\nb: ü"})
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < HEARTBEAT_SECONDS / 2
         leases.succeed(lease, {})
         assert [(number, name) for number, name, _ in events] == [(4, "execution"), (5, "finished")]
     gone = ask(running.where, "GET", f"/api/v1/jobs/{job}/events", Accept=EVENT_STREAM, Last_Event_ID="5")
@@ -249,8 +249,8 @@ def test_no_stream_keeps_the_service_from_ending(service_of: Any) -> None:
             following = pool.submit(follow)
             soon(lambda: began)
             ends = time.monotonic()
-        assert time.monotonic() - ends < 5
-        assert following.result(5) == 0
+        assert time.monotonic() - ends < HEARTBEAT_SECONDS
+        assert following.result(PATIENCE) == 0
 
 
 def test_streams_that_wait_to_read_events_end_without_reading_them(

@@ -73,7 +73,7 @@ def test_time_is_bounded() -> None:
     expected = r"the model needs more than 1 seconds \(while looping\)"
     with Sandbox(limits) as box, pytest.raises(InputError, match=expected):
         box.run(f"{FUNCTIONS}:loop", {})
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_files_are_bounded(box: Sandbox) -> None:

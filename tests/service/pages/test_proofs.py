@@ -171,7 +171,7 @@ def test_uploads_to_be_checked_are_bounded(scene: Scene) -> None:
     files = {"proof": ("p", bytes(MAX_UPLOAD_BYTES)), "key": ("k", b"")}
     begun = time.monotonic()
     assert stranger.upload("/verify", {"csrf": csrf}, files).status == 413
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert "choose the file with the proof" in stranger.upload("/verify", {"csrf": csrf}, {}).text
 
 
