@@ -13,6 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -109,6 +110,7 @@ class Deliverer:
         self._poll_seconds = poll_seconds
         self._attempt_seconds = attempt_seconds
         self._thread = OwnThread("deliverer", self._begin)
+        self._wake: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         """Begin to send."""
@@ -116,6 +118,9 @@ class Deliverer:
 
     def stop(self) -> None:
         """Take no more messages, and wait for those that are being sent."""
+        self._thread.stopping.set()
+        with suppress(RuntimeError):  # the loop has ended
+            self._wake()
         self._thread.stop()
 
     def _begin(self) -> None:
@@ -149,16 +154,19 @@ class Deliverer:
 
     async def _serve(self, http: aiohttp.ClientSession, threads: ThreadPoolExecutor) -> None:
         sending: dict[asyncio.Task[None], str] = {}
+        woken = asyncio.Event()
+        # In this order: who stops before there is something to wake has set `stopping` before it is looked at.
+        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, woken.set)
+        waking = asyncio.create_task(woken.wait())
         while not self._thread.stopping.is_set():
             if len(sending) < AT_A_TIME:
                 busy = Counter(sending.values())
                 for message in await self._in_thread(threads, partial(self._take, busy)) or ():
                     task = asyncio.create_task(self._send(http, threads, message))
                     sending[task] = message.tenant_id
-            if sending:
-                await asyncio.wait(sending, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await asyncio.sleep(self._poll_seconds)
+            await asyncio.wait(
+                {waking, *sending}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
             sending = {task: tenant for task, tenant in sending.items() if not task.done()}
         if sending:
             await asyncio.wait(sending)
