@@ -9,12 +9,12 @@ from tests.prover.cuda.nvrtc import compiled, library
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 SLOW = ("contraction", "fractions", "msm", "products")
-"""Up to half a minute each: all but one architecture are for `make test-long`."""
+"""Up to half a minute each: they are for `make test-long` and `.ci/run`."""
 CASES = [
     pytest.param(
         unit,
         architecture,
-        marks=[pytest.mark.long] if unit in SLOW and architecture != "sm_90" else [],
+        marks=[pytest.mark.long] if unit in SLOW else [],
         id=f"{unit}-{architecture}",
     )
     for unit in UNITS
