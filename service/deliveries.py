@@ -155,7 +155,7 @@ class Deliverer:
     async def _serve(self, http: aiohttp.ClientSession, threads: ThreadPoolExecutor) -> None:
         sending: dict[asyncio.Task[None], str] = {}
         woken = asyncio.Event()
-        # In this order: who stops before there is something to wake has set `stopping` before it is looked at.
+        # In this order: who stops before there is anything to wake has set `stopping` before it is read.
         self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, woken.set)
         waking = asyncio.create_task(woken.wait())
         while not self._thread.stopping.is_set():

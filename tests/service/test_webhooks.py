@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -318,6 +319,17 @@ def test_a_stopped_deliverer_has_ended_what_it_began(
         with delivering(database):
             receiver.wait()
         assert messages(database)[0].delivered_at is not None
+
+
+def test_a_deliverer_with_nothing_to_send_stops_at_once(database: Database) -> None:
+    deliverer = Deliverer(database, LOCAL, poll_seconds=3600)
+    for pause in (0, 0.2):  # before it has looked, and while it waits to look again
+        deliverer.start()
+        time.sleep(pause)
+        stopping = threading.Thread(target=deliverer.stop, daemon=True)
+        stopping.start()
+        stopping.join(PATIENCE)
+        assert not stopping.is_alive()
 
 
 def test_webhooks_are_each_tenants_own(database: Database, tenant: str, webhooks: Webhooks) -> None:
