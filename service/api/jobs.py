@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from circuits.data import inputs_of
@@ -46,8 +46,8 @@ class JobRequest(BaseModel):
         None, description="a flat list for each input, or a list of such lists, one for each sample"
     )
     input_ints: list[list[Any]] | None = Field(None, description="the same as the circuit's integers")
-    saturate: bool = Field(False, description="clamp inputs to their bounds instead of refusing them")
-    alone: bool = Field(
+    saturate: StrictBool = Field(False, description="clamp inputs to their bounds instead of refusing them")
+    alone: StrictBool = Field(
         False,
         description="the proof is not to be shared with other jobs, whose samples it would show as well",
     )

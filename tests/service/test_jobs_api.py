@@ -146,6 +146,8 @@ def test_integers_are_the_same_as_what_they_stand_for(one: Client, circuit: Circ
         (422, "model", {"model": "a\0b"}),
         (422, "tier", {"tier": "magic"}),
         (422, "extra", {"extra": 1}),
+        (422, "alone", {"alone": "no"}),
+        (422, "saturate", {"saturate": 1}),
         (400, "the tier 'none' settles nothing", {"tier": "none"}),
         (400, "no key for ezkl", {"tier": "ezkl"}),
         (400, "no chain to post claims to", {"tier": "optimistic"}),
@@ -157,7 +159,7 @@ def test_integers_are_the_same_as_what_they_stand_for(one: Client, circuit: Circ
         (400, "over the limit of 256", {"input_data": [[[0] * 64] * 257]}),
         (413, "over 262144 bytes", {"input_data": [[0.123456789] * 30_000]}),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_what_does_not_fit_is_refused(one: Client, status: int, message: str, change: dict[str, Any]) -> None:
     reply = one("POST", "", {"model": "digits", **data(1), **change})
