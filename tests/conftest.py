@@ -1,5 +1,6 @@
 """What every test shares: search budgets of hypothesis, where the digits example lies, PostgreSQL."""
 
+import gc
 import itertools
 import os
 import signal
@@ -26,6 +27,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=examples(100), deadline=None, print_blob=True)
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the tests and the libraries they import, half a million objects, each collection of garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
