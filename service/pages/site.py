@@ -143,6 +143,8 @@ class Site:
             If it takes longer.
         InputError
             If it does not say how many.
+        Unsupported
+            If it is compressed.
         Forbidden
             If it is not from a page that this visitor was given.
         """

@@ -34,6 +34,13 @@ def soon(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -
         time.sleep(0.05)
 
 
+def tell(pids: list[int], *signals: signal.Signals) -> None:
+    """Send signals to processes."""
+    for number in signals:
+        for pid in pids:
+            os.kill(pid, number)
+
+
 @dataclass
 class Provable:
     """A tenant's model with a key. Reference strings come from this user's store, which workers share."""
@@ -75,14 +82,12 @@ class Provable:
             found = processes()
             if len(found) < count:
                 return False
-            for pid in found:
-                os.kill(pid, signal.SIGSTOP)
+            tell(found, signal.SIGSTOP)
             unfinished = [job for job in map(self.job, ids) if job.finished_at is None]
             owners = [job.lease_owner for job in unfinished if job.lease_owner is not None]
             if set(found) <= {int(owner.split()[0].rpartition(":")[2]) for owner in owners}:
                 return True
-            for pid in found:
-                os.kill(pid, signal.SIGCONT)
+            tell(found, signal.SIGCONT)
             if len(unfinished) - len(owners) < count:
                 ids.extend(self.submit(count))
             return False

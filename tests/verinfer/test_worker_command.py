@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.service.serving import opened
-from tests.service.test_embedded import alive, tell
-from tests.service.working import Provable, soon
+from tests.service.test_embedded import alive
+from tests.service.working import Provable, soon, tell
 
 
 @pytest.fixture
